@@ -1,0 +1,219 @@
+"""Everything that defines a model, in one frozen value that serialises to JSON."""
+
+import dataclasses
+import json
+from typing import Any
+
+NORMS = ("frozen_batch_norm", "batch_norm", "group_norm", "none")
+MASK_HEADS = ("fcn", "mlp", "none")
+MASK_LOSSES = ("sigmoid", "class_agnostic", "softmax")
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A Mask R-CNN, its input images and its training rules.
+
+    Read only where graphs are assembled and where data is made; layers take plain values. Variants are
+    `dataclasses.replace(config, ...)`. Defaults are torchvision's `maskrcnn_resnet50_fpn`.
+
+    Raises:
+        ValueError: a field has a value outside its choices or range; the message names the field.
+    """
+
+    class_names: tuple[str, ...]
+    """Names of the classes; class id k is class_names[k - 1], and 0 is the background."""
+
+    # Images: raw pixels 0..255 go in; the model normalises them.
+    channels: int = 3
+    bgr: bool = False
+    """Whether the weights expect blue first. Images, pixel_mean and pixel_std are in RGB order all the same."""
+    pixel_mean: tuple[float, ...] = (123.675, 116.28, 103.53)
+    pixel_std: tuple[float, ...] = (58.395, 57.12, 57.375)
+    min_size: int = 800
+    """Short side of the resized image, in pixels, unless the long side would exceed max_size."""
+    max_size: int = 1333
+    train_min_sizes: tuple[int, ...] = ()
+    """Scale jitter: each training image draws its short side from these; empty means min_size."""
+    flip_probability: float = 0.5
+    size_rounding: str = "floor"
+    """How a scaled side becomes whole pixels: "floor" (torchvision) or "round" (Detectron2)."""
+    size_divisor: int = 32
+    """Batches are zero-padded at the right and bottom to a multiple of this."""
+    mask_crop_size: int = 112
+    """Side of the crop, in its own box's frame, that each ground-truth mask travels as."""
+
+    # Backbone
+    depth: int = 50
+    stride_in_1x1: bool = False
+    """Whether a bottleneck's stride sits in its first 1x1 convolution (MSRA weights) or its 3x3."""
+    norm: str = "frozen_batch_norm"
+    norm_epsilon: float = 1e-5
+    frozen_stages: int = 2
+    """Stages that are not trained, counted from the stem: 0 none, 1 the stem, 2 stem and res2, ... 5 all."""
+    fpn_channels: int = 256
+    head_norm: str = "none"
+    """Normalisation in the FPN and in the convolutions of the heads."""
+
+    # Region proposal network
+    anchor_sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
+    """Square roots of anchor areas in pixels, one tuple per level P2..P6."""
+    anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
+    """Height over width."""
+    round_anchors: bool = True
+    """Whether corners of the base anchors are rounded to whole pixels (torchvision does)."""
+    rpn_convs: int = 1
+    rpn_positive_iou: float = 0.7
+    rpn_negative_iou: float = 0.3
+    rpn_batch_size: int = 256
+    """Anchors sampled per image for the RPN losses."""
+    rpn_positive_fraction: float = 0.5
+    rpn_smooth_l1_beta: float = 1 / 9
+    rpn_nms_iou: float = 0.7
+    rpn_min_size: float = 1e-3
+    """Proposals with a side below this, in pixels, are dropped."""
+    pre_nms_top_k: int = 1000
+    """Proposals kept per level before NMS at inference; pre_nms_top_k_train in training."""
+    pre_nms_top_k_train: int = 2000
+    post_nms_top_k: int = 1000
+    """Proposals kept over all levels after NMS at inference; post_nms_top_k_train in training."""
+    post_nms_top_k_train: int = 2000
+    crowd_overlap: float = 0.7
+    """Anchors and proposals with at least this share of their area inside a crowd are ignored in training."""
+
+    # Second stage
+    roi_mode: str = "average"
+    """How the samples of a RoIAlign bin are joined: "average" or "max"."""
+    roi_sampling_ratio: int = 2
+    """Samples per bin and axis; 0 means adaptive: ceil(roi size / bins)."""
+    roi_aligned: bool = False
+    """Whether RoIAlign shifts by half a pixel (Detectron2) or not (torchvision)."""
+    box_pool_size: int = 7
+    box_head_channels: int = 1024
+    box_positive_iou: float = 0.5
+    box_batch_size: int = 512
+    """Proposals sampled per image for the second stage."""
+    box_positive_fraction: float = 0.25
+    box_delta_weights: tuple[float, ...] = (10.0, 10.0, 5.0, 5.0)
+    box_smooth_l1_beta: float = 1 / 9
+    class_agnostic_boxes: bool = False
+
+    # Masks
+    mask_head: str = "fcn"
+    """"fcn" (four convolutions and a deconvolution), "mlp" (paper, table 2e) or "none" (boxes only)."""
+    mask_loss: str = "sigmoid"
+    """"sigmoid" per class, "class_agnostic" (one sigmoid mask) or "softmax" over classes (paper, table 2b)."""
+    mask_pool_size: int = 14
+    mask_head_channels: int = 256
+
+    # Detections
+    score_threshold: float = 0.05
+    nms_iou: float = 0.5
+    class_agnostic_nms: bool = False
+    max_detections: int = 100
+    min_detection_size: float = 1e-2
+
+    def __post_init__(self) -> None:
+        _freeze_sequences(self)
+        _check(self)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes without the background."""
+        return len(self.class_names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return dataclasses.asdict(self)
+
+    def to_json(self) -> str:
+        """Return the config as JSON text; `Config.from_json` reads it back equal."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Config":
+        """Build a config from `to_dict`'s values.
+
+        Raises:
+            ValueError: a key is not a field of Config.
+        """
+        unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
+        if unknown:
+            raise ValueError(f"Unknown Config fields: {', '.join(unknown)}")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Config":
+        """Build a config from `to_json`'s text."""
+        return cls.from_dict(json.loads(text))
+
+
+def _freeze_sequences(config: Config) -> None:
+    def frozen(value: Any) -> Any:
+        return tuple(frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
+
+    for field in dataclasses.fields(config):
+        object.__setattr__(config, field.name, frozen(getattr(config, field.name)))
+
+
+def _check(config: Config) -> None:
+    _check_classes(config)
+    choices = {
+        "depth": (18, 34, 50, 101),
+        "norm": NORMS,
+        "head_norm": NORMS,
+        "size_rounding": ("floor", "round"),
+        "roi_mode": ("average", "max"),
+        "mask_head": MASK_HEADS,
+        "mask_loss": MASK_LOSSES,
+        "frozen_stages": range(6),
+    }
+    for name, allowed in choices.items():
+        if getattr(config, name) not in allowed:
+            options = ", ".join(map(str, allowed))
+            raise ValueError(f"Config.{name} must be one of {options}; got {getattr(config, name)!r}")
+    for name in ("pixel_mean", "pixel_std"):
+        if len(getattr(config, name)) != config.channels:
+            raise ValueError(
+                f"Config.{name} needs one value per channel ({config.channels}); got {getattr(config, name)}"
+            )
+    if min(config.pixel_std) <= 0:
+        raise ValueError(f"Config.pixel_std must be positive; got {config.pixel_std}")
+    if config.bgr and config.channels != 3:
+        raise ValueError(f"Config.bgr needs 3 channels; got {config.channels}")
+    if len(config.anchor_sizes) != 5 or len({len(sizes) for sizes in config.anchor_sizes}) != 1:
+        raise ValueError(
+            "Config.anchor_sizes needs five tuples of equal length, one per level P2..P6; "
+            f"got {config.anchor_sizes}"
+        )
+    _check_ranges(config)
+
+
+def _check_classes(config: Config) -> None:
+    if isinstance(config.class_names, str) or not config.class_names:
+        raise ValueError(f"Config.class_names must be a sequence of at least one name; got {config.class_names!r}")
+    for name in config.class_names:
+        if not isinstance(name, str):
+            raise ValueError(f"Config.class_names must hold strings; got {name!r}")
+
+
+def _check_ranges(config: Config) -> None:
+    at_least_one = (
+        "channels", "min_size", "max_size", "size_divisor", "mask_crop_size", "fpn_channels", "rpn_convs",
+        "rpn_batch_size", "pre_nms_top_k", "pre_nms_top_k_train", "post_nms_top_k", "post_nms_top_k_train",
+        "box_pool_size", "box_head_channels", "box_batch_size", "mask_pool_size", "mask_head_channels",
+        "max_detections",
+    )  # fmt: skip
+    for name in at_least_one:
+        if getattr(config, name) < 1:
+            raise ValueError(f"Config.{name} must be at least 1; got {getattr(config, name)}")
+    fractions = (
+        "flip_probability", "rpn_positive_iou", "rpn_negative_iou", "rpn_positive_fraction", "rpn_nms_iou",
+        "crowd_overlap", "box_positive_iou", "box_positive_fraction", "score_threshold", "nms_iou",
+    )  # fmt: skip
+    for name in fractions:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ValueError(f"Config.{name} must lie in 0..1; got {getattr(config, name)}")
+    if config.min_size > config.max_size:
+        raise ValueError(f"Config.min_size {config.min_size} exceeds Config.max_size {config.max_size}")
+    if config.size_divisor % 32:
+        raise ValueError(f"Config.size_divisor must be a multiple of 32 for an FPN; got {config.size_divisor}")
