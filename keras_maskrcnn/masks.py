@@ -1,0 +1,267 @@
+"""Masks as arrays, as COCO run lengths, as crops in a box's frame, and pasted back.
+
+A mask is constant on each pixel [x, x + 1) x [y, y + 1); boxes are x1, y1, x2, y2 in continuous pixels.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as coco_mask
+
+Region = tuple[np.ndarray, int, int]
+"""A bool array [h, w] and the column and row of the image where its first pixel lies."""
+
+
+def crop_mask(mask: np.ndarray, box: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
+    """Return a mask's coverage of the cells of a box, the form in which ground truth travels.
+
+    Args:
+        mask: [H, W] bool, the object in its image.
+        box: x1, y1, x2, y2 in pixels of that image; what lies outside the image counts as uncovered.
+        size: cells per side.
+
+    Returns:
+        [size, size] uint8: cell (i, j) spans i/size..(i+1)/size of the box's height and j/size..(j+1)/size of
+        its width, and holds round(255 * mean of the mask over it). All zeros for a box without area.
+    """
+    x1, y1, x2, y2 = (float(value) for value in box)
+    if not (x2 > x1 and y2 > y1):
+        return np.zeros((size, size), np.uint8)
+    height, width = mask.shape
+    top, bottom = _whole_range(np.floor(y1), np.ceil(y2), height)
+    left, right = _whole_range(np.floor(x1), np.ceil(x2), width)
+    rows = _overlap_weights(y1, y2, size, top, bottom)
+    columns = _overlap_weights(x1, x2, size, left, right)
+    coverage = rows @ mask[top:bottom, left:right].astype(np.float32) @ columns.T
+    return np.rint(255 * coverage.clip(0, 1)).astype(np.uint8)
+
+
+def paste_mask(
+    probabilities: np.ndarray,
+    box: Sequence[float] | np.ndarray,
+    height: int,
+    width: int,
+    threshold: float = 0.5,
+) -> Region:
+    """Return the pixels of an image that a mask predicted in a box's frame covers.
+
+    Each pixel centre is looked up in the mask by bilinear interpolation with zeros around it, and the box is
+    not rounded: Detectron2's rule (torchvision's follows from `torchvision_paste_boxes`).
+
+    Args:
+        probabilities: [M, M] floats in 0..1.
+        box: x1, y1, x2, y2 in pixels of the image; it may reach outside.
+        height, width: size of the image.
+        threshold: at least this probability is mask; not below 0.5.
+
+    Returns:
+        ([h, w] bool, x, y): the part of the image under the box and where it starts. A box without a pixel
+        centre of the image inside gives an array without elements.
+    """
+    x1, y1, x2, y2 = (float(value) for value in box)
+    if not (x2 > x1 and y2 > y1):
+        return np.zeros((0, 0), bool), 0, 0
+    # Beyond the box fewer than half of the weights fall on the mask, so no pixel there reaches the threshold.
+    top, bottom = _whole_range(np.ceil(y1 - 0.5), np.floor(y2 - 0.5) + 1, height)
+    left, right = _whole_range(np.ceil(x1 - 0.5), np.floor(x2 - 0.5) + 1, width)
+    rows = _bilinear_weights(y1, y2, probabilities.shape[0], top, bottom)
+    columns = _bilinear_weights(x1, x2, probabilities.shape[1], left, right)
+    return rows @ probabilities.astype(np.float32) @ columns.T >= threshold, left, top
+
+
+def paste_masks(probabilities: np.ndarray, boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Paste N masks into full images; see `paste_mask`.
+
+    Args:
+        probabilities: [N, M, M] floats in 0..1.
+        boxes: [N, 4] in pixels of the image.
+
+    Returns:
+        [N, height, width] bool. This takes N * height * width bytes: for many masks of large images use
+        `paste_masks_as_rle`.
+    """
+    masks = np.zeros((len(boxes), height, width), bool)
+    for mask, (region, left, top) in zip(masks, _pasted(probabilities, boxes, height, width), strict=True):
+        mask[top : top + region.shape[0], left : left + region.shape[1]] = region
+    return masks
+
+
+def paste_masks_as_rle(
+    probabilities: np.ndarray, boxes: np.ndarray, height: int, width: int
+) -> list[dict[str, Any]]:
+    """Paste N masks and return them as COCO RLE dicts; see `paste_masks` for the arguments.
+
+    Never holds more than the columns under one box at a time.
+    """
+    encoded = []
+    for region, left, top in _pasted(probabilities, boxes, height, width):
+        band = np.zeros((height, region.shape[1]), bool, order="F")
+        band[top : top + region.shape[0]] = region
+        encoded.append(_encode_columns(band, left, width))
+    return encoded
+
+
+def torchvision_paste_boxes(boxes: np.ndarray, mask_size: int) -> np.ndarray:
+    """Return the boxes into which `paste_mask` must paste to give torchvision's masks.
+
+    torchvision puts a ring of zeros around the mask, grows the box about its centre accordingly, truncates it
+    to whole pixels (last one included) and resizes the mask to that. This is the grown box without the ring.
+
+    Args:
+        boxes: [N, 4] in pixels of the image.
+        mask_size: M, the side of the predicted masks.
+
+    Returns:
+        [N, 4] float64.
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    ring = 1 / mask_size
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2
+    half_sizes = (boxes[:, 2:] - boxes[:, :2]) / 2 * (1 + 2 * ring)
+    starts = np.trunc(centres - half_sizes)
+    stops = np.trunc(centres + half_sizes) + 1
+    margin = (stops - starts) / (mask_size + 2)
+    return np.concatenate([starts + margin, stops - margin], axis=1)
+
+
+def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:
+    """Encode a mask [H, W] bool as COCO's RLE: {"size": [H, W], "counts": str}, ready for JSON."""
+    return _encode_columns(np.asarray(mask, bool), 0, mask.shape[1])
+
+
+def rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
+    """Decode a COCO RLE dict, compressed (str or bytes) or a list of counts, into [H, W] bool.
+
+    Raises:
+        ValueError: the counts do not fill the size.
+    """
+    height, width = rle["size"]
+    return segmentation_to_mask(rle, height, width)
+
+
+def segmentation_to_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Rasterise a COCO segmentation into [height, width] bool; see `segmentation_to_rle`."""
+    return coco_mask.decode(segmentation_to_rle(segmentation, height, width)).view(bool)
+
+
+def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+    """Bring a COCO segmentation to compressed RLE with pycocotools' rules.
+
+    Args:
+        segmentation: a list of polygons, each a flat list x1, y1, x2, y2, ... whose union is the object, or
+            an RLE dict with "size" [height, width] and "counts" as list of ints, str or bytes.
+        height, width: size of the image.
+
+    Returns:
+        {"size": [height, width], "counts": bytes}, as pycocotools takes it.
+
+    Raises:
+        ValueError: the segmentation is empty, has another size, or is malformed; the message says how.
+    """
+    if isinstance(segmentation, dict):
+        return _checked_rle(segmentation, height, width)
+    if not isinstance(segmentation, Sequence) or not len(segmentation):
+        raise ValueError(f"A segmentation must be a list of polygons or an RLE dict; got {segmentation!r}")
+    polygons = [_checked_polygon(polygon) for polygon in segmentation]
+    return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+
+
+def _whole_range(start: float, stop: float, length: int) -> tuple[int, int]:
+    """Clip a range of pixels to 0..length; an empty one stays inside."""
+    first = int(np.clip(start, 0, length))
+    return first, int(np.clip(stop, first, length))
+
+
+def _overlap_weights(start: float, stop: float, cells: int, first: int, last: int) -> np.ndarray:
+    """Share of each equal cell of start..stop that pixels first..last-1 fill: [cells, last - first]."""
+    edges = np.linspace(start, stop, cells + 1)[:, None]
+    pixels = np.arange(first, last)
+    overlap = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
+    return (overlap.clip(0) * (cells / (stop - start))).astype(np.float32)
+
+
+def _bilinear_weights(start: float, stop: float, cells: int, first: int, last: int) -> np.ndarray:
+    """Weights of the cells of start..stop at the centres of pixels first..last-1: [last - first, cells]."""
+    positions = (np.arange(first, last) + 0.5 - start) * (cells / (stop - start)) - 0.5
+    return (1 - np.abs(positions[:, None] - np.arange(cells))).clip(0).astype(np.float32)
+
+
+def _pasted(probabilities: np.ndarray, boxes: np.ndarray, height: int, width: int) -> Iterator[Region]:
+    for mask, box in zip(probabilities, boxes, strict=True):
+        yield paste_mask(mask, box, height, width)
+
+
+def _encode_columns(band: np.ndarray, left: int, width: int) -> dict[str, Any]:
+    """Encode an image that is zero but for the columns [H, w] that start at `left`."""
+    height = band.shape[0]
+    flat = band.ravel(order="F")
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1 + left * height
+    if flat.size and flat[0]:
+        # COCO's counts alternate and start with zeros, so a mask that starts set has a first run of none.
+        changes = np.concatenate([[left * height], changes])
+    if flat.size and flat[-1] and left + band.shape[1] < width:
+        changes = np.concatenate([changes, [(left + band.shape[1]) * height]])
+    counts = np.diff(np.concatenate([[0], changes, [height * width]])).tolist()
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
+
+
+def _checked_polygon(polygon: Any) -> list[float]:
+    if isinstance(polygon, (int, float)):
+        raise ValueError("A segmentation must be a list of polygons; got one flat list of numbers")
+    # pycocotools would take four numbers for a box.
+    if len(polygon) < 6 or len(polygon) % 2:
+        raise ValueError(
+            f"A polygon needs at least 3 points (6 numbers, x and y in turn); got {len(polygon)} numbers"
+        )
+    points = np.asarray(polygon, np.float64)
+    if not np.isfinite(points).all():
+        raise ValueError("A polygon has coordinates that are not finite")
+    return points.tolist()
+
+
+def _checked_rle(rle: dict[str, Any], height: int, width: int) -> dict[str, Any]:
+    if not {"size", "counts"} <= rle.keys():
+        raise ValueError(f'An RLE needs "size" and "counts"; got {sorted(rle)}')
+    if list(rle["size"]) != [height, width]:
+        raise ValueError(f"An RLE of size {list(rle['size'])} does not fit its image, {[height, width]}")
+    counts = rle["counts"]
+    if isinstance(counts, (list, tuple, np.ndarray)):
+        runs = np.asarray(counts, np.int64)
+        if runs.size and runs.min() < 0:
+            raise ValueError("An RLE has a negative count")
+        _check_total(int(runs.sum()), height, width)
+        return coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    encoded = counts.encode("ascii") if isinstance(counts, str) else bytes(counts)
+    _check_total(_total_of_compressed(encoded), height, width)
+    return {"size": [height, width], "counts": encoded}
+
+
+def _check_total(total: int, height: int, width: int) -> None:
+    if total != height * width:
+        raise ValueError(f"An RLE's counts fill {total} pixels; its image has {height} x {width}")
+
+
+def _total_of_compressed(encoded: bytes) -> int:
+    """Sum of the runs of COCO's compressed counts, which pycocotools does not check.
+
+    Each run is written in base 32, low digit first, from character 48 on; 32 marks that another digit
+    follows, 16 in the last digit a negative number; from the fourth run on it is the difference to the run two before.
+    """
+    digits = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
+    if digits.size == 0 or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
+        raise ValueError("An RLE's compressed counts are cut off or not in COCO's format")
+    ends = np.flatnonzero(digits & 32 == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > 12:
+        raise ValueError("An RLE's compressed counts are not in COCO's format")
+    shifts = 5 * (np.arange(digits.size) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((digits & 31) << shifts, starts)
+    runs -= np.where(digits[ends] & 16, 1 << 5 * lengths, 0)
+    runs[1::2] = runs[1::2].cumsum()
+    runs[2::2] = runs[2::2].cumsum()
+    if runs.min() < 0:
+        raise ValueError("An RLE has a negative count")
+    return int(runs.sum())

@@ -1,0 +1,230 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pycocotools.mask as coco_mask
+import pytest
+
+from keras_maskrcnn import masks
+
+COCO = Path(__file__).parents[2] / "shared/data/coco_mini"
+SQUARE = [[1, 1, 3, 1, 3, 3, 1, 3]]
+
+
+def disc(height, width, radius, centre_y, centre_x):
+    y, x = np.mgrid[:height, :width] + 0.5
+    return (y - centre_y) ** 2 + (x - centre_x) ** 2 <= radius**2
+
+
+def iou(first, second):
+    union = np.logical_or(first, second).sum()
+    return np.logical_and(first, second).sum() / union if union else 1.0
+
+
+# --- Cropping
+
+
+def test_crop_is_the_mean_over_each_cell():
+    mask = np.zeros((6, 8), bool)
+    mask[2, 3] = True
+    crop = masks.crop_mask(mask, (2, 2, 6, 6), 2)
+    assert crop.tolist() == [[64, 0], [0, 0]]  # one of the cell's four pixels
+
+
+def test_crop_of_a_fractional_box_weighs_partly_covered_pixels():
+    mask = np.zeros((4, 4), bool)
+    mask[:, 1] = True
+    crop = masks.crop_mask(mask, (0.5, 0.25, 2.5, 3.25), 2)
+    assert crop.tolist() == [[128, 128], [128, 128]]  # each cell is one wide and half on the column
+
+
+def test_crop_equals_a_finely_sampled_mean():
+    mask = disc(40, 50, 13, 20, 24)
+    box = (9.3, 4.7, 38.1, 36.9)
+    side, fine = 7, 60
+    x = box[0] + (np.arange(side * fine) + 0.5) / (side * fine) * (box[2] - box[0])
+    y = box[1] + (np.arange(side * fine) + 0.5) / (side * fine) * (box[3] - box[1])
+    sampled = mask[np.ix_(y.astype(int), x.astype(int))].reshape(side, fine, side, fine).mean((1, 3))
+    assert np.abs(masks.crop_mask(mask, box, side) / 255.0 - sampled).max() < 0.01
+
+
+def test_mask_that_fills_its_box_stays_full_at_any_crop_size():
+    mask = np.zeros((300, 300), bool)
+    mask[10:290, 20:280] = True
+    for size in (7, 28, 112):
+        assert (masks.crop_mask(mask, (20, 10, 280, 290), size) == 255).all()
+
+
+def test_crop_of_a_one_pixel_wide_object():
+    mask = np.zeros((20, 20), bool)
+    mask[3:17, 8] = True
+    assert (masks.crop_mask(mask, (8, 3, 9, 17), 28) == 255).all()
+
+
+@pytest.mark.parametrize(
+    "box", [(5, 5, 5, 9), (5, 5, 9, 5), (9, 9, 5, 5), (50, 50, 60, 60), (-9, -9, -1, -1), (np.nan, 0, 4, 4)]
+)
+def test_boxes_without_area_or_outside_give_empty_crops_and_pastes(box):
+    mask = np.ones((10, 10), bool)
+    assert not masks.crop_mask(mask, box, 4).any()
+    region, left, top = masks.paste_mask(np.ones((4, 4), np.float32), box, 10, 10)
+    assert region.size == 0 and 0 <= left <= 10 and 0 <= top <= 10
+    full = masks.paste_masks(np.ones((1, 4, 4), np.float32), np.array([box]), 10, 10)
+    assert full.shape == (1, 10, 10) and not full.any()
+    (rle,) = masks.paste_masks_as_rle(np.ones((1, 4, 4), np.float32), np.array([box]), 10, 10)
+    assert coco_mask.area(rle) == 0
+
+
+def test_crop_counts_what_lies_outside_the_image_as_uncovered():
+    crop = masks.crop_mask(np.ones((4, 4), bool), (-4, 0, 4, 4), 2)
+    assert crop.tolist() == [[0, 255], [0, 255]]
+
+
+# --- Pasting
+
+
+def test_paste_samples_at_pixel_centres_and_does_not_round_the_box():
+    left_half = np.zeros((2, 2), np.float32)
+    left_half[:, 0] = 1
+    region, left, top = masks.paste_mask(left_half, (2.2, 1, 10.2, 5), 8, 16)
+    full = np.zeros((8, 16), bool)
+    full[top : top + region.shape[0], left : left + region.shape[1]] = region
+    # Interpolated, the half ends at x = 2.2 + 8 / 2 = 6.2: pixel 5 has its centre inside, pixel 6 not.
+    assert full[2:4].any(0).nonzero()[0].tolist() == [2, 3, 4, 5]
+
+
+def test_paste_equals_a_direct_bilinear_look_up():
+    probabilities = np.random.default_rng(0).random((5, 5)).astype(np.float32)
+    x1, y1, x2, y2 = box = (-3.4, 2.3, 17.9, 15.6)
+    padded = np.pad(probabilities, 1)
+    expected = np.zeros((14, 16), bool)
+    for row in range(14):
+        for column in range(16):
+            u = (column + 0.5 - x1) / (x2 - x1) * 5 + 0.5  # in the padded mask
+            v = (row + 0.5 - y1) / (y2 - y1) * 5 + 0.5
+            i, j = int(np.floor(v)), int(np.floor(u))
+            if 0 <= i <= 5 and 0 <= j <= 5:
+                corners = padded[i : i + 2, j : j + 2]
+                value = [1 - (v - i), v - i] @ corners @ [1 - (u - j), u - j]
+                expected[row, column] = value >= 0.5
+    pasted = masks.paste_masks(probabilities[None], np.array([box]), 14, 16)[0]
+    assert expected.any() and not expected.all()
+    assert (pasted == expected).all()
+
+
+def test_region_is_no_larger_than_the_box():
+    region, left, top = masks.paste_mask(np.ones((28, 28), np.float32), (100, 200, 120, 230), 3000, 4000)
+    assert region.shape == (30, 20) and (left, top) == (100, 200)
+
+
+def test_crop_pastes_back_to_the_same_mask():
+    mask = disc(90, 120, 31.3, 44.2, 60.9)
+    box = (29, 12, 93, 76)
+    region, left, top = masks.paste_mask(masks.crop_mask(mask, box, 112) / 255.0, box, 90, 120)
+    pasted = np.zeros_like(mask)
+    pasted[top : top + region.shape[0], left : left + region.shape[1]] = region
+    assert iou(pasted, mask) > 0.995
+
+
+def test_run_lengths_equal_the_pasted_masks():
+    rng = np.random.default_rng(3)
+    corners = rng.uniform(-10, 50, (40, 2, 2))
+    boxes = np.concatenate([corners.min(1), corners.max(1)], axis=1)
+    boxes = np.concatenate([boxes, [[0, 0, 45, 37], [-5, -5, 60, 60], [0, 0, 9, 37], [40, 0, 45, 37]]])
+    probabilities = rng.random((len(boxes), 7, 7)).astype(np.float32)
+    probabilities[-4:] = 1
+    probabilities[-3] = np.pad(np.zeros((3, 3)), 2, constant_values=1)
+    full = masks.paste_masks(probabilities, boxes, 37, 45)
+    encoded = masks.paste_masks_as_rle(probabilities, boxes, 37, 45)
+    assert full[-3, 0, 0] and full[-3, -1, -1] and not full[-3].all()
+    for mask, rle in zip(full, encoded, strict=True):
+        assert rle["counts"] == coco_mask.encode(np.asfortranarray(mask, np.uint8))["counts"].decode()
+        assert rle["size"] == [37, 45]
+
+
+def test_run_lengths_of_large_images_need_little_memory(monkeypatch):
+    largest = 0
+    zeros = np.zeros
+
+    def watched(shape, *arguments, **keywords):
+        nonlocal largest
+        array = zeros(shape, *arguments, **keywords)
+        largest = max(largest, array.nbytes)
+        return array
+
+    monkeypatch.setattr(masks.np, "zeros", watched)
+    boxes = np.array([[100.0 * i, 50.0 * i, 100.0 * i + 300, 50.0 * i + 300] for i in range(30)])
+    found = masks.paste_masks_as_rle(np.ones((30, 28, 28), np.float32), boxes, 3000, 4000)
+    assert all(89_900 <= coco_mask.area(rle) <= 90_000 for rle in found)
+    assert largest <= 3000 * 4000
+
+
+def test_torchvision_boxes_follow_from_its_integer_rule():
+    # A 10-pixel box grows to 12 with a 10-cell mask: 4.6..16.6 becomes pixels 4 to 16, 13 for 12 cells.
+    box = masks.torchvision_paste_boxes(np.array([[5.6, 5.6, 15.6, 15.6]]), 10)[0]
+    assert box == pytest.approx([4 + 13 / 12, 4 + 13 / 12, 17 - 13 / 12, 17 - 13 / 12])
+
+
+# --- Segmentations
+
+
+def test_polygons_are_joined_and_rasterised_as_pycocotools_does():
+    mask = masks.segmentation_to_mask([*SQUARE, [4, 4, 6, 4, 6, 6, 4, 6]], 8, 9)
+    assert mask.dtype == bool and mask.shape == (8, 9)
+    assert mask[1:3, 1:3].all() and mask[4:6, 4:6].all() and not mask[2, 5]
+
+
+def test_every_kind_of_run_length_decodes_to_the_same_mask():
+    mask = disc(30, 41, 11, 13, 20)
+    flat = mask.ravel(order="F")
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges, flat.size]).tolist()
+    rle = masks.mask_to_rle(mask)
+    for given in (counts, rle["counts"], rle["counts"].encode()):
+        decoded = masks.segmentation_to_mask({"size": [30, 41], "counts": given}, 30, 41)
+        assert (decoded == mask).all()
+    assert (masks.rle_to_mask(json.loads(json.dumps(rle))) == mask).all()
+
+
+@pytest.mark.parametrize("mask", [np.zeros((5, 4), bool), np.ones((5, 4), bool), np.eye(5, dtype=bool)])
+def test_encoding_and_decoding_give_back_the_mask(mask):
+    assert (masks.rle_to_mask(masks.mask_to_rle(mask)) == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "reason"),
+    [
+        ([], "list of polygons or an RLE"),
+        (None, "list of polygons or an RLE"),
+        ([1, 1, 3, 1, 3, 3], "one flat list"),
+        ([[1, 1, 3, 3]], "got 4 numbers"),
+        ([[1, 1, 3, 1, 3, 3, 2]], "got 7 numbers"),
+        ([[1, 1, 3, 1, 3, float("nan")]], "not finite"),
+        ({"counts": [64]}, '"size" and "counts"'),
+        ({"size": [4, 4], "counts": [16]}, "does not fit its image"),
+        ({"size": [8, 8], "counts": [16]}, "fill 16 pixels"),
+        ({"size": [8, 8], "counts": [-1, 65]}, "negative"),
+        ({"size": [8, 8], "counts": "0P"}, "cut off"),
+        ({"size": [8, 8], "counts": ""}, "cut off"),
+    ],
+)
+def test_malformed_segmentations_are_refused_with_a_reason(segmentation, reason):
+    with pytest.raises(ValueError, match=reason):
+        masks.segmentation_to_mask(segmentation, 8, 8)
+
+
+def test_truncated_run_lengths_are_refused():
+    counts = masks.mask_to_rle(disc(200, 200, 80, 100, 100))["counts"]
+    for length in range(1, len(counts)):
+        with pytest.raises(ValueError, match="RLE"):
+            masks.segmentation_to_mask({"size": [200, 200], "counts": counts[:length]}, 200, 200)
+
+
+@pytest.mark.skipif(not COCO.exists(), reason="needs the coco_mini images beside the repository")
+def test_run_lengths_in_real_annotations_are_accepted():
+    annotations = json.loads((COCO / "annotations/instances_val2017.json").read_text())
+    sizes = {image["id"]: (image["height"], image["width"]) for image in annotations["images"]}
+    for annotation in annotations["annotations"]:
+        mask = masks.segmentation_to_mask(annotation["segmentation"], *sizes[annotation["image_id"]])
+        rle = masks.mask_to_rle(mask)
+        assert coco_mask.area(rle) == mask.sum()
