@@ -247,7 +247,8 @@ def _total_of_compressed(encoded: bytes) -> int:
     """Sum of the runs of COCO's compressed counts, which pycocotools does not check.
 
     Each run is written in base 32, low digit first, from character 48 on; 32 marks that another digit
-    follows, 16 in the last digit a negative number; from the fourth run on it is the difference to the run two before.
+    follows, 16 in the last digit a negative number; from the fourth run on it is the difference to the run two
+    before.
     """
     digits = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
     if digits.size == 0 or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
