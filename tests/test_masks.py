@@ -8,6 +8,7 @@ import pytest
 from keras_maskrcnn import masks
 
 COCO = Path(__file__).parents[2] / "shared/data/coco_mini"
+KIT = COCO.parents[1] / "parity/torchvision_maskrcnn_resnet50_fpn.npz"
 SQUARE = [[1, 1, 3, 1, 3, 3, 1, 3]]
 
 
@@ -228,3 +229,40 @@ def test_run_lengths_in_real_annotations_are_accepted():
         mask = masks.segmentation_to_mask(annotation["segmentation"], *sizes[annotation["image_id"]])
         rle = masks.mask_to_rle(mask)
         assert coco_mask.area(rle) == mask.sum()
+
+
+# --- Against real objects and torchvision
+
+
+def coco_objects():
+    for split in ("train2017", "val2017"):
+        content = json.loads((COCO / f"annotations/instances_{split}.json").read_text())
+        sizes = {image["id"]: (image["height"], image["width"]) for image in content["images"]}
+        for annotation in content["annotations"]:
+            if not annotation["iscrowd"]:
+                yield annotation, *sizes[annotation["image_id"]]
+
+
+@pytest.mark.skipif(not COCO.exists(), reason="needs the coco_mini images beside the repository")
+def test_training_crops_of_real_objects_paste_back_to_their_masks():
+    overlaps = []
+    for annotation, height, width in coco_objects():
+        mask = masks.segmentation_to_mask(annotation["segmentation"], height, width)
+        x, y, box_width, box_height = annotation["bbox"]
+        box = np.array([x, y, x + box_width, y + box_height], np.float32)
+        crop = masks.crop_mask(mask, box, 112) / np.float32(255)
+        overlaps.append(iou(masks.paste_masks(crop[None], box[None], height, width)[0], mask))
+    assert len(overlaps) == 1350
+    assert np.mean(overlaps) > 0.999 and min(overlaps) > 0.98
+
+
+@pytest.mark.parametrize("image", [0, 1])
+@pytest.mark.skipif(not KIT.exists(), reason="needs the torchvision parity kit beside the repository")
+def test_torchvision_boxes_give_torchvisions_masks(image):
+    kit = np.load(KIT)
+    height, width = map(int, kit["image_sizes"][image])
+    probabilities = kit[f"mask_probs28.{image}"]
+    boxes = masks.torchvision_paste_boxes(kit[f"detections.{image}.boxes"][: len(probabilities)], 28)
+    ours = masks.paste_masks(probabilities, boxes, height, width)
+    for mask, counts in zip(ours, kit[f"detections.{image}.mask_rle"], strict=False):
+        assert iou(mask, masks.rle_to_mask({"size": [height, width], "counts": str(counts)})) > 0.999
