@@ -1,0 +1,192 @@
+"""What the model found in one image, as numpy arrays in pixels of that image."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_maskrcnn.drawing import draw_instances
+from keras_maskrcnn.masks import mask_to_rle, paste_masks, paste_masks_as_rle, torchvision_paste_boxes
+
+ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints")
+
+
+@dataclasses.dataclass(eq=False)
+class Detections:
+    """The N instances found in one image, best first.
+
+    Indexing with a number, a slice, indices or N booleans gives the `Detections` of those rows, and iterating
+    gives them one by one: `found[found.scores > 0.9]`.
+
+    Raises:
+        ValueError: lengths or shapes disagree; the message names the field.
+    """
+
+    boxes: np.ndarray
+    """[N, 4] float32: x1, y1, x2, y2 in pixels of the original image."""
+    scores: np.ndarray
+    """[N] float32 in 0..1."""
+    class_ids: np.ndarray
+    """[N] int32: 1..K."""
+    class_names: list[str]
+    """N names, those of class_ids."""
+    height: int
+    """Of the original image in pixels, like width."""
+    width: int
+    masks: np.ndarray | list[dict[str, Any]] | None = None
+    """[N, height, width] bool, N COCO RLE dicts, or None."""
+    keypoints: np.ndarray | None = None
+    """[N, J, 3]: x, y in pixels of the original image, and a score; or None."""
+    image: np.ndarray | None = None
+    """[height, width, C], what `draw` draws on."""
+
+    def __post_init__(self) -> None:
+        self.boxes = np.asarray(self.boxes, np.float32)
+        self.scores = np.asarray(self.scores, np.float32)
+        self.class_ids = np.asarray(self.class_ids, np.int32)
+        self.class_names = list(self.class_names)
+        _check(self)
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __repr__(self) -> str:
+        found = ", ".join(
+            f"{name} {score:.2f}" for name, score in zip(self.class_names, self.scores, strict=True)
+        )
+        return f"Detections({len(self)} in {self.width} x {self.height} pixels: {found or 'nothing'})"
+
+    def __getitem__(self, index: Any) -> "Detections":
+        rows = np.arange(len(self))[index].reshape(-1)
+        chosen: dict[str, Any] = {}
+        for name in ROWS:
+            values = getattr(self, name)
+            chosen[name] = [values[row] for row in rows] if isinstance(values, list) else values
+            if isinstance(values, np.ndarray):
+                chosen[name] = values[rows]
+        return dataclasses.replace(self, **chosen)
+
+    def draw(self, image: Any = None, min_score: float = 0.5, **options: Any) -> Image.Image:
+        """Draw the instances on their image.
+
+        Args:
+            image: another picture of the same size instead: PIL or array.
+            min_score: instances that score less are left out.
+            options: passed to `drawing.draw_instances`.
+
+        Returns:
+            An RGB picture; save it with `.save("out.png")`.
+
+        Raises:
+            ValueError: there is no image to draw on.
+        """
+        image = self.image if image is None else image
+        if image is None:
+            raise ValueError("These Detections hold no image to draw on: pass one, draw(image)")
+        shown = self[self.scores >= min_score]
+        return draw_instances(image, shown.boxes, shown.class_names, shown.scores, shown.masks, **options)
+
+    def to_coco(self, image_id: int | str, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Return the detections as COCO results, ready for JSON.
+
+        Args:
+            image_id: the image's id in the annotation file.
+            category_ids: category_ids[k - 1] is the file's id of class k; None keeps 1..K.
+
+        Returns:
+            N dicts with image_id, category_id, bbox (x, y, width, height), score, and segmentation (RLE) and
+            keypoints (flat x, y, score) where there are any.
+        """
+        results = []
+        for row in range(len(self)):
+            x1, y1, x2, y2 = self.boxes[row].tolist()
+            class_id = int(self.class_ids[row])
+            result: dict[str, Any] = {
+                "image_id": image_id,
+                "category_id": class_id if category_ids is None else int(category_ids[class_id - 1]),
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "score": float(self.scores[row]),
+            }
+            if self.masks is not None:
+                mask = self.masks[row]
+                result["segmentation"] = mask if isinstance(mask, dict) else mask_to_rle(mask)
+            if self.keypoints is not None:
+                result["keypoints"] = self.keypoints[row].reshape(-1).tolist()
+            results.append(result)
+        return results
+
+
+def make_detections(
+    outputs: Mapping[str, np.ndarray],
+    original_size: tuple[int, int],
+    resized_size: tuple[int, int],
+    class_names: Sequence[str],
+    masks: str | None = "bool",
+    image: np.ndarray | None = None,
+    integer_paste: bool = False,
+) -> Detections:
+    """Bring the model's outputs for one image to `Detections` in that image's pixels.
+
+    Boxes are rescaled per axis (the resized sides were rounded) and clipped to the image; padded rows are
+    dropped and the order is kept.
+
+    Args:
+        outputs: the rows of one image: "boxes" [D, 4] float in pixels of the resized image, "scores" [D],
+            "classes" [D] int with 0 for padded rows, and unless the model has no masks "masks" [D, M, M]
+            probabilities.
+        original_size: (height, width) of the image as given.
+        resized_size: (height, width) of the image as the model saw it, without padding.
+        class_names: K names; class k is class_names[k - 1].
+        masks: "bool" for [N, height, width] arrays, "rle" for run lengths (little memory for large images or
+            many instances), None for no masks.
+        image: the image as given, kept for `draw`.
+        integer_paste: paste masks into boxes rounded as torchvision rounds them, instead of the exact boxes.
+
+    Raises:
+        ValueError: `masks` is none of these.
+    """
+    if masks not in ("bool", "rle", None):
+        raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
+    rows = np.flatnonzero(np.asarray(outputs["classes"]) > 0)
+    class_ids = np.asarray(outputs["classes"])[rows]
+    height, width = (int(side) for side in original_size)
+    scale = np.array([width / resized_size[1], height / resized_size[0]] * 2, np.float32)
+    limits = np.array([width, height] * 2, np.float32)
+    boxes = np.clip(np.asarray(outputs["boxes"], np.float32)[rows] * scale, 0, limits)
+    found = None
+    if masks is not None and "masks" in outputs:
+        probabilities = np.asarray(outputs["masks"], np.float32)[rows]
+        frames = torchvision_paste_boxes(boxes, probabilities.shape[-1]) if integer_paste else boxes
+        paste = paste_masks if masks == "bool" else paste_masks_as_rle
+        found = paste(probabilities, frames, height, width)
+    return Detections(
+        boxes=boxes,
+        scores=np.asarray(outputs["scores"], np.float32)[rows],
+        class_ids=class_ids,
+        class_names=[class_names[class_id - 1] for class_id in class_ids],
+        height=height,
+        width=width,
+        masks=found,
+        image=image,
+    )
+
+
+def _check(found: Detections) -> None:
+    count = len(found)
+    if found.boxes.shape != (count, 4):
+        raise ValueError(
+            f"Detections.boxes must be [{count}, 4], as there are scores; got {found.boxes.shape}"
+        )
+    for name in ("class_ids", "class_names", "masks", "keypoints"):
+        values = getattr(found, name)
+        if values is not None and len(values) != count:
+            raise ValueError(f"Detections.{name} must have {count} rows, as scores has; got {len(values)}")
+    size = (found.height, found.width)
+    if isinstance(found.masks, np.ndarray) and found.masks.shape[1:] != size:
+        raise ValueError(f"Detections.masks must be [N, {size[0]}, {size[1]}]; got {found.masks.shape}")
+    if isinstance(found.masks, list) and any(tuple(rle["size"]) != size for rle in found.masks):
+        raise ValueError(f"Detections.masks has run lengths that are not of size {list(size)}")
+    if found.image is not None and found.image.shape[:2] != size:
+        raise ValueError(f"Detections.image must be {size[0]} x {size[1]}; got {found.image.shape}")
