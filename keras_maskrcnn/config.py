@@ -96,6 +96,8 @@ class Config:
     box_delta_weights: tuple[float, ...] = (10.0, 10.0, 5.0, 5.0)
     box_smooth_l1_beta: float = 1 / 9
     class_agnostic_boxes: bool = False
+    background_outputs: bool = True
+    """Whether box and mask predictors have (unused) outputs for the background, as torchvision's have."""
 
     # Masks
     mask_head: str = "fcn"

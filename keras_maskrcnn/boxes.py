@@ -1,0 +1,91 @@
+"""Box arithmetic: boxes are x1, y1, x2, y2 in continuous pixels, float32, in the last axis of any shape."""
+
+import math
+
+import keras
+from keras import ops
+
+MAX_LOG_SCALE = math.log(1000.0 / 16)
+"""Largest predicted log size ratio, so that exp() cannot overflow (Detectron's rule)."""
+
+
+def area(boxes: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the areas `[...]` in square pixels of boxes `[..., 4]`; inverted boxes count as empty."""
+    width = ops.maximum(boxes[..., 2] - boxes[..., 0], 0)
+    height = ops.maximum(boxes[..., 3] - boxes[..., 1], 0)
+    return width * height
+
+
+def intersection(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the areas `[..., N, M]` that boxes `[..., N, 4]` share with others `[..., M, 4]`."""
+    x1, y1, x2, y2 = (boxes[..., :, None, i] for i in range(4))
+    other_x1, other_y1, other_x2, other_y2 = (others[..., None, :, i] for i in range(4))
+    width = ops.maximum(ops.minimum(x2, other_x2) - ops.maximum(x1, other_x1), 0)
+    height = ops.maximum(ops.minimum(y2, other_y2) - ops.maximum(y1, other_y1), 0)
+    return width * height
+
+
+def iou(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTensor:
+    """Return intersection over union `[..., N, M]`, 0..1, of boxes `[..., N, 4]` with others `[..., M, 4]`.
+
+    Two empty boxes have IoU 0, never NaN.
+    """
+    shared = intersection(boxes, others)
+    union = area(boxes)[..., :, None] + area(others)[..., None, :] - shared
+    return ops.where(shared > 0, shared / ops.where(union > 0, union, 1), 0)
+
+
+def intersection_over_area(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the share `[..., N, M]`, 0..1, of each box `[..., N, 4]` that lies inside each other `[..., M, 4]`.
+
+    This is COCO's overlap with a crowd region, whose own size says nothing about the match.
+    """
+    own = area(boxes)[..., :, None]
+    return ops.where(own > 0, intersection(boxes, others) / ops.where(own > 0, own, 1), 0)
+
+
+def clip(boxes: keras.KerasTensor, sizes: keras.KerasTensor) -> keras.KerasTensor:
+    """Return boxes `[B, ..., 4]` clipped to their images, whose `sizes [B, 2]` are (height, width) in pixels."""
+    sizes = ops.cast(sizes, boxes.dtype)
+    limits = ops.stack([sizes[:, 1], sizes[:, 0], sizes[:, 1], sizes[:, 0]], axis=-1)  # [B, 4]
+    for _ in range(len(boxes.shape) - 2):
+        limits = limits[:, None]
+    return ops.minimum(ops.maximum(boxes, 0), limits)
+
+
+def _center_size(boxes: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    size = boxes[..., 2:] - boxes[..., :2]
+    return boxes[..., :2] + 0.5 * size, size
+
+
+def encode(
+    boxes: keras.KerasTensor, references: keras.KerasTensor, weights: tuple[float, ...] = (1, 1, 1, 1)
+) -> keras.KerasTensor:
+    """Return the deltas `[..., 4]` (dx, dy, dw, dh) that carry `references [..., 4]` to `boxes [..., 4]`.
+
+    Shifts are in units of the reference's size, sizes are log ratios, all times `weights` (R-CNN, appendix C).
+    Rows where either box is empty give zeros, so that padded rows stay finite.
+    """
+    center, size = _center_size(boxes)
+    reference_center, reference_size = _center_size(references)
+    usable = ops.all((size > 0) & (reference_size > 0), axis=-1, keepdims=True)
+    size = ops.where(usable, size, 1)
+    reference_size = ops.where(usable, reference_size, 1)
+    deltas = ops.concatenate(
+        [(center - reference_center) / reference_size, ops.log(size / reference_size)], axis=-1
+    )
+    return ops.where(usable, deltas * ops.convert_to_tensor(weights, deltas.dtype), 0)
+
+
+def decode(
+    deltas: keras.KerasTensor, references: keras.KerasTensor, weights: tuple[float, ...] = (1, 1, 1, 1)
+) -> keras.KerasTensor:
+    """Return the boxes `[..., 4]` that `deltas [..., 4]` make of `references [..., 4]`; the inverse of `encode`.
+
+    Log sizes are cut at `MAX_LOG_SCALE`.
+    """
+    deltas = deltas / ops.convert_to_tensor(weights, deltas.dtype)
+    reference_center, reference_size = _center_size(references)
+    center = reference_center + deltas[..., :2] * reference_size
+    half = 0.5 * reference_size * ops.exp(ops.minimum(deltas[..., 2:], MAX_LOG_SCALE))
+    return ops.concatenate([center - half, center + half], axis=-1)

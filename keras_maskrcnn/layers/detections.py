@@ -1,0 +1,148 @@
+"""From the heads' outputs to the detections of an image.
+
+B images; R proposals per image; K classes; D detections per image, the same for every image.
+"""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from keras_maskrcnn import boxes
+from keras_maskrcnn.layers.losses import select_mask
+
+
+class SelectDetections(keras.layers.Layer):
+    """Class logits, deltas and proposals -> `boxes [B, D, 4]`, `scores [B, D]`, `classes [B, D]` int32, best first.
+
+    Boxes are in pixels of the network's input image. Rows that hold no detection have class 0 and zeros.
+
+    Args:
+        score_threshold: detections must score more, 0..1.
+        nms_iou: a detection that overlaps a better one by more than this is dropped.
+        class_agnostic_nms: whether detections of other classes count as better ones too.
+        max_detections: D.
+        min_size: detections with a side below this, in pixels, are dropped.
+        delta_weights: of `boxes.decode`.
+        background: whether the deltas have a row for the background, at index 0.
+    """
+
+    def __init__(
+        self,
+        score_threshold: float,
+        nms_iou: float,
+        class_agnostic_nms: bool,
+        max_detections: int,
+        min_size: float,
+        delta_weights: tuple[float, ...],
+        background: bool,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.score_threshold, self.nms_iou = score_threshold, nms_iou
+        self.class_agnostic_nms, self.max_detections = class_agnostic_nms, max_detections
+        self.min_size, self.delta_weights = min_size, tuple(delta_weights)
+        self.background = background
+
+    def call(
+        self,
+        logits: keras.KerasTensor,
+        deltas: keras.KerasTensor,
+        proposals: keras.KerasTensor,
+        valid: keras.KerasTensor,
+        sizes: keras.KerasTensor,
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
+        batch, rows = tf.shape(proposals)[0], tf.shape(proposals)[1]
+        scores = tf.reshape(tf.nn.softmax(logits), [batch, rows, logits.shape[-1]])[..., 1:]  # [B, R, K]
+        deltas = tf.reshape(deltas, [batch, rows, deltas.shape[1], 4])
+        if self.background and deltas.shape[2] > 1:
+            deltas = deltas[:, :, 1:]
+        decoded = boxes.decode(deltas, proposals[:, :, None], self.delta_weights)  # [B, R, K or 1, 4]
+        decoded = boxes.clip(decoded, sizes)
+        large = tf.reduce_all(decoded[..., 2:] - decoded[..., :2] >= self.min_size, axis=-1)
+        scores = tf.where(valid[..., None] & large, scores, -1.0)
+        if self.class_agnostic_nms:
+            return self._suppress_across_classes(decoded, scores)
+        kept, kept_scores, classes, count = tf.image.combined_non_max_suppression(
+            decoded,
+            scores,
+            max_output_size_per_class=self.max_detections,
+            max_total_size=self.max_detections,
+            iou_threshold=self.nms_iou,
+            score_threshold=self.score_threshold,
+            clip_boxes=False,
+        )
+        real = tf.range(self.max_detections)[None] < count[:, None]
+        return kept, kept_scores, tf.where(real, tf.cast(classes, tf.int32) + 1, 0)
+
+    def _suppress_across_classes(
+        self, decoded: tf.Tensor, scores: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        def one_image(image: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            box, score = image  # [R, K or 1, 4], [R, K]
+            box = tf.broadcast_to(box, tf.concat([tf.shape(score), [4]], axis=0))
+            chosen = tf.where(score > self.score_threshold)  # [pairs, 2]
+            box, score = tf.gather_nd(box, chosen), tf.gather_nd(score, chosen)
+            kept = tf.image.non_max_suppression(box, score, self.max_detections, self.nms_iou)
+            padding = [[0, self.max_detections - tf.shape(kept)[0]]]
+            classes = tf.cast(tf.gather(chosen[:, 1], kept), tf.int32) + 1
+            return (
+                tf.pad(tf.gather(box, kept), [*padding, [0, 0]]),
+                tf.pad(tf.gather(score, kept), padding),
+                tf.pad(classes, padding),
+            )
+
+        kept, kept_scores, classes = tf.map_fn(
+            one_image, (decoded, scores), fn_output_signature=(tf.float32, tf.float32, tf.int32)
+        )
+        size = self.max_detections
+        return tf.ensure_shape(kept, (None, size, 4)), tf.ensure_shape(kept_scores, (None, size)), classes
+
+
+class DetectedRoIs(keras.layers.Layer):
+    """Detections -> the rows that hold one, of all images in one list, for the mask head.
+
+    Returns a dict: `boxes [M, 4]`, `image_indices [M]` int32, `classes [M]` int32, `rows [M]` int32 into the B * D
+    detections. M is at least 1, so that convolutions always have something to do.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, boxes: keras.KerasTensor, classes: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+        flat = tf.reshape(classes, [-1])
+        rows = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
+        rows = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)]])  # [M]
+        return {
+            "boxes": tf.gather(tf.reshape(boxes, [-1, 4]), rows),
+            "image_indices": rows // tf.shape(classes)[1],
+            "classes": tf.gather(flat, rows),
+            "rows": rows,
+        }
+
+
+class MaskProbabilities(keras.layers.Layer):
+    """Mask logits `[M, P, P, masks]` of `DetectedRoIs` -> the masks `[B, D, P, P]`, 0..1, of the detected classes.
+
+    Rows without a detection hold zeros.
+
+    Args:
+        kind: as in `MaskLoss`.
+        background: whether the background has a mask, at index 0.
+    """
+
+    def __init__(self, kind: str, background: bool, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.kind, self.background = kind, background
+
+    def call(
+        self, logits: keras.KerasTensor, rois: dict[str, keras.KerasTensor], classes: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        if self.kind == "softmax":
+            masks = select_mask(ops.softmax(logits, axis=-1), rois["classes"], background=True)
+        else:
+            masks = ops.sigmoid(select_mask(logits, rois["classes"], self.background))
+        masks = tf.where(rois["classes"][:, None, None] > 0, masks, 0.0)
+        batch, detections = tf.shape(classes)[0], classes.shape[1]
+        side = masks.shape[1]
+        scattered = tf.scatter_nd(rois["rows"][:, None], masks, [batch * detections, side, side])
+        return tf.reshape(scattered, [batch, detections, side, side])

@@ -1,0 +1,34 @@
+"""Feature pyramid network (Lin et al. 2017)."""
+
+import keras
+from keras import ops
+
+from keras_maskrcnn.layers.convolution import ConvNorm
+
+
+class FPN(keras.layers.Layer):
+    """The top-down network: {"C2", ..., "C5"} -> {"P2", ..., "P6"}, each `[B, H / stride, W / stride, channels]`.
+
+    Strides are 4, 8, 16, 32 and 64. P6, every second pixel of P5, is for the proposals only (section 4.1).
+    """
+
+    def __init__(self, channels: int = 256, norm: str = "none", epsilon: float = 1e-5, **kwargs):
+        super().__init__(**kwargs)
+        options = {"norm": norm, "epsilon": epsilon, "relu": False, "initializer": "lecun_uniform"}
+        self.laterals = [ConvNorm(channels, 1, name=f"lateral{i}", **options) for i in range(2, 6)]
+        self.outputs = [ConvNorm(channels, 3, name=f"output{i}", **options) for i in range(2, 6)]
+
+    def call(self, features: dict[str, keras.KerasTensor], training: bool = False) -> dict[str, keras.KerasTensor]:
+        inner = None
+        pyramid = {}
+        for level in range(5, 1, -1):
+            lateral = self.laterals[level - 2](features[f"C{level}"], training=training)
+            inner = lateral if inner is None else lateral + _upsample_to(inner, lateral)
+            pyramid[f"P{level}"] = self.outputs[level - 2](inner, training=training)
+        pyramid["P6"] = pyramid["P5"][:, ::2, ::2]
+        return dict(sorted(pyramid.items()))
+
+
+def _upsample_to(coarse: keras.KerasTensor, fine: keras.KerasTensor) -> keras.KerasTensor:
+    # sides are multiples of 32, so that nearest neighbour upsampling is exactly a doubling
+    return ops.repeat(ops.repeat(coarse, 2, axis=1), 2, axis=2)

@@ -1,0 +1,49 @@
+"""What happens to raw pixels inside the model."""
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+
+class Normalize(keras.layers.Layer):
+    """Raw pixels 0..255 `[B, H, W, C]` with sizes `[B, 2]` -> normalised float32 images, zero in the padding.
+
+    Args:
+        mean: subtracted, one per channel.
+        std: divided by, one per channel.
+        bgr: reverses the three channels, for weights that were trained on blue first; `mean` and `std` stay in
+            the order of the input.
+    """
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...], bgr: bool = False, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.mean, self.std, self.bgr = tuple(mean), tuple(std), bgr
+
+    def call(self, images: keras.KerasTensor, sizes: keras.KerasTensor) -> keras.KerasTensor:
+        images = (ops.cast(images, "float32") - ops.convert_to_tensor(self.mean, "float32")) / (
+            ops.convert_to_tensor(self.std, "float32")
+        )
+        rows = ops.arange(ops.shape(images)[1])[None] < ops.cast(sizes[:, :1], "int32")  # [B, H]
+        columns = ops.arange(ops.shape(images)[2])[None] < ops.cast(sizes[:, 1:], "int32")  # [B, W]
+        inside = ops.cast(rows[:, :, None] & columns[:, None, :], "float32")
+        images = images * inside[..., None]
+        return ops.flip(images, axis=-1) if self.bgr else images
+
+
+def blank_batch(names: list[str], channels: int, crop_size: int) -> dict[str, tf.Tensor]:
+    """Return one blank image, with those of the model's inputs that `names` lists, which no loss counts.
+
+    A replica of `tf.distribute` gets no row at all when the last batch has fewer images than there are replicas,
+    and convolutions cannot run on that. Here a crowd covers every anchor, so that none is sampled.
+    """
+    everywhere = [-1e6, -1e6, 1e6, 1e6]
+    values = {
+        "images": tf.zeros((1, 64, 64, channels)),
+        "sizes": tf.constant([[64, 64]]),
+        "gt_boxes": tf.constant([[everywhere]]),
+        "gt_classes": tf.ones((1, 1), tf.int32),
+        "gt_crowd": tf.ones((1, 1), tf.bool),
+        "gt_masks": tf.zeros((1, 1, crop_size, crop_size), tf.uint8),
+        "seeds": tf.zeros((1, 2), tf.int32),
+    }
+    return {name: values[name] for name in names}

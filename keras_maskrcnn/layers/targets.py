@@ -1,0 +1,281 @@
+"""What anchors, proposals and masks are trained towards.
+
+B images; G ground-truth rows, class 0 where padded; N candidates (anchors or proposals); S sampled candidates.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_maskrcnn import boxes
+from keras_maskrcnn.ops import roi_align
+
+POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
+
+
+def match(
+    iou: tf.Tensor, positive_iou: float, negative_iou: float, low_quality: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Assign each candidate to the ground truth that it overlaps most.
+
+    Args:
+        iou: `[G, N]`, 0..1; rows that must not be matched hold zeros.
+        positive_iou: candidates at or above are positive.
+        negative_iou: candidates below are negative; those in between are ignored.
+        low_quality: makes the best candidates of every ground truth positive too, whatever their IoU (Faster
+            R-CNN section 3.1.2, rule i). Each keeps the ground truth that it overlaps most itself (Detectron).
+
+    Returns:
+        `matched [N]` int32, an index into G, and `labels [N]` int32: POSITIVE, NEGATIVE or IGNORED.
+    """
+    best = tf.reduce_max(iou, axis=0)  # [N]
+    labels = tf.where(best >= positive_iou, POSITIVE, tf.where(best < negative_iou, NEGATIVE, IGNORED))
+    if low_quality:
+        best_of_gt = tf.reduce_max(iou, axis=1, keepdims=True)  # [G, 1]
+        is_best = tf.reduce_any((iou == best_of_gt) & (best_of_gt > 0), axis=0)
+        labels = tf.where(is_best, POSITIVE, labels)
+    return tf.argmax(iou, axis=0, output_type=tf.int32), labels
+
+
+def match_image(
+    candidates: tf.Tensor,
+    gt_boxes: tf.Tensor,
+    gt_classes: tf.Tensor,
+    gt_crowd: tf.Tensor,
+    thresholds: tuple[float, float],
+    low_quality: bool,
+    crowd_overlap: float,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """`match` for one image: candidates `[N, 4]` against ground truth `[G, ...]`, crowds set apart.
+
+    A candidate that is not positive and has a share of `crowd_overlap` of its own area inside a crowd is
+    ignored; no candidate is matched to a crowd.
+    """
+    real = (gt_classes > 0) & ~gt_crowd
+    iou = tf.where(real[:, None], boxes.iou(gt_boxes, candidates), 0.0)  # [G, N]
+    matched, labels = match(iou, *thresholds, low_quality)
+    inside = tf.transpose(boxes.intersection_over_area(candidates, gt_boxes))  # [G, N]
+    in_crowd = tf.reduce_any((inside >= crowd_overlap) & gt_crowd[:, None], axis=0)
+    return matched, tf.where(in_crowd & (labels != POSITIVE), IGNORED, labels)
+
+
+def sample(labels: tf.Tensor, size: int, positive_fraction: float, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draw up to `size` candidates at random, at most `positive_fraction` of them positive, the rest negative.
+
+    Args:
+        labels: `[N]` int32 of one image.
+        size: drawn in all, if there are as many.
+        positive_fraction: 0..1.
+        seed: `[2]` int32; the same seed draws the same candidates.
+
+    Returns:
+        `indices [S]` int32 with S = min(size, N), positives first, and `valid [S]` bool: the rows that were
+        drawn, which come before the others.
+    """
+    count = tf.minimum(size, tf.shape(labels)[0])
+    keys = tf.random.stateless_uniform(tf.shape(labels), seed)  # [N], in 0..1
+    wanted = int(size * positive_fraction)
+    positives, positive_count = _draw(labels == POSITIVE, keys, tf.minimum(wanted, count), wanted)
+    negatives, negative_count = _draw(labels == NEGATIVE, keys, count, size - positive_count)
+    indices = tf.concat([positives[:positive_count], negatives[:negative_count]], axis=0)
+    drawn = tf.shape(indices)[0]
+    return tf.pad(indices, [[0, count - drawn]]), tf.range(count) < drawn
+
+
+def _draw(
+    wanted: tf.Tensor, keys: tf.Tensor, most: tf.Tensor, limit: int | tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return indices of the `wanted` rows with the largest keys, and how many of them count."""
+    _, indices = tf.math.top_k(tf.where(wanted, keys, -1.0), most)
+    return indices, tf.minimum(tf.reduce_sum(tf.cast(wanted, tf.int32)), limit)
+
+
+class AnchorTargets(keras.layers.Layer):
+    """Anchors by level and ground truth -> the sample that the RPN losses are computed on.
+
+    Returns a dict: `indices [B, S]` int32 into the anchors of all levels joined, `labels [B, S]` float32 (1 object,
+    0 not), `valid [B, S]` bool, `deltas [B, S, 4]` float32 (zeros where not an object).
+
+    Args:
+        positive_iou: anchors at or above are objects; also the best anchors of every ground truth.
+        negative_iou: anchors below are background.
+        batch_size: anchors sampled per image.
+        positive_fraction: largest share of objects among them.
+        crowd_overlap: share of an anchor inside a crowd from which it is ignored.
+    """
+
+    def __init__(
+        self,
+        positive_iou: float,
+        negative_iou: float,
+        batch_size: int,
+        positive_fraction: float,
+        crowd_overlap: float,
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.positive_iou, self.negative_iou = positive_iou, negative_iou
+        self.batch_size, self.positive_fraction = batch_size, positive_fraction
+        self.crowd_overlap = crowd_overlap
+
+    def call(
+        self,
+        anchors: dict[str, keras.KerasTensor],
+        gt_boxes: keras.KerasTensor,
+        gt_classes: keras.KerasTensor,
+        gt_crowd: keras.KerasTensor,
+        seeds: keras.KerasTensor,
+    ) -> dict[str, keras.KerasTensor]:
+        joined = tf.concat(list(anchors.values()), axis=0)  # [N, 4]
+
+        def one_image(image: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+            gt, classes, crowd, seed = image
+            matched, labels = match_image(
+                joined, gt, classes, crowd, (self.positive_iou, self.negative_iou), True, self.crowd_overlap
+            )
+            indices, valid = sample(labels, self.batch_size, self.positive_fraction, seed)
+            positive = (tf.gather(labels, indices) == POSITIVE) & valid
+            deltas = boxes.encode(tf.gather(gt, tf.gather(matched, indices)), tf.gather(joined, indices))
+            return indices, tf.cast(positive, tf.float32), valid, tf.where(positive[:, None], deltas, 0.0)
+
+        indices, labels, valid, deltas = tf.map_fn(
+            one_image,
+            (gt_boxes, gt_classes, gt_crowd, seeds),
+            fn_output_signature=(tf.int32, tf.float32, tf.bool, tf.float32),
+        )
+        deltas = tf.ensure_shape(deltas, (None, None, 4))
+        return {"indices": indices, "labels": labels, "valid": valid, "deltas": deltas}
+
+
+class ProposalTargets(keras.layers.Layer):
+    """Proposals `[B, R, 4]` with `valid [B, R]` and ground truth -> the sample that the second stage is trained on.
+
+    Ground-truth boxes join the proposals. Returns a dict: `boxes [B, S, 4]`, `valid [B, S]` bool, `classes [B, S]`
+    int32 (0 background), `deltas [B, S, 4]` float32 (zeros for the background), `matched [B, S]` int32 into G. S is
+    the largest number that an image of the batch has; positives come first.
+
+    Args:
+        positive_iou: proposals at or above belong to their ground truth's class, others are background.
+        batch_size: proposals sampled per image.
+        positive_fraction: largest share of positives among them.
+        crowd_overlap: share of a proposal inside a crowd from which it is not taken as background.
+        delta_weights: of `boxes.encode`.
+    """
+
+    def __init__(
+        self,
+        positive_iou: float,
+        batch_size: int,
+        positive_fraction: float,
+        crowd_overlap: float,
+        delta_weights: tuple[float, ...],
+        **kwargs,
+    ):
+        super().__init__(autocast=False, **kwargs)
+        self.positive_iou, self.batch_size = positive_iou, batch_size
+        self.positive_fraction, self.crowd_overlap = positive_fraction, crowd_overlap
+        self.delta_weights = tuple(delta_weights)
+
+    def call(
+        self,
+        proposals: keras.KerasTensor,
+        valid: keras.KerasTensor,
+        gt_boxes: keras.KerasTensor,
+        gt_classes: keras.KerasTensor,
+        gt_crowd: keras.KerasTensor,
+        seeds: keras.KerasTensor,
+    ) -> dict[str, keras.KerasTensor]:
+        candidates = tf.concat([proposals, gt_boxes], axis=1)
+        usable = tf.concat([valid, (gt_classes > 0) & ~gt_crowd], axis=1)
+
+        def one_image(image: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
+            rows, count, gt, classes, crowd, seed = image
+            matched, labels = match_image(
+                rows, gt, classes, crowd, (self.positive_iou, self.positive_iou), False, self.crowd_overlap
+            )
+            labels = tf.where(count, labels, IGNORED)
+            # a stream of its own: the anchors of this image are drawn from `seed` itself
+            indices, drawn = sample(labels, self.batch_size, self.positive_fraction, seed + [0, 1])
+            positive = (tf.gather(labels, indices) == POSITIVE) & drawn
+            rows, matched = tf.gather(rows, indices), tf.gather(matched, indices)
+            deltas = boxes.encode(tf.gather(gt, matched), rows, self.delta_weights)
+            return (
+                rows,
+                drawn,
+                tf.where(positive, tf.gather(classes, matched), 0),
+                tf.where(positive[:, None], deltas, 0.0),
+                matched,
+            )
+
+        rows, drawn, classes, deltas, matched = tf.map_fn(
+            one_image,
+            (candidates, usable, gt_boxes, gt_classes, gt_crowd, seeds),
+            fn_output_signature=(tf.float32, tf.bool, tf.int32, tf.float32, tf.int32),
+        )
+        most = tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(drawn, tf.int32), axis=1)), 1)
+        return {
+            "boxes": tf.stop_gradient(tf.ensure_shape(rows, (None, None, 4))[:, :most]),
+            "valid": drawn[:, :most],
+            "classes": classes[:, :most],
+            "deltas": tf.ensure_shape(deltas, (None, None, 4))[:, :most],
+            "matched": matched[:, :most],
+        }
+
+
+class PositiveRoIs(keras.layers.Layer):
+    """The sample of `ProposalTargets` -> its positive rows alone, of all images in one list.
+
+    Returns a dict: `boxes [M, 4]`, `image_indices [M]` int32, `classes [M]` int32, `matched [M]` int32, `valid [M]`
+    bool. Where there is no positive, M is 1 and the row is not valid: a convolution's gradient fails on zero rows.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, sample: dict[str, keras.KerasTensor]) -> dict[str, keras.KerasTensor]:
+        chosen = tf.where(tf.reshape(sample["classes"], [-1]) > 0)[:, 0]
+        count = tf.shape(chosen)[0]
+        chosen = tf.pad(chosen, [[0, tf.maximum(1 - count, 0)]])  # [M]
+        rows = tf.shape(sample["classes"])[1]
+        return {
+            "boxes": tf.gather(tf.reshape(sample["boxes"], [-1, 4]), chosen),
+            "image_indices": tf.cast(chosen, tf.int32) // rows,
+            "classes": tf.gather(tf.reshape(sample["classes"], [-1]), chosen),
+            "matched": tf.gather(tf.reshape(sample["matched"], [-1]), chosen),
+            "valid": tf.range(tf.shape(chosen)[0]) < count,
+        }
+
+
+class MaskTargets(keras.layers.Layer):
+    """Positive RoIs and ground-truth crops `[B, G, S, S]` uint8 -> the masks `[M, size, size]`, 0..1, inside the RoIs.
+
+    A crop holds its object's mask in the frame of its own box; outside that box the mask is empty. Each target
+    cell is the average of the crop over it (RoIAlign of the mask, as torchvision does).
+    """
+
+    def __init__(self, size: int, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.size = size
+        self.supports_jit = False
+
+    def call(
+        self, rois: dict[str, keras.KerasTensor], gt_boxes: keras.KerasTensor, gt_masks: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        rows, side = tf.shape(gt_masks)[1], tf.shape(gt_masks)[2]
+        crop_indices = rois["image_indices"] * rows + rois["matched"]
+        frames = tf.gather(tf.reshape(gt_boxes, [-1, 4]), crop_indices)  # [M, 4]
+        origin, extent = tf.tile(frames[:, :2], [1, 2]), tf.tile(frames[:, 2:] - frames[:, :2], [1, 2])
+        relative = (rois["boxes"] - origin) / tf.maximum(extent, 1e-6)
+        crops = tf.cast(tf.reshape(gt_masks, [-1, side, side, 1]), tf.float32) / 255
+        # RoIAlign repeats the border for one pixel beyond it; a ring of zeros makes that the empty outside
+        crops = tf.pad(crops, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        masks = roi_align(
+            [crops],
+            relative * tf.cast(side, tf.float32) + 1,
+            crop_indices,
+            tf.zeros_like(crop_indices),
+            strides=(1,),
+            output_size=self.size,
+            sampling_ratio=0,
+            aligned=True,
+        )
+        return tf.stop_gradient(masks[..., 0])

@@ -1,0 +1,258 @@
+"""MaskRCNN: a Keras model whose layers are made once and assembled into a training and an inference graph."""
+
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_maskrcnn import graphs
+from keras_maskrcnn.config import Config
+from keras_maskrcnn.images import pad_batch, read_image, resize_image, resized_size
+from keras_maskrcnn.layers import losses
+from keras_maskrcnn.layers.fpn import FPN
+from keras_maskrcnn.layers.heads import BoxHead, MaskHead, MLPMaskHead
+from keras_maskrcnn.layers.inputs import blank_batch
+from keras_maskrcnn.layers.resnet import ResNet
+from keras_maskrcnn.layers.rpn import RPNHead
+from keras_maskrcnn.results import Detections, make_detections
+
+Tensors = dict[str, tf.Tensor]
+
+
+@keras.saving.register_keras_serializable("keras_maskrcnn")
+class MaskRCNN(keras.Model):
+    """Mask R-CNN (He et al. 2017) with a ResNet-FPN backbone.
+
+    `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise five losses that
+    the logs show by name; `compile` needs only an optimizer. `predict` takes batches with or without ground truth
+    and returns padded detections; `detect` takes pictures and returns them as numpy values in their own pixels.
+
+    A call returns {loss name: scalar} when its inputs hold "gt_boxes", else the inference graph's detections.
+
+    Args:
+        config: everything about the model.
+    """
+
+    def __init__(self, config: Config, **kwargs: Any):
+        super().__init__(autocast=False, **kwargs)
+        self.supports_jit = False  # RoIAlign is no XLA operation
+        self.config = config
+        self.backbone = ResNet(
+            config.depth,
+            config.stride_in_1x1,
+            config.norm,
+            config.norm_epsilon,
+            config.frozen_stages,
+            name="backbone",
+        )
+        self.fpn = FPN(config.fpn_channels, config.head_norm, config.norm_epsilon, name="fpn")
+        num_anchors = len(config.anchor_sizes[0]) * len(config.anchor_ratios)
+        self.rpn_head = RPNHead(
+            config.fpn_channels, num_anchors, config.rpn_convs, config.head_norm, name="rpn_head"
+        )
+        self.box_head = BoxHead(
+            config.num_classes,
+            config.box_head_channels,
+            config.class_agnostic_boxes,
+            config.background_outputs,
+            name="box_head",
+        )
+        self.mask_head = _mask_head(config)
+        self.loss_layers = _loss_layers(config)
+        graphs.training_graph(self)  # creates every weight
+        self.built = True
+
+    @property
+    def losses_by_name(self) -> dict[str, losses.Loss]:
+        """The loss layers by the names that the logs show."""
+        return {layer.name: layer for layer in self.loss_layers}
+
+    # Graphs hold no weights of their own. A cached_property keeps them out of Keras' tracking of layers.
+    @functools.cached_property
+    def _training_graph(self) -> keras.Model:
+        return graphs.training_graph(self)
+
+    @functools.cached_property
+    def _inference_graphs(self) -> dict[Config, keras.Model]:
+        return {}
+
+    @functools.cached_property
+    def _detectors(self) -> dict[Config, Any]:
+        return {}
+
+    def _inference_graph(self, config: Config) -> keras.Model:
+        if config not in self._inference_graphs:
+            self._inference_graphs[config] = graphs.inference_graph(self, config)
+        return self._inference_graphs[config]
+
+    def call(self, inputs: Tensors, training: bool = False) -> Tensors:
+        graph = self._training_graph if "gt_boxes" in inputs else self._inference_graph(self.config)
+        return _run(graph, inputs, self.config, training)
+
+    def predict_step(self, data: Any) -> Tensors:
+        """Run the inference graph on a batch, whether or not it holds ground truth."""
+        inputs = data[0] if isinstance(data, tuple) else data
+        return self({key: inputs[key] for key in ("images", "sizes")}, training=False)
+
+    def detect(
+        self,
+        images: Any,
+        batch_size: int = 1,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+        masks: Literal["bool", "rle"] | None = "bool",
+    ) -> list[Detections]:
+        """Find the objects in pictures of any sizes.
+
+        Args:
+            images: a list of paths, arrays `[H, W]` or `[H, W, C]` (RGB, 0..255) and PIL images, or one of them.
+            batch_size: pictures that go through the network together. Batches are padded to their largest
+                picture, which moves scores slightly.
+            score_threshold: detections must score more, 0..1; None is the config's.
+            max_detections: at most this many per picture; None is the config's.
+            masks: "bool" for arrays, "rle" for COCO's run lengths, which take little memory, None for none.
+
+        Returns:
+            One `Detections` per picture, in pixels of the picture.
+
+        Raises:
+            FileNotFoundError: a path does not exist.
+            ValueError: a picture cannot be read or does not have the model's channels; an argument is out of range.
+        """
+        return list(self.detect_iter(images, batch_size, score_threshold, max_detections, masks))
+
+    def detect_iter(
+        self,
+        images: Iterable[Any],
+        batch_size: int = 1,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+        masks: Literal["bool", "rle"] | None = "bool",
+    ) -> Iterator[Detections]:
+        """As `detect`, one `Detections` at a time, so that memory does not grow with the number of pictures."""
+        if masks not in ("bool", "rle", None):
+            raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1; got {batch_size}")
+        config = self.config
+        if score_threshold is not None:
+            config = dataclasses.replace(config, score_threshold=score_threshold)
+        if max_detections is not None:
+            config = dataclasses.replace(config, max_detections=max_detections)
+        for batch in _batches(_as_list(images), batch_size):
+            yield from self._detect_batch([read_image(i, config.channels) for i in batch], config, masks)
+
+    def _detect_batch(
+        self, pictures: list[np.ndarray], config: Config, masks: str | None
+    ) -> Iterator[Detections]:
+        if config not in self._detectors:
+            graph = self._inference_graph(config)
+            # one trace serves every picture size
+            self._detectors[config] = tf.function(
+                lambda inputs: _run(graph, inputs, config, training=False),
+                input_signature=[
+                    {
+                        "images": tf.TensorSpec((None, None, None, config.channels), tf.float32),
+                        "sizes": tf.TensorSpec((None, 2), tf.int32),
+                    }
+                ],
+            )
+        inputs = _image_batch(pictures, config)
+        outputs = {key: value.numpy() for key, value in self._detectors[config](inputs).items()}
+        for row, picture in enumerate(pictures):
+            yield make_detections(
+                {key: value[row] for key, value in outputs.items()},
+                picture.shape[:2],
+                tuple(inputs["sizes"][row].numpy()),
+                config.class_names,
+                masks=masks,
+                image=picture,
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs: the Config as plain values."""
+        return {**super().get_config(), "config": self.config.to_dict()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MaskRCNN":
+        """Build the model that `get_config` described, with new weights."""
+        values = dict(config)
+        return cls(Config.from_dict(values.pop("config")), **values)
+
+
+def load_model(path: str) -> MaskRCNN:
+    """Read a model that `model.save` wrote as `.keras`, compiled as it was.
+
+    Raises:
+        ValueError: the file is missing, or holds another kind of model.
+    """
+    model = keras.saving.load_model(path)
+    if not isinstance(model, MaskRCNN):
+        raise ValueError(f"{path} holds a {type(model).__name__}, not a MaskRCNN")
+    return model
+
+
+def _image_batch(pictures: list[np.ndarray], config: Config) -> Tensors:
+    sizes = [resized_size(*p.shape[:2], config.min_size, config.max_size, config.size_rounding) for p in pictures]
+    resized = [resize_image(picture, size) for picture, size in zip(pictures, sizes, strict=True)]
+    images, image_sizes = pad_batch(resized, config.size_divisor)
+    return {"images": images, "sizes": image_sizes}
+
+
+def _run(graph: keras.Model, inputs: Tensors, config: Config, training: bool) -> Tensors:
+    """Run a graph on the inputs that it knows, also on a batch without rows, as a replica may get."""
+    known = {key: inputs[key] for key in graph.input}
+    rows = tf.shape(known["images"])[0]
+    blank = blank_batch(list(known), config.channels, config.mask_crop_size)
+    known = tf.cond(rows > 0, lambda: known, lambda: blank)
+    for key, keras_input in graph.input.items():
+        known[key].set_shape(keras_input.shape)
+    outputs = graph.call(known, training=training)
+    if "gt_boxes" in known:
+        return outputs
+    return {key: value[:rows] for key, value in outputs.items()}
+
+
+def _mask_head(config: Config) -> keras.layers.Layer | None:
+    if config.mask_head == "none":
+        return None
+    if config.mask_loss == "class_agnostic":
+        num_masks = 1
+    else:
+        num_masks = config.num_classes + int(config.background_outputs or config.mask_loss == "softmax")
+    if config.mask_head == "mlp":
+        return MLPMaskHead(num_masks, config.box_head_channels, name="mask_head")
+    return MaskHead(num_masks, config.mask_head_channels, config.head_norm, name="mask_head")
+
+
+def _loss_layers(config: Config) -> list[losses.Loss]:
+    layers = [
+        losses.ObjectnessLoss(name="rpn_class_loss"),
+        losses.AnchorBoxLoss(config.rpn_smooth_l1_beta, name="rpn_box_loss"),
+        losses.ClassLoss(name="class_loss"),
+        losses.BoxLoss(config.box_smooth_l1_beta, config.background_outputs, name="box_loss"),
+    ]
+    if config.mask_head != "none":
+        layers.append(losses.MaskLoss(config.mask_loss, config.background_outputs, name="mask_loss"))
+    return layers
+
+
+def _as_list(images: Any) -> Iterable[Any]:
+    is_one = isinstance(images, str) or hasattr(images, "__fspath__") or hasattr(images, "convert")
+    is_array = isinstance(images, np.ndarray) and images.ndim in (2, 3)
+    return [images] if is_one or is_array else images
+
+
+def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
+    batch: list[Any] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
