@@ -1,0 +1,256 @@
+"""Pixels: the one way to read an image, and the one rule to resize and pad it."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+_ORIENTATION_TAG = 0x0112
+_LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weights of Pillow's mode "L"
+
+
+def read_image(source: Any, channels: int = 3) -> np.ndarray:
+    """Read an image as it is displayed: decoded, turned by its EXIF orientation, with `channels` channels.
+
+    Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed).
+    Gray is repeated to RGB, alpha is dropped, RGB becomes gray by ITU-R 601 luminosity when `channels` is 1.
+
+    Args:
+        source: a file path, an array [H, W] or [H, W, C] in RGB order, or a PIL image. Booleans become 0 and
+            255, 16-bit values v become v / 257, other integers and floats must be 0..255.
+        channels: number of channels wanted; the source must have as many, unless 1 or 3 are wanted.
+
+    Returns:
+        [H, W, channels] uint8, or float32 for 16-bit and float sources; values 0..255 (any finite values for
+        float sources with other than 1 or 3 channels).
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is truncated or no image, or the array has an unusable shape or range.
+    """
+    name = _source_name(source)
+    try:
+        array = _decode(source, channels)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{name}: there is no such image file") from None
+    except (
+        Exception
+    ) as error:  # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error, ...
+        raise ValueError(f"{name}: the image cannot be read: {error}") from error
+    try:
+        return np.ascontiguousarray(_with_channels(_as_pixels(array, channels), channels))
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def image_size(source: Any) -> tuple[int, int]:
+    """Return (height, width) in pixels of the image as displayed; of files only the header is read.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no image that can be read.
+    """
+    return header_sizes(source)[0]
+
+
+def header_sizes(source: Any) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return (height, width) as displayed and as stored; they differ where EXIF turns it by 90 degrees.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is no image that can be read.
+    """
+    if isinstance(source, np.ndarray):
+        return source.shape[:2], source.shape[:2]
+    try:
+        if Path(source).suffix.lower() == ".npy":
+            shape = np.load(source, mmap_mode="r").shape[:2]
+            return shape, shape
+        with Image.open(source) as image:
+            width, height = image.size
+            displayed = (width, height) if _exif_turns(image) else (height, width)
+            return displayed, (height, width)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{source}: there is no such image file") from None
+    except Exception as error:
+        if _is_tiff(source):
+            size = read_image(source, _tiff_channels(source)).shape[:2]
+            return size, size
+        raise ValueError(f"{source}: the image cannot be read: {error}") from error
+
+
+def resized_size(height: int, width: int, min_size: int, max_size: int, rounding: str) -> tuple[int, int]:
+    """Return (height, width) with the short side at `min_size`, but the long side at most at `max_size`.
+
+    "floor" is torchvision's rule: one scale, sides cut to whole pixels. "round" is Detectron2's: sides are
+    scaled to `min_size`, then down to `max_size` where needed, and rounded. In Python floats as in both
+    sources, so that sides such as 799.9999... fall alike. A side never becomes less than 1.
+    """
+    if rounding == "floor":
+        scale = min(min_size / min(height, width), max_size / max(height, width))
+        return max(1, int(height * scale)), max(1, int(width * scale))
+    scale = min_size / min(height, width)
+    new_height, new_width = (min_size, scale * width) if height < width else (scale * height, min_size)
+    if max(new_height, new_width) > max_size:
+        shrink = max_size / max(new_height, new_width)
+        new_height, new_width = new_height * shrink, new_width * shrink
+    return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
+
+
+def resize_image(image: Any, size: Any) -> tf.Tensor:
+    """Resize bilinearly with half-pixel centres and no antialiasing (torchvision's rule).
+
+    Args:
+        image: [H, W, C], any number type.
+        size: (height, width) in pixels, integers.
+
+    Returns:
+        [height, width, C] float32.
+    """
+    return tf.cast(tf.image.resize(image, size, "bilinear", antialias=False), tf.float32)
+
+
+def pad_to_multiple(image: tf.Tensor, divisor: int) -> tf.Tensor:
+    """Pad [H, W, C] with zeros at the bottom and right until both sides are multiples of `divisor`."""
+    size = tf.shape(image)[:2]
+    missing = -size % divisor
+    return tf.pad(image, [[0, missing[0]], [0, missing[1]], [0, 0]])
+
+
+def pad_batch(images: Sequence[Any], divisor: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Stack images of several sizes into one batch, zero-padded at the bottom and right.
+
+    Args:
+        images: B arrays [H_i, W_i, C] of one number type.
+        divisor: the common height and width are the largest ones, rounded up to a multiple of this.
+
+    Returns:
+        images [B, H, W, C] and sizes [B, 2] int32, (height, width) of each without its padding.
+    """
+    sizes = np.array([image.shape[:2] for image in images], np.int32)
+    height, width = -(-sizes.max(axis=0) // divisor) * divisor
+    padded = [
+        tf.pad(image, [[0, height - h], [0, width - w], [0, 0]])
+        for image, (h, w) in zip(images, sizes, strict=True)
+    ]
+    return tf.stack(padded), tf.constant(sizes)
+
+
+def _source_name(source: Any) -> str:
+    if isinstance(source, (str, os.PathLike)):
+        return str(source)
+    shape = getattr(source, "shape", None) or getattr(source, "size", None)
+    return f"image of type {type(source).__name__} and shape {shape}"
+
+
+def _decode(source: Any, channels: int) -> np.ndarray:
+    if isinstance(source, Image.Image):
+        return _pillow_array(source, channels)
+    if not isinstance(source, (str, os.PathLike)):
+        return np.asarray(source)
+    if Path(source).suffix.lower() == ".npy":
+        return np.load(source, allow_pickle=False)
+    try:
+        with Image.open(source) as image:
+            return _pillow_array(image, channels)
+    except FileNotFoundError:
+        raise
+    except Exception:
+        if _is_tiff(source):
+            return _read_tiff(source, channels)
+        raise
+
+
+def _pillow_array(image: Image.Image, channels: int) -> np.ndarray:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith("I;16"):
+        return np.asarray(upright).astype(np.uint16)
+    if upright.mode == "I":
+        values = np.asarray(upright)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError(f"32-bit values {values.min()}..{values.max()} are outside 0..65535")
+        return values.astype(np.uint16)
+    if upright.mode == "F" or (channels not in (1, 3) and len(upright.getbands()) == channels):
+        return np.asarray(upright)
+    return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+
+
+def _is_tiff(source: Any) -> bool:
+    return Path(source).suffix.lower() in (".tif", ".tiff")
+
+
+def _read_tiff(source: Any, channels: int) -> np.ndarray:
+    array = _tifffile(source).imread(source)
+    planes_first = array.ndim == 3 and array.shape[0] == channels and array.shape[2] != channels
+    return np.moveaxis(array, 0, 2) if planes_first else array
+
+
+def _tiff_channels(source: Any) -> int:
+    with _tifffile(source).TiffFile(source) as file:
+        return file.pages[0].samplesperpixel
+
+
+def _tifffile(source: Any) -> Any:
+    try:
+        import tifffile
+    except ImportError:
+        raise ValueError("Pillow cannot read this TIFF; `pip install tifffile`, or save it as .npy") from None
+    return tifffile
+
+
+def _as_pixels(array: np.ndarray, channels: int) -> np.ndarray:
+    """Bring any number type to uint8 or float32 on the scale 0..255."""
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.bool_:
+        return array.astype(np.uint8) * np.uint8(255)
+    if array.dtype == np.uint16:
+        return array.astype(np.float32) / 257
+    if np.issubdtype(array.dtype, np.integer):
+        if array.size and (array.min() < 0 or array.max() > 255):
+            raise ValueError(f"{array.dtype} pixels must be 0..255; got {array.min()}..{array.max()}")
+        return array.astype(np.uint8)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise ValueError(f"pixels must be numbers; got an array of {array.dtype}")
+    if not np.isfinite(array).all():
+        raise ValueError("the image has pixels that are NaN or infinite")
+    if channels in (1, 3) and array.size and 0 < array.max() <= 1:
+        raise ValueError(f"float pixels must be 0..255; the largest here is {array.max()}: multiply by 255")
+    return array.astype(np.float32)
+
+
+def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise ValueError(f"an image must be [H, W] or [H, W, C] and not empty; got shape {array.shape}")
+    array = array.reshape(*array.shape[:2], -1)
+    found = array.shape[2]
+    if found == channels:
+        return array
+    if channels == 3 and found in (1, 2):
+        return np.repeat(array[..., :1], 3, axis=2)
+    if channels == 3 and found == 4:
+        return array[..., :3]
+    if channels == 1 and found == 2:
+        return array[..., :1]
+    if channels == 1 and found in (3, 4):
+        return _luminosity(array[..., :3])
+    raise ValueError(
+        f"{channels} channels are wanted, shape [H, W, {channels}]; the image has shape {array.shape}"
+    )
+
+
+def _luminosity(array: np.ndarray) -> np.ndarray:
+    if array.dtype == np.uint8:
+        return np.asarray(Image.fromarray(np.ascontiguousarray(array)).convert("L"))[..., None]
+    return (array @ _LUMINOSITY)[..., None]
+
+
+def _exif_turns(image: Image.Image) -> bool:
+    # Pillow gives TIFFs already turned, and would decode a PNG to look for a chunk behind its pixels.
+    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
+        return False
+    return image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
