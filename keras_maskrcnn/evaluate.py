@@ -1,0 +1,139 @@
+"""Evaluation of a model: detect on every record, score, and the same as a callback during training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_maskrcnn.results import Detections
+from keras_maskrcnn.scoring import check_ground_truth, score_coco
+
+if TYPE_CHECKING:
+    from keras_maskrcnn.data.records import Record
+    from keras_maskrcnn.model import MaskRCNN
+
+LOGGED = ("AP", "AP50", "AP75")
+"""What the callback logs of each of box and mask; `CocoEvaluation.scores` holds the rest."""
+
+
+def evaluate_coco(
+    model: MaskRCNN,
+    records: Sequence[Record],
+    batch_size: int = 1,
+    per_class: bool = False,
+    score_threshold: float | None = None,
+    max_detections: int | None = None,
+    progress: bool = True,
+    results_file: str | Path | None = None,
+    category_ids: Sequence[int] | None = None,
+) -> dict[str, float]:
+    """Run a model on records and score what it finds, as `score_coco` does.
+
+    Pictures are read as they are needed and masks kept as run lengths, so memory holds one batch of pictures.
+
+    Args:
+        model: its config's class names must be those of the records.
+        records: pictures with ground truth.
+        batch_size: pictures that go through the network together.
+        per_class: also give each class's AP.
+        score_threshold: as in `model.detect`; published figures use 0.05 or less.
+        max_detections: as in `model.detect`; above 100, pycocotools' own limit is raised with it.
+        progress: show a progress bar.
+        results_file: where to write the detections as COCO results (JSON).
+        category_ids: category_ids[k - 1] is the id of class k in `results_file`; None writes 1..K.
+
+    Returns:
+        What `score_coco` returns.
+
+    Raises:
+        ValueError: there is no ground truth to compare with, or an image is unreadable; see `score_coco`.
+    """
+    check_ground_truth(records)
+    images = (records[index].image for index in range(len(records)))
+    found: list[Detections] = []
+    bar = keras.utils.Progbar(len(records), unit_name="image") if progress else None
+    for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle"):
+        found.append(dataclasses.replace(one, image=None))
+        if bar is not None:
+            bar.update(len(found))
+    if results_file is not None:
+        write_coco_results(results_file, records, found, category_ids)
+    return score_coco(records, found, model.config.class_names, per_class)
+
+
+def write_coco_results(
+    path: str | Path,
+    records: Sequence[Record],
+    detections: Sequence[Detections],
+    category_ids: Sequence[int] | None = None,
+) -> None:
+    """Write detections as COCO results, the JSON list that servers take; see `Detections.to_coco`."""
+    results: list[dict[str, Any]] = []
+    for index, found in enumerate(detections):
+        results.extend(found.to_coco(records[index].image_id, category_ids))
+    Path(path).write_text(json.dumps(results))
+
+
+class CocoEvaluation(keras.callbacks.Callback):
+    """Evaluate during `fit` and log val_box_AP, val_box_AP50, val_box_AP75 and the same for masks.
+
+    Callbacks that come after it in the list, like `EarlyStopping(monitor="val_mask_AP", mode="max")` and
+    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch
+    whose number is a multiple of `every`, and after the last; the epochs between carry the last value on, so
+    that every epoch has one. Set the patience of EarlyStopping accordingly.
+
+    Args:
+        records: pictures with ground truth that are not trained on.
+        every: epochs from one evaluation to the next.
+        batch_size: pictures that go through the network together.
+        prefix: of the names in the logs.
+        per_class: also log each class's AP, as "val_box_AP/<class name>".
+        score_threshold, max_detections: as in `model.detect`.
+
+    Raises:
+        ValueError: no record has an object to find, or `every` is below 1.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        every: int = 1,
+        batch_size: int = 1,
+        prefix: str = "val_",
+        per_class: bool = False,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+    ):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"CocoEvaluation's every must be at least 1; got {every}")
+        check_ground_truth(records)
+        self.records = records
+        self.every = every
+        self.prefix = prefix
+        self.scores: dict[str, float] = {}
+        """All figures of the last evaluation, named as in `score_coco`."""
+        self._options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "per_class": per_class,
+            "score_threshold": score_threshold,
+            "max_detections": max_detections,
+        }
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forget the run before."""
+        self.scores = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Put the figures into the logs that the callbacks after this one get."""
+        last = epoch + 1 == self.params.get("epochs")
+        if not self.scores or last or (epoch + 1) % self.every == 0:
+            self.scores = evaluate_coco(self.model, self.records, progress=False, **self._options)
+        for name, value in self.scores.items():
+            if logs is not None and ("/" in name or name.split("_", 1)[1] in LOGGED):
+                logs[self.prefix + name] = value

@@ -1,0 +1,186 @@
+"""COCO's average precision of detections, computed by pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pycocotools.mask as coco_mask
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
+from keras_maskrcnn.results import Detections
+
+if TYPE_CHECKING:
+    from keras_maskrcnn.data.records import Record
+
+
+def score_coco(
+    records: Sequence[Record],
+    detections: Sequence[Detections],
+    class_names: Sequence[str],
+    per_class: bool = False,
+    max_detections: int | None = None,
+) -> dict[str, float]:
+    """Return COCO's average precision and recall of detections.
+
+    Args:
+        records: N images' ground truth. Crowds count neither as found nor as missed.
+        detections: of the same N images, in pixels of the records.
+        class_names: K names, class k being class_names[k - 1].
+        per_class: also give "box_AP/<class name>" (and mask) for each class.
+        max_detections: detections per image and class that count, best first; None is COCO's 100, or all of
+            them where an image has more.
+
+    Returns:
+        Figures in 0..1: "box_AP" (mean over IoU 0.50 to 0.95), "box_AP50", "box_AP75"; "box_AP_small",
+        "box_AP_medium", "box_AP_large" (objects by annotated area: below 32^2, to 96^2, above); recall with
+        so many detections, "box_AR1", "box_AR10", "box_AR100" (the last is named after max_detections), and
+        "box_AR_small", "box_AR_medium", "box_AR_large". The same with "mask_" where records and detections
+        have masks. A figure without ground truth, like the AP of a class that no image shows, is nan, and the
+        means leave it out.
+
+    Raises:
+        ValueError: no ground truth at all, numbers or sizes of images disagree, or a class id is not in 1..K.
+    """
+    if len(records) != len(detections):
+        raise ValueError(f"{len(detections)} detections do not belong to {len(records)} records")
+    check_ground_truth(records)
+    if max_detections is None:
+        max_detections = max([100, *map(len, detections)])
+    images: list[dict[str, Any]] = []
+    truth: list[dict[str, Any]] = []
+    for index, found in enumerate(detections):
+        record = records[index]
+        _check_pair(record, found, len(class_names))
+        images.append({"id": index, "height": record.height, "width": record.width})
+        truth.extend(_truth(record, index))
+    scores: dict[str, float] = {}
+    for kind, iou_type in _kinds(truth, detections).items():
+        rows = [row for index, found in enumerate(detections) for row in _found(found, index, iou_type)]
+        evaluation = _evaluation(images, truth, rows, iou_type, len(class_names), max_detections)
+        summary = _summary(evaluation, class_names if per_class else ())
+        scores.update({f"{kind}_{name}": value for name, value in summary.items()})
+    return scores
+
+
+def check_ground_truth(records: Sequence[Record]) -> None:
+    """Raise a ValueError unless some record has an object that is not a crowd."""
+    for index in range(len(records)):
+        if not np.all(records[index].crowd):
+            return
+    raise ValueError(
+        f"There is nothing to evaluate against: none of the {len(records)} records has an object "
+        "that is not a crowd"
+    )
+
+
+def _check_pair(record: Record, found: Detections, classes: int) -> None:
+    if (record.height, record.width) != (found.height, found.width):
+        raise ValueError(
+            f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
+            f"but its detections are of {found.height} x {found.width}"
+        )
+    for owner, class_ids in (("record", record.class_ids), ("detections", found.class_ids)):
+        if len(class_ids) and (np.min(class_ids) < 1 or np.max(class_ids) > classes):
+            raise ValueError(
+                f"{record.name}: class ids of its {owner} must lie in 1..{classes}, "
+                f"the classes named; got {np.min(class_ids)}..{np.max(class_ids)}"
+            )
+
+
+def _kinds(truth: list[dict[str, Any]], detections: Sequence[Detections]) -> dict[str, str]:
+    """What can be scored, with pycocotools' name for it."""
+    found = [one for one in detections if len(one)] or detections
+    masks = all(one.masks is not None for one in found) and all("segmentation" in row for row in truth)
+    return {"box": "bbox", "mask": "segm"} if masks else {"box": "bbox"}
+
+
+def _truth(record: Record, image: int) -> Iterator[dict[str, Any]]:
+    for row, (x1, y1, x2, y2) in enumerate(np.asarray(record.boxes, np.float64).reshape(-1, 4)):
+        annotation = {
+            "image_id": image,
+            "category_id": int(record.class_ids[row]),
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": float(record.areas[row]),
+            "iscrowd": int(record.crowd[row]),
+        }
+        if record.masks is not None:
+            try:
+                rle = segmentation_to_rle(record.masks[row], record.height, record.width)
+            except ValueError as error:
+                raise ValueError(f"{record.name}: object {row}: {error}") from error
+            annotation["segmentation"] = rle
+        yield annotation
+
+
+def _found(found: Detections, image: int, iou_type: str) -> Iterator[dict[str, Any]]:
+    for row, (x1, y1, x2, y2) in enumerate(found.boxes.astype(np.float64)):
+        result = {
+            "image_id": image,
+            "category_id": int(found.class_ids[row]),
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": (x2 - x1) * (y2 - y1),
+            "iscrowd": 0,
+            "score": float(found.scores[row]),
+        }
+        if iou_type == "segm" and found.masks is not None:
+            mask = found.masks[row]
+            rle = mask if isinstance(mask, dict) else mask_to_rle(mask)
+            # Whether an unmatched detection counts for small, medium or large goes by its mask's area here.
+            result.update(segmentation=rle, area=float(coco_mask.area(rle)))
+        yield result
+
+
+def _evaluation(
+    images: list[dict[str, Any]],
+    truth: list[dict[str, Any]],
+    found: list[dict[str, Any]],
+    iou_type: str,
+    classes: int,
+    max_detections: int,
+) -> Any:
+    """Run pycocotools without files, prints and `loadRes`, which fails on empty results."""
+
+    def indexed(annotations: list[dict[str, Any]]) -> COCO:
+        coco = COCO()
+        categories = [{"id": class_id} for class_id in range(1, classes + 1)]
+        numbered = [{"id": number, **row} for number, row in enumerate(annotations, start=1)]
+        coco.dataset = {"images": images, "categories": categories, "annotations": numbered}
+        coco.createIndex()
+        return coco
+
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation = COCOeval(indexed(truth), indexed(found), iou_type)
+        evaluation.params.maxDets = sorted({min(limit, max_detections) for limit in (1, 10, max_detections)})
+        evaluation.evaluate()
+        evaluation.accumulate()
+    return evaluation
+
+
+def _summary(evaluation: Any, class_names: Sequence[str]) -> dict[str, float]:
+    precision = evaluation.eval["precision"]  # [IoUs, recalls, classes, areas, limits]
+    recall = evaluation.eval["recall"]  # [IoUs, classes, areas, limits]
+    sizes = list(enumerate(evaluation.params.areaRngLbl))[1:]
+    summary = {
+        "AP": _mean(precision[:, :, :, 0, -1]),
+        "AP50": _mean(precision[0, :, :, 0, -1]),
+        "AP75": _mean(precision[5, :, :, 0, -1]),
+    }
+    summary.update({f"AP_{size}": _mean(precision[:, :, :, area, -1]) for area, size in sizes})
+    for position, limit in enumerate(evaluation.params.maxDets):
+        summary[f"AR{limit}"] = _mean(recall[:, :, 0, position])
+    summary.update({f"AR_{size}": _mean(recall[:, :, area, -1]) for area, size in sizes})
+    for position, name in enumerate(class_names):
+        summary[f"AP/{name}"] = _mean(precision[:, :, position, 0, -1])
+    return summary
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean over what pycocotools could compute; it marks the rest by -1."""
+    known = values[values > -1]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,199 @@
+import json
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.masks import mask_to_rle
+from keras_maskrcnn.results import Detections
+
+NAMES = ("cat", "dog")
+
+
+def records(count=3):
+    """Pictures whose top left value tells which one they are, each with one object."""
+    made = []
+    for number in range(count):
+        image = np.full((50, 60, 3), number, np.uint8)
+        masks = np.zeros((1, 50, 60), bool)
+        masks[0, 10 : 30 + number, 5:40] = True
+        made.append(make_record(image, None, [1 + number % 2], masks, image_id=100 + number))
+    return made
+
+
+def truth(record):
+    masks = [dict(mask) for mask in record.masks]
+    return Detections(
+        boxes=record.boxes,
+        scores=np.ones(len(record.boxes)),
+        class_ids=record.class_ids,
+        class_names=[NAMES[class_id - 1] for class_id in record.class_ids],
+        height=record.height,
+        width=record.width,
+        masks=masks,
+        image=record.image,
+    )
+
+
+class FindsEverything:
+    """Stands for a model: it recognises the pictures of `records()` and knows what is in them."""
+
+    config = SimpleNamespace(class_names=NAMES)
+
+    def __init__(self, misses=()):
+        self.misses = misses
+        self.asked = []
+
+    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks):
+        self.asked.append((batch_size, score_threshold, max_detections, masks))
+        for image in images:
+            number = int(image[0, 0, 0])
+            found = truth(records()[number])
+            yield found[:0] if number in self.misses else found
+
+
+def test_a_model_that_finds_everything_scores_one():
+    scores = evaluate_coco(FindsEverything(), records(), progress=False)
+    assert scores["box_AP"] == scores["mask_AP"] == pytest.approx(1)
+
+
+def test_classes_are_named_after_the_models_config():
+    scores = evaluate_coco(FindsEverything(misses=[1]), records(), per_class=True, progress=False)
+    assert scores["box_AP/cat"] == pytest.approx(1)
+    assert scores["box_AP/dog"] == 0
+    assert scores["box_AP"] == pytest.approx(0.5)
+
+
+def test_nothing_found_scores_zero():
+    scores = evaluate_coco(FindsEverything(misses=[0, 1, 2]), records(), progress=False)
+    assert scores["box_AP"] == scores["mask_AP"] == 0
+
+
+def test_the_model_is_asked_for_run_lengths_with_the_given_limits():
+    model = FindsEverything()
+    evaluate_coco(model, records(), batch_size=2, score_threshold=0.2, max_detections=300, progress=False)
+    assert model.asked == [(2, 0.2, 300, "rle")]
+
+
+def test_records_may_be_made_when_asked_for():
+    class Made:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, index):
+            return records()[index]
+
+    assert evaluate_coco(FindsEverything(), Made(), progress=False)["mask_AP"] == pytest.approx(1)
+
+
+def test_nothing_to_evaluate_against_is_said_before_the_model_runs():
+    model = FindsEverything()
+    empty = [make_record(np.zeros((50, 60), np.uint8), image_id=1)]
+    with pytest.raises(ValueError, match="nothing to evaluate against"):
+        evaluate_coco(model, empty)
+    assert model.asked == []
+
+
+def test_progress_is_shown_unless_turned_off(capsys):
+    evaluate_coco(FindsEverything(), records())
+    assert "3/3" in capsys.readouterr().out
+    evaluate_coco(FindsEverything(), records(), progress=False)
+    assert capsys.readouterr().out == ""
+
+
+def test_results_are_written_in_cocos_format(tmp_path):
+    path = tmp_path / "results.json"
+    evaluate_coco(FindsEverything(), records(), progress=False, results_file=path, category_ids=[17, 18])
+    results = json.loads(path.read_text())
+    assert [row["image_id"] for row in results] == [100, 101, 102]
+    assert [row["category_id"] for row in results] == [17, 18, 17]
+    assert results[0]["bbox"] == [5, 10, 35, 20]
+    mask = np.zeros((50, 60), bool)
+    mask[10:30, 5:40] = True
+    assert results[0]["segmentation"] == mask_to_rle(mask)
+
+
+# --- During training
+
+
+class Learner(keras.Model):
+    """A model of one weight that finds picture k's object from its epoch k + 1 on."""
+
+    config = SimpleNamespace(class_names=NAMES)
+
+    def __init__(self):
+        super().__init__()
+        self.dense = keras.layers.Dense(1)
+        self.evaluations = 0
+
+    def call(self, inputs):
+        return self.dense(inputs)
+
+    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks):
+        self.evaluations += 1
+        misses = range(self.evaluations, 3)
+        yield from FindsEverything(misses).detect_iter(
+            images, batch_size, score_threshold, max_detections, masks
+        )
+
+
+def fit(epochs, *callbacks):
+    model = Learner()
+    model.compile("sgd", "mse")
+    data = np.ones((2, 1), np.float32)
+    history = model.fit(data, data, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    return model, history.history
+
+
+def test_each_epoch_logs_box_and_mask_ap():
+    model, history = fit(3, CocoEvaluation(records()))
+    assert model.evaluations == 3
+    assert (
+        history["val_mask_AP"]
+        == history["val_box_AP"]
+        == pytest.approx([51 / 101 / 2, (51 / 101 + 1) / 2, 1])
+    )
+    logged = {name for name in history if name.startswith("val_")}
+    assert logged == {f"val_{kind}_{name}" for kind in ("box", "mask") for name in ("AP", "AP50", "AP75")}
+
+
+def test_per_class_figures_are_logged_on_request_and_the_rest_is_kept():
+    callback = CocoEvaluation(records(), prefix="held_out_", per_class=True)
+    _, history = fit(1, callback)
+    assert history["held_out_box_AP/dog"] == [0]
+    assert "box_AR100" in callback.scores
+
+
+def test_skipped_epochs_carry_the_last_value_and_the_last_epoch_is_evaluated():
+    model, history = fit(6, CocoEvaluation(records(), every=4))
+    first, second, third = sorted(set(history["val_mask_AP"]))
+    assert history["val_mask_AP"] == [first, first, first, second, second, third]
+    assert model.evaluations == 3
+
+
+def test_early_stopping_and_checkpoints_after_it_see_the_values(tmp_path):
+    stop = keras.callbacks.EarlyStopping(monitor="val_mask_AP", mode="max", patience=2)
+    path = str(tmp_path / "{epoch}-{val_mask_AP:.2f}.weights.h5")
+    save = keras.callbacks.ModelCheckpoint(
+        path, monitor="val_mask_AP", mode="max", save_best_only=True, save_weights_only=True
+    )
+    _, history = fit(20, CocoEvaluation(records()), stop, save)
+    assert len(history["val_mask_AP"]) == 5  # best in the third epoch, then two without a gain
+    saved = sorted(file.name.split("-")[0] for file in tmp_path.iterdir())
+    assert saved == ["1", "2", "3"]
+
+
+def test_a_second_run_starts_with_its_own_evaluation():
+    callback = CocoEvaluation(records(), every=10)
+    assert fit(2, callback)[0].evaluations == 2
+    assert fit(2, callback)[0].evaluations == 2
+
+
+def test_a_callback_that_could_never_evaluate_is_refused_when_made():
+    with pytest.raises(ValueError, match="every must be at least 1; got 0"):
+        CocoEvaluation(records(), every=0)
+    with pytest.raises(ValueError, match="nothing to evaluate against"):
+        CocoEvaluation([])
