@@ -53,10 +53,10 @@ class Detections:
         return len(self.scores)
 
     def __repr__(self) -> str:
-        found = ", ".join(
-            f"{name} {score:.2f}" for name, score in zip(self.class_names, self.scores, strict=True)
-        )
-        return f"Detections({len(self)} in {self.width} x {self.height} pixels: {found or 'nothing'})"
+        best = zip(self.class_names[:10], self.scores[:10], strict=True)
+        found = [f"{name} {score:.2f}" for name, score in best] or ["nothing"]
+        found += ["..."] if len(self) > 10 else []
+        return f"Detections({len(self)} in {self.width} x {self.height} pixels: {', '.join(found)})"
 
     def __getitem__(self, index: Any) -> "Detections":
         rows = np.arange(len(self))[index].reshape(-1)

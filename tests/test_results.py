@@ -121,6 +121,9 @@ def test_rows_of_run_lengths_are_chosen_too():
 
 def test_repr_names_what_was_found():
     assert repr(detections()) == "Detections(3 in 30 x 20 pixels: dog 0.90, cat 0.60, dog 0.30)"
+    many = detections()[[0] * 63]
+    assert repr(many).startswith("Detections(63 in") and repr(many).endswith("dog 0.90, ...)")
+    assert len(repr(many)) < 160
 
 
 def test_coco_results_are_json_with_the_files_own_ids():
