@@ -1,0 +1,494 @@
+// RoIAlign over all levels of a feature pyramid, and its gradient to the features, on the CPU.
+
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "roi_geometry.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_kernel.h"
+#include "tensorflow/core/framework/shape_inference.h"
+#include "tensorflow/core/util/work_sharder.h"
+
+namespace maskrcnn {
+
+using tensorflow::OpInputList;
+using tensorflow::OpKernel;
+using tensorflow::OpKernelConstruction;
+using tensorflow::OpKernelContext;
+using tensorflow::OpOutputList;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+using tensorflow::shape_inference::DimensionHandle;
+using tensorflow::shape_inference::InferenceContext;
+using tensorflow::shape_inference::ShapeHandle;
+
+template <typename... Parts>
+absl::Status InvalidArgument(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+// ---------------------------------------------------------------------------------------------- registration
+
+absl::Status CheckRegions(InferenceContext* c, int first_feature, int num_levels, ShapeHandle* feature,
+                          DimensionHandle* regions) {
+  *feature = c->UnknownShapeOfRank(4);
+  for (int level = 0; level < num_levels; ++level) {
+    ShapeHandle shape;
+    TF_RETURN_IF_ERROR(c->WithRank(c->input(first_feature + level), 4, &shape));
+    DimensionHandle batch, channels;
+    TF_RETURN_IF_ERROR(c->Merge(c->Dim(*feature, 0), c->Dim(shape, 0), &batch));
+    TF_RETURN_IF_ERROR(c->Merge(c->Dim(*feature, 3), c->Dim(shape, 3), &channels));
+    *feature = c->MakeShape({batch, c->UnknownDim(), c->UnknownDim(), channels});
+  }
+  const int next = first_feature + num_levels;
+  ShapeHandle boxes, images, levels;
+  DimensionHandle four;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(next), 2, &boxes));
+  TF_RETURN_IF_ERROR(c->WithValue(c->Dim(boxes, 1), 4, &four));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(next + 1), 1, &images));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(next + 2), 1, &levels));
+  TF_RETURN_IF_ERROR(c->Merge(c->Dim(boxes, 0), c->Dim(images, 0), regions));
+  return c->Merge(*regions, c->Dim(levels, 0), regions);
+}
+
+absl::Status ForwardShape(InferenceContext* c) {
+  int num_levels, size;
+  TF_RETURN_IF_ERROR(c->GetAttr("num_levels", &num_levels));
+  TF_RETURN_IF_ERROR(c->GetAttr("output_size", &size));
+  ShapeHandle feature;
+  DimensionHandle regions;
+  TF_RETURN_IF_ERROR(CheckRegions(c, 0, num_levels, &feature, &regions));
+  c->set_output(0, c->MakeShape({regions, c->MakeDim(size), c->MakeDim(size), c->Dim(feature, 3)}));
+  return absl::OkStatus();
+}
+
+absl::Status GradientShape(InferenceContext* c) {
+  int num_levels;
+  TF_RETURN_IF_ERROR(c->GetAttr("num_levels", &num_levels));
+  ShapeHandle feature;
+  DimensionHandle regions;
+  TF_RETURN_IF_ERROR(CheckRegions(c, 1, num_levels, &feature, &regions));
+  for (int level = 0; level < num_levels; ++level) c->set_output(level, c->input(1 + level));
+  return absl::OkStatus();
+}
+
+#define ROI_ALIGN_ATTRIBUTES()               \
+  Attr("T: {half, bfloat16, float, double}") \
+      .Attr("num_levels: int >= 1")          \
+      .Attr("strides: list(float)")          \
+      .Attr("output_size: int >= 1")         \
+      .Attr("sampling_ratio: int >= 0")      \
+      .Attr("aligned: bool")                 \
+      .Attr("mode: {'average', 'max'}")
+
+REGISTER_OP("MaskrcnnRoiAlign")
+    .Input("features: num_levels * T")
+    .Input("boxes: float")
+    .Input("image_indices: int32")
+    .Input("levels: int32")
+    .Output("pooled: T")
+    .ROI_ALIGN_ATTRIBUTES()
+    .SetShapeFn(ForwardShape);
+
+REGISTER_OP("MaskrcnnRoiAlignGrad")
+    .Input("gradient: T")
+    .Input("features: num_levels * T")
+    .Input("boxes: float")
+    .Input("image_indices: int32")
+    .Input("levels: int32")
+    .Output("feature_gradients: num_levels * T")
+    .ROI_ALIGN_ATTRIBUTES()
+    .SetShapeFn(GradientShape);
+
+// ------------------------------------------------------------------------------------- what both kernels share
+
+struct Settings {
+  std::vector<float> strides;
+  int size;
+  int sampling_ratio;
+  bool aligned;
+  bool take_max;
+};
+
+void ReadSettings(OpKernelConstruction* context, Settings* settings) {
+  int num_levels;
+  std::string mode;
+  OP_REQUIRES_OK(context, context->GetAttr("num_levels", &num_levels));
+  OP_REQUIRES_OK(context, context->GetAttr("strides", &settings->strides));
+  OP_REQUIRES_OK(context, context->GetAttr("output_size", &settings->size));
+  OP_REQUIRES_OK(context, context->GetAttr("sampling_ratio", &settings->sampling_ratio));
+  OP_REQUIRES_OK(context, context->GetAttr("aligned", &settings->aligned));
+  OP_REQUIRES_OK(context, context->GetAttr("mode", &mode));
+  settings->take_max = mode == "max";
+  OP_REQUIRES(context, static_cast<int>(settings->strides.size()) == num_levels,
+              InvalidArgument("strides has ", settings->strides.size(), " values for ", num_levels,
+                                      " feature levels"));
+  for (float stride : settings->strides) {
+    OP_REQUIRES(context, stride > 0 && std::isfinite(stride),
+                InvalidArgument("strides must be positive, found ", stride));
+  }
+}
+
+// The inputs, checked: every image index and level is in range afterwards.
+struct Regions {
+  OpInputList features;
+  const float* boxes;
+  const int32_t* images;
+  const int32_t* levels;
+  int64_t count, batch, channels;
+};
+
+absl::Status ReadRegions(OpKernelContext* context, Regions* regions) {
+  TF_RETURN_IF_ERROR(context->input_list("features", &regions->features));
+  const Tensor *boxes, *images, *levels;
+  TF_RETURN_IF_ERROR(context->input("boxes", &boxes));
+  TF_RETURN_IF_ERROR(context->input("image_indices", &images));
+  TF_RETURN_IF_ERROR(context->input("levels", &levels));
+  for (const Tensor& feature : regions->features) {
+    if (feature.dims() != 4 || feature.dim_size(0) != regions->features[0].dim_size(0) ||
+        feature.dim_size(3) != regions->features[0].dim_size(3)) {
+      return InvalidArgument("features must be [batch, height, width, channels] with one batch size and ",
+                                     "number of channels, found ", feature.shape().DebugString(), " beside ",
+                                     regions->features[0].shape().DebugString());
+    }
+    if (std::max(feature.dim_size(1), feature.dim_size(2)) > kFarAway) {
+      return InvalidArgument("features may have at most ", static_cast<int64_t>(kFarAway),
+                                     " pixels on a side, found ", feature.shape().DebugString());
+    }
+  }
+  if (boxes->dims() != 2 || boxes->dim_size(1) != 4) {
+    return InvalidArgument("boxes must be [N, 4], found ", boxes->shape().DebugString());
+  }
+  regions->count = boxes->dim_size(0);
+  const TensorShape row({regions->count});
+  if (images->shape() != row || levels->shape() != row) {
+    return InvalidArgument("image_indices and levels must be ", row.DebugString(), " like boxes, found ",
+                                   images->shape().DebugString(), " and ", levels->shape().DebugString());
+  }
+  regions->batch = regions->features[0].dim_size(0);
+  regions->channels = regions->features[0].dim_size(3);
+  regions->boxes = boxes->flat<float>().data();
+  regions->images = images->flat<int32_t>().data();
+  regions->levels = levels->flat<int32_t>().data();
+  for (int64_t n = 0; n < regions->count; ++n) {
+    if (regions->images[n] < 0 || regions->images[n] >= regions->batch) {
+      return InvalidArgument("image_indices[", n, "] is ", regions->images[n], ", outside a batch of ",
+                                     regions->batch);
+    }
+    if (regions->levels[n] < 0 || regions->levels[n] >= regions->features.size()) {
+      return InvalidArgument("levels[", n, "] is ", regions->levels[n], ", outside the ",
+                                     regions->features.size(), " feature levels");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Sums are made in float32, or in double for double.
+template <typename T>
+using Real = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+// Sample positions of one region; reused from region to region to keep its memory.
+template <typename R>
+struct Plan {
+  Binned<Sample<R>> y, x;
+  Binned<Tap<R>> y_taps, x_taps;
+  int64_t grid_y, grid_x;
+
+  void Make(const Settings& s, const Regions& regions, int64_t n) {
+    const Tensor& feature = regions.features[regions.levels[n]];
+    const R scale = R(1) / R(s.strides[regions.levels[n]]);
+    const float* box = regions.boxes + 4 * n;
+    const auto side_x = MakeSide<R>(box[0], box[2], scale, s.aligned, s.size, s.sampling_ratio);
+    const auto side_y = MakeSide<R>(box[1], box[3], scale, s.aligned, s.size, s.sampling_ratio);
+    grid_y = side_y.grid;
+    grid_x = side_x.grid;
+    ListSamples(side_y, s.size, feature.dim_size(1), &y);
+    ListSamples(side_x, s.size, feature.dim_size(2), &x);
+    if (s.take_max) return;
+    MergeTaps(y, s.size, &y_taps);
+    MergeTaps(x, s.size, &x_taps);
+  }
+
+  R Normalizer() const { return R(1) / std::max(R(grid_y) * R(grid_x), R(1)); }
+
+  // Whether some samples of the bin lie off the map, where the value is zero.
+  bool HasOutside(int p, int q) const {
+    const int64_t inside = int64_t{y.begin[p + 1] - y.begin[p]} * (x.begin[q + 1] - x.begin[q]);
+    return grid_y > 0 && grid_x > 0 && R(inside) < R(grid_y) * R(grid_x);
+  }
+};
+
+// ------------------------------------------------------------------------------------------------- forward
+
+// Channels handled at a time: small enough that their sums stay in the first-level cache.
+constexpr int kBlock = 256;
+
+template <typename T, typename R>
+void AverageBin(const Plan<R>& plan, int p, int q, const T* map, int64_t width, int64_t channels, T* pooled) {
+  const R normalizer = plan.Normalizer();
+  for (int64_t from = 0; from < channels; from += kBlock) {
+    const int block = static_cast<int>(std::min<int64_t>(kBlock, channels - from));
+    R sum[kBlock] = {};
+    for (int i = plan.y_taps.begin[p]; i < plan.y_taps.begin[p + 1]; ++i) {
+      const Tap<R>& row = plan.y_taps.entries[i];
+      for (int j = plan.x_taps.begin[q]; j < plan.x_taps.begin[q + 1]; ++j) {
+        const Tap<R>& column = plan.x_taps.entries[j];
+        const R weight = row.weight * column.weight * normalizer;
+        const T* pixel = map + (row.index * width + column.index) * channels + from;
+        for (int c = 0; c < block; ++c) sum[c] += weight * static_cast<R>(pixel[c]);
+      }
+    }
+    for (int c = 0; c < block; ++c) pooled[from + c] = static_cast<T>(sum[c]);
+  }
+}
+
+// The four pixels around a sample and their weights.
+template <typename R>
+struct Corners {
+  int64_t at[4];
+  R weight[4];
+
+  Corners(const Sample<R>& y, const Sample<R>& x, int64_t width)
+      : at{y.low * width + x.low, y.low * width + x.high, y.high * width + x.low, y.high * width + x.high},
+        weight{y.low_weight * x.low_weight, y.low_weight * x.high_weight, y.high_weight * x.low_weight,
+               y.high_weight * x.high_weight} {}
+
+  template <typename T>
+  R Value(const T* map, int64_t channels, int64_t c) const {
+    return weight[0] * static_cast<R>(map[at[0] * channels + c]) +
+           weight[1] * static_cast<R>(map[at[1] * channels + c]) +
+           weight[2] * static_cast<R>(map[at[2] * channels + c]) +
+           weight[3] * static_cast<R>(map[at[3] * channels + c]);
+  }
+};
+
+// Finds the largest sample of a bin for channels [from, from + block), and which one it is: -1 is the zero off
+// the map. A NaN wins. Ties go to the zero, then to the first sample.
+template <typename T, typename R>
+void MaxOfBin(const Plan<R>& plan, int p, int q, const T* map, int64_t width, int64_t channels, int64_t from,
+              int block, R* best, int32_t* which) {
+  const int rows = plan.y.begin[p + 1] - plan.y.begin[p];
+  const int columns = plan.x.begin[q + 1] - plan.x.begin[q];
+  const bool zero = plan.HasOutside(p, q) || rows * int64_t{columns} == 0;
+  std::fill(best, best + block, zero ? R(0) : -std::numeric_limits<R>::infinity());
+  std::fill(which, which + block, zero ? -1 : 0);
+  for (int i = 0; i < rows; ++i) {
+    for (int j = 0; j < columns; ++j) {
+      const Corners<R> corners(plan.y.entries[plan.y.begin[p] + i], plan.x.entries[plan.x.begin[q] + j], width);
+      const int32_t index = i * columns + j;
+      for (int c = 0; c < block; ++c) {
+        const R value = corners.Value(map, channels, from + c);
+        const bool larger = value > best[c] || value != value;
+        best[c] = larger ? value : best[c];
+        which[c] = larger ? index : which[c];
+      }
+    }
+  }
+}
+
+template <typename T>
+class RoiAlignOp : public OpKernel {
+ public:
+  explicit RoiAlignOp(OpKernelConstruction* context) : OpKernel(context) { ReadSettings(context, &settings_); }
+
+  void Compute(OpKernelContext* context) override {
+    Regions regions;
+    OP_REQUIRES_OK(context, ReadRegions(context, &regions));
+    Tensor* pooled;
+    const int64_t size = settings_.size;
+    OP_REQUIRES_OK(context, context->allocate_output(0, {regions.count, size, size, regions.channels}, &pooled));
+    T* output = pooled->flat<T>().data();
+    const auto work = [&](int64_t begin, int64_t end) {
+      Plan<Real<T>> plan;
+      for (int64_t n = begin; n < end; ++n) Pool(regions, n, &plan, output + n * size * size * regions.channels);
+    };
+    const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
+    const int64_t cost = 1000 + 10 * size * size * regions.channels;
+    tensorflow::Shard(workers.num_threads, workers.workers, regions.count, cost, work);
+  }
+
+ private:
+  void Pool(const Regions& regions, int64_t n, Plan<Real<T>>* plan, T* pooled) const {
+    plan->Make(settings_, regions, n);
+    const Tensor& feature = regions.features[regions.levels[n]];
+    const int64_t width = feature.dim_size(2);
+    const int64_t channels = regions.channels;
+    const T* map = feature.flat<T>().data() + regions.images[n] * feature.dim_size(1) * width * channels;
+    for (int p = 0; p < settings_.size; ++p) {
+      for (int q = 0; q < settings_.size; ++q, pooled += channels) {
+        if (settings_.take_max) {
+          Max(*plan, p, q, map, width, channels, pooled);
+        } else {
+          AverageBin(*plan, p, q, map, width, channels, pooled);
+        }
+      }
+    }
+  }
+
+  static void Max(const Plan<Real<T>>& plan, int p, int q, const T* map, int64_t width, int64_t channels,
+                  T* pooled) {
+    Real<T> best[kBlock];
+    int32_t which[kBlock];
+    for (int64_t from = 0; from < channels; from += kBlock) {
+      const int block = static_cast<int>(std::min<int64_t>(kBlock, channels - from));
+      MaxOfBin(plan, p, q, map, width, channels, from, block, best, which);
+      for (int c = 0; c < block; ++c) pooled[from + c] = static_cast<T>(best[c]);
+    }
+  }
+
+  Settings settings_;
+};
+
+// ------------------------------------------------------------------------------------------------- gradient
+
+// Channels [from, from + block) of one image's map of gradient sums; a pixel is `stride` values after the last.
+template <typename R>
+struct Slice {
+  R* sums;
+  int64_t stride;
+  int64_t from;
+  int block;
+};
+
+template <typename T, typename R>
+void SpreadAverage(const Plan<R>& plan, int p, int q, const T* gradient, int64_t width, const Slice<R>& slice) {
+  const R normalizer = plan.Normalizer();
+  R share[kBlock];
+  for (int c = 0; c < slice.block; ++c) share[c] = static_cast<R>(gradient[slice.from + c]) * normalizer;
+  for (int i = plan.y_taps.begin[p]; i < plan.y_taps.begin[p + 1]; ++i) {
+    const Tap<R>& row = plan.y_taps.entries[i];
+    for (int j = plan.x_taps.begin[q]; j < plan.x_taps.begin[q + 1]; ++j) {
+      const Tap<R>& column = plan.x_taps.entries[j];
+      const R weight = row.weight * column.weight;
+      R* pixel = slice.sums + (row.index * width + column.index) * slice.stride;
+      for (int c = 0; c < slice.block; ++c) pixel[c] += weight * share[c];
+    }
+  }
+}
+
+template <typename T, typename R>
+void SpreadMax(const Plan<R>& plan, int p, int q, const T* gradient, const T* map, int64_t width,
+               int64_t channels, const Slice<R>& slice) {
+  R best[kBlock];
+  int32_t which[kBlock];
+  MaxOfBin(plan, p, q, map, width, channels, slice.from, slice.block, best, which);
+  const int columns = plan.x.begin[q + 1] - plan.x.begin[q];
+  for (int c = 0; c < slice.block; ++c) {
+    if (which[c] < 0) continue;
+    const Corners<R> corners(plan.y.entries[plan.y.begin[p] + which[c] / columns],
+                             plan.x.entries[plan.x.begin[q] + which[c] % columns], width);
+    const R share = static_cast<R>(gradient[slice.from + c]);
+    for (int k = 0; k < 4; ++k) slice.sums[corners.at[k] * slice.stride + c] += corners.weight[k] * share;
+  }
+}
+
+// Each piece of work owns some channels of one image's map at one level and adds the regions there in the
+// order of their rows: no atomics, and the same sums for any number of threads.
+template <typename T>
+class RoiAlignGradOp : public OpKernel {
+ public:
+  explicit RoiAlignGradOp(OpKernelConstruction* context) : OpKernel(context) { ReadSettings(context, &settings_); }
+
+  void Compute(OpKernelContext* context) override {
+    Regions regions;
+    OP_REQUIRES_OK(context, ReadRegions(context, &regions));
+    const Tensor* gradient;
+    OP_REQUIRES_OK(context, context->input("gradient", &gradient));
+    const TensorShape expected({regions.count, settings_.size, settings_.size, regions.channels});
+    OP_REQUIRES(context, gradient->shape() == expected,
+                InvalidArgument("gradient must be ", expected.DebugString(), ", found ",
+                                        gradient->shape().DebugString()));
+    OpOutputList outputs;
+    OP_REQUIRES_OK(context, context->output_list("feature_gradients", &outputs));
+    std::vector<Tensor*> sums(regions.features.size());
+    for (size_t level = 0; level < sums.size(); ++level) {
+      OP_REQUIRES_OK(context, outputs.allocate(level, regions.features[level].shape(), &sums[level]));
+    }
+    if (regions.batch == 0 || regions.channels == 0) return;
+    Spread(context, regions, gradient->flat<T>().data(), sums);
+  }
+
+ private:
+  void Spread(OpKernelContext* context, const Regions& regions, const T* gradient,
+              const std::vector<Tensor*>& outputs) const {
+    const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
+    // A cache line holds 16 floats; below 64 channels the sample positions cost more than the sums.
+    const int64_t wanted = (regions.channels + workers.num_threads - 1) / workers.num_threads;
+    const int64_t block = std::min<int64_t>(std::max<int64_t>((wanted + 15) / 16 * 16, 64), kBlock);
+    const int64_t slices = (regions.channels + block - 1) / block;
+    std::vector<std::vector<int64_t>> rows(regions.features.size() * regions.batch);
+    for (int64_t n = 0; n < regions.count; ++n) {
+      rows[regions.levels[n] * regions.batch + regions.images[n]].push_back(n);
+    }
+    const auto work = [&](int64_t begin, int64_t end) {
+      for (int64_t unit = begin; unit < end; ++unit) {
+        const int64_t map = unit / slices;
+        const int64_t from = unit % slices * block;
+        SpreadSlice(regions, gradient, rows[map], map % regions.batch, from,
+                    static_cast<int>(std::min(block, regions.channels - from)), outputs[map / regions.batch],
+                    regions.features[map / regions.batch]);
+      }
+    };
+    const tensorflow::thread::ThreadPool::SchedulingParams one_by_one(
+        tensorflow::thread::ThreadPool::SchedulingStrategy::kFixedBlockSize, std::nullopt, 1);
+    workers.workers->ParallelFor(static_cast<int64_t>(rows.size()) * slices, one_by_one, work);
+  }
+
+  void SpreadSlice(const Regions& regions, const T* gradient, const std::vector<int64_t>& rows, int64_t image,
+                   int64_t from, int block, Tensor* output, const Tensor& feature) const {
+    using R = Real<T>;
+    const int64_t width = feature.dim_size(2);
+    const int64_t pixels = feature.dim_size(1) * width;
+    const int64_t channels = regions.channels;
+    const T* map = feature.flat<T>().data() + image * pixels * channels;
+    T* result = output->flat<T>().data() + image * pixels * channels + from;
+    std::vector<R> scratch;
+    Slice<R> slice{nullptr, channels, from, block};
+    if constexpr (std::is_same_v<T, R>) {
+      slice.sums = result;
+      for (int64_t i = 0; i < pixels; ++i) std::fill_n(result + i * channels, block, R(0));
+    } else {
+      scratch.assign(pixels * block, R(0));
+      slice.sums = scratch.data();
+      slice.stride = block;
+    }
+    Plan<R> plan;
+    for (int64_t n : rows) {
+      plan.Make(settings_, regions, n);
+      const T* bin = gradient + n * settings_.size * settings_.size * channels;
+      for (int p = 0; p < settings_.size; ++p) {
+        for (int q = 0; q < settings_.size; ++q, bin += channels) {
+          if (settings_.take_max) {
+            SpreadMax(plan, p, q, bin, map, width, channels, slice);
+          } else {
+            SpreadAverage(plan, p, q, bin, width, slice);
+          }
+        }
+      }
+    }
+    if constexpr (!std::is_same_v<T, R>) {
+      for (int64_t i = 0; i < pixels; ++i) {
+        for (int c = 0; c < block; ++c) result[i * channels + c] = static_cast<T>(scratch[i * block + c]);
+      }
+    }
+  }
+
+  Settings settings_;
+};
+
+#define REGISTER_ROI_ALIGN(T)                                                                                \
+  REGISTER_KERNEL_BUILDER(                                                                                   \
+      Name("MaskrcnnRoiAlign").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"), RoiAlignOp<T>);        \
+  REGISTER_KERNEL_BUILDER(                                                                                   \
+      Name("MaskrcnnRoiAlignGrad").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"), RoiAlignGradOp<T>)
+
+REGISTER_ROI_ALIGN(Eigen::half);
+REGISTER_ROI_ALIGN(Eigen::bfloat16);
+REGISTER_ROI_ALIGN(float);
+REGISTER_ROI_ALIGN(double);
+
+}  // namespace maskrcnn
