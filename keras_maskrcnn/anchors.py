@@ -18,7 +18,11 @@ def base_anchors(sizes: tuple[float, ...], ratios: tuple[float, ...], rounded: b
 
 
 def level_anchors(
-    feature_shape: tf.Tensor, image_shape: tf.Tensor, sizes: tuple[float, ...], ratios: tuple[float, ...], rounded: bool
+    feature_shape: tf.Tensor,
+    image_shape: tf.Tensor,
+    sizes: tuple[float, ...],
+    ratios: tuple[float, ...],
+    rounded: bool,
 ) -> tf.Tensor:
     """Return the anchors `[H * W * A, 4]` float32, in image pixels, of a feature level of H x W cells.
 

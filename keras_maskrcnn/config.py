@@ -113,6 +113,9 @@ class Config:
     class_agnostic_nms: bool = False
     max_detections: int = 100
     min_detection_size: float = 1e-2
+    """Detections with a side below this, in pixels, are dropped."""
+    integer_paste: bool = False
+    """Whether masks are pasted into boxes of whole pixels, as torchvision does, or into the exact ones."""
 
     def __post_init__(self) -> None:
         _freeze_sequences(self)
@@ -192,7 +195,9 @@ def _check(config: Config) -> None:
 
 def _check_classes(config: Config) -> None:
     if isinstance(config.class_names, str) or not config.class_names:
-        raise ValueError(f"Config.class_names must be a sequence of at least one name; got {config.class_names!r}")
+        raise ValueError(
+            f"Config.class_names must be a sequence of at least one name; got {config.class_names!r}"
+        )
     for name in config.class_names:
         if not isinstance(name, str):
             raise ValueError(f"Config.class_names must hold strings; got {name!r}")
@@ -218,4 +223,6 @@ def _check_ranges(config: Config) -> None:
     if config.min_size > config.max_size:
         raise ValueError(f"Config.min_size {config.min_size} exceeds Config.max_size {config.max_size}")
     if config.size_divisor % 32:
-        raise ValueError(f"Config.size_divisor must be a multiple of 32 for an FPN; got {config.size_divisor}")
+        raise ValueError(
+            f"Config.size_divisor must be a multiple of 32 for an FPN; got {config.size_divisor}"
+        )

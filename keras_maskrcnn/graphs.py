@@ -47,7 +47,7 @@ def training_graph(model: "MaskRCNN") -> keras.Model:
     truth = ground_truth_inputs(config)
     labels = [truth["gt_boxes"], truth["gt_classes"], truth["gt_crowd"], truth["seeds"]]
 
-    features, logits, deltas, anchors = _dense(model, images)
+    features, logits, deltas, anchors = dense_part(model, images)
     proposals, valid = Proposals(
         config.pre_nms_top_k_train,
         config.post_nms_top_k_train,
@@ -77,13 +77,13 @@ def training_graph(model: "MaskRCNN") -> keras.Model:
         config.box_delta_weights,
         name="proposal_targets",
     )(proposals, valid, *labels)
-    class_logits, box_deltas = _boxes(model, features, sample["boxes"])
+    class_logits, box_deltas = box_part(model, features, sample["boxes"])
     losses.append(model.losses_by_name["class_loss"](class_logits, sample))
     losses.append(model.losses_by_name["box_loss"](box_deltas, sample))
 
     if model.mask_head is not None:
         rois = PositiveRoIs(name="positive_rois")(sample)
-        mask_logits = _masks(model, features, rois)
+        mask_logits = mask_part(model, features, rois)
         targets = MaskTargets(2 * config.mask_pool_size, name="mask_targets")(
             rois, truth["gt_boxes"], truth["gt_masks"]
         )
@@ -99,11 +99,11 @@ def inference_graph(model: "MaskRCNN", config: Config) -> keras.Model:
     int32 (0 where padded) and, with a mask head, `masks [B, D, P, P]` float32 probabilities.
     """
     images = image_inputs(config)
-    features, logits, deltas, anchors = _dense(model, images)
+    features, logits, deltas, anchors = dense_part(model, images)
     proposals, valid = Proposals(
         config.pre_nms_top_k, config.post_nms_top_k, config.rpn_nms_iou, config.rpn_min_size, name="proposals"
     )(logits, deltas, anchors, images["sizes"])
-    class_logits, box_deltas = _boxes(model, features, proposals)
+    class_logits, box_deltas = box_part(model, features, proposals)
     boxes, scores, classes = SelectDetections(
         config.score_threshold,
         config.nms_iou,
@@ -117,7 +117,7 @@ def inference_graph(model: "MaskRCNN", config: Config) -> keras.Model:
     outputs = {"boxes": boxes, "scores": scores, "classes": classes}
     if model.mask_head is not None:
         rois = DetectedRoIs(name="detected_rois")(boxes, classes)
-        mask_logits = _masks(model, features, rois)
+        mask_logits = mask_part(model, features, rois)
         outputs["masks"] = MaskProbabilities(config.mask_loss, config.background_outputs, name="masks")(
             mask_logits, rois, classes
         )
@@ -130,7 +130,7 @@ def _graph(inputs: Tensors, outputs: Tensors, name: str) -> keras.Model:
     return graph
 
 
-def _dense(model: "MaskRCNN", images: Tensors) -> tuple[Tensors, Tensors, Tensors, Tensors]:
+def dense_part(model: "MaskRCNN", images: Tensors) -> tuple[Tensors, Tensors, Tensors, Tensors]:
     """Backbone, pyramid and RPN: features, objectness logits, deltas and anchors, each by level."""
     config = model.config
     normalized = Normalize(config.pixel_mean, config.pixel_std, config.bgr, name="normalize")(
@@ -144,7 +144,7 @@ def _dense(model: "MaskRCNN", images: Tensors) -> tuple[Tensors, Tensors, Tensor
     return features, logits, deltas, anchors
 
 
-def _boxes(
+def box_part(
     model: "MaskRCNN", features: Tensors, boxes: keras.KerasTensor
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Box head on boxes `[B, R, 4]`: class logits `[B * R, K + 1]` and deltas `[B * R, boxes, 4]`."""
@@ -155,11 +155,12 @@ def _boxes(
     return model.box_head(pooled)
 
 
-def _masks(model: "MaskRCNN", features: Tensors, rois: Tensors) -> keras.KerasTensor:
+def mask_part(model: "MaskRCNN", features: Tensors, rois: Tensors) -> keras.KerasTensor:
     """Mask head on rois `[M, ...]`: mask logits `[M, 2P, 2P, masks]`."""
     pooled = _pooling(model.config, model.config.mask_pool_size, "mask_roi_align")(
         features, rois["boxes"], rois["image_indices"]
     )
+    assert model.mask_head is not None
     return model.mask_head(pooled)
 
 

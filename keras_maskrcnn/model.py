@@ -161,7 +161,7 @@ class MaskRCNN(keras.Model):
                     }
                 ],
             )
-        inputs = _image_batch(pictures, config)
+        inputs = image_batch(pictures, config)
         outputs = {key: value.numpy() for key, value in self._detectors[config](inputs).items()}
         for row, picture in enumerate(pictures):
             yield make_detections(
@@ -171,6 +171,7 @@ class MaskRCNN(keras.Model):
                 config.class_names,
                 masks=masks,
                 image=picture,
+                integer_paste=config.integer_paste,
             )
 
     def get_config(self) -> dict[str, Any]:
@@ -196,8 +197,14 @@ def load_model(path: str) -> MaskRCNN:
     return model
 
 
-def _image_batch(pictures: list[np.ndarray], config: Config) -> Tensors:
-    sizes = [resized_size(*p.shape[:2], config.min_size, config.max_size, config.size_rounding) for p in pictures]
+def image_batch(pictures: list[np.ndarray], config: Config) -> Tensors:
+    """Resize and pad pictures `[H, W, C]` as the config says.
+
+    Returns:
+        `images [B, H, W, C]` float32 raw pixels and `sizes [B, 2]` int32 (height, width) without the padding.
+    """
+    limits = config.min_size, config.max_size, config.size_rounding
+    sizes = [resized_size(picture.shape[0], picture.shape[1], *limits) for picture in pictures]
     resized = [resize_image(picture, size) for picture, size in zip(pictures, sizes, strict=True)]
     images, image_sizes = pad_batch(resized, config.size_divisor)
     return {"images": images, "sizes": image_sizes}

@@ -1,4 +1,4 @@
-"""Reads parity kits: outputs that the original frameworks recorded, stage by stage, for weights that a recipe rebuilds."""
+"""Reads parity kits: what the original frameworks computed, stage by stage, with weights that a recipe rebuilds."""
 
 import importlib.util
 import json

@@ -20,7 +20,9 @@ class FrozenBatchNorm(keras.layers.Layer):
         shape = (input_shape[-1],)
         self.gamma = self.add_weight(shape=shape, initializer="ones", trainable=False, name="gamma")
         self.beta = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="beta")
-        self.moving_mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="moving_mean")
+        self.moving_mean = self.add_weight(
+            shape=shape, initializer="zeros", trainable=False, name="moving_mean"
+        )
         self.moving_variance = self.add_weight(
             shape=shape, initializer="ones", trainable=False, name="moving_variance"
         )

@@ -1,5 +1,7 @@
 """Feature pyramid network (Lin et al. 2017)."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -14,11 +16,15 @@ class FPN(keras.layers.Layer):
 
     def __init__(self, channels: int = 256, norm: str = "none", epsilon: float = 1e-5, **kwargs):
         super().__init__(**kwargs)
-        options = {"norm": norm, "epsilon": epsilon, "relu": False, "initializer": "lecun_uniform"}
-        self.laterals = [ConvNorm(channels, 1, name=f"lateral{i}", **options) for i in range(2, 6)]
-        self.outputs = [ConvNorm(channels, 3, name=f"output{i}", **options) for i in range(2, 6)]
+        conv = functools.partial(
+            ConvNorm, norm=norm, epsilon=epsilon, relu=False, initializer="lecun_uniform"
+        )
+        self.laterals = [conv(channels, 1, name=f"lateral{i}") for i in range(2, 6)]
+        self.outputs = [conv(channels, 3, name=f"output{i}") for i in range(2, 6)]
 
-    def call(self, features: dict[str, keras.KerasTensor], training: bool = False) -> dict[str, keras.KerasTensor]:
+    def call(
+        self, features: dict[str, keras.KerasTensor], training: bool = False
+    ) -> dict[str, keras.KerasTensor]:
         inner = None
         pyramid = {}
         for level in range(5, 1, -1):

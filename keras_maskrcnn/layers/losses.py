@@ -148,4 +148,3 @@ def select_class(rows: keras.KerasTensor, classes: keras.KerasTensor, background
 def select_mask(masks: keras.KerasTensor, classes: keras.KerasTensor, background: bool) -> keras.KerasTensor:
     """Return from `masks [M, P, P, C]` the one `[M, P, P]` of each row's class `[M]` int32; as `select_class`."""
     return select_class(ops.transpose(masks, (0, 3, 1, 2)), classes, background)
-

@@ -1,5 +1,7 @@
 """Residual networks (He et al. 2016), the bottom-up part of the backbone."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -14,12 +16,12 @@ class BasicBlock(keras.layers.Layer):
 
     def __init__(self, filters: int, strides: int, project: bool, norm: str, epsilon: float, **kwargs):
         super().__init__(**kwargs)
-        options = {"norm": norm, "epsilon": epsilon}
-        self.conv1 = ConvNorm(filters, 3, strides, name="conv1", **options)
-        self.conv2 = ConvNorm(filters, 3, relu=False, name="conv2", **options)
+        conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon)
+        self.conv1 = conv(filters, 3, strides, name="conv1")
+        self.conv2 = conv(filters, 3, relu=False, name="conv2")
         self.shortcut = None
         if project:
-            self.shortcut = ConvNorm(filters, 1, strides, relu=False, name="shortcut", **options)
+            self.shortcut = conv(filters, 1, strides, relu=False, name="shortcut")
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         residual = x if self.shortcut is None else self.shortcut(x, training=training)
@@ -35,17 +37,24 @@ class Bottleneck(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters: int, strides: int, project: bool, norm: str, epsilon: float, stride_in_1x1: bool, **kwargs
+        self,
+        filters: int,
+        strides: int,
+        project: bool,
+        norm: str,
+        epsilon: float,
+        stride_in_1x1: bool,
+        **kwargs,
     ):
         super().__init__(**kwargs)
         first, second = (strides, 1) if stride_in_1x1 else (1, strides)
-        options = {"norm": norm, "epsilon": epsilon}
-        self.conv1 = ConvNorm(filters, 1, first, name="conv1", **options)
-        self.conv2 = ConvNorm(filters, 3, second, name="conv2", **options)
-        self.conv3 = ConvNorm(4 * filters, 1, relu=False, name="conv3", **options)
+        conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon)
+        self.conv1 = conv(filters, 1, first, name="conv1")
+        self.conv2 = conv(filters, 3, second, name="conv2")
+        self.conv3 = conv(4 * filters, 1, relu=False, name="conv3")
         self.shortcut = None
         if project:
-            self.shortcut = ConvNorm(4 * filters, 1, strides, relu=False, name="shortcut", **options)
+            self.shortcut = conv(4 * filters, 1, strides, relu=False, name="shortcut")
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         residual = x if self.shortcut is None else self.shortcut(x, training=training)

@@ -39,7 +39,10 @@ class RoIAlign(keras.layers.Layer):
         self.supports_jit = False
 
     def call(
-        self, features: dict[str, keras.KerasTensor], boxes: keras.KerasTensor, image_indices: keras.KerasTensor
+        self,
+        features: dict[str, keras.KerasTensor],
+        boxes: keras.KerasTensor,
+        image_indices: keras.KerasTensor,
     ) -> keras.KerasTensor:
         boxes = tf.stop_gradient(boxes)
         return roi_align(

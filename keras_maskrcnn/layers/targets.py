@@ -58,7 +58,9 @@ def match_image(
     return matched, tf.where(in_crowd & (labels != POSITIVE), IGNORED, labels)
 
 
-def sample(labels: tf.Tensor, size: int, positive_fraction: float, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def sample(
+    labels: tf.Tensor, size: int, positive_fraction: float, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Draw up to `size` candidates at random, at most `positive_fraction` of them positive, the rest negative.
 
     Args:

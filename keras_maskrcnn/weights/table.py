@@ -51,7 +51,9 @@ class Entry:
     layout: Layout = SAME
 
 
-def load(table: Iterable[Entry], state: Mapping[str, np.ndarray], model: keras.Model, ignored: tuple[str, ...]) -> None:
+def load(
+    table: Iterable[Entry], state: Mapping[str, np.ndarray], model: keras.Model, ignored: tuple[str, ...]
+) -> None:
     """Set every variable of `model` from `state`, or none of them.
 
     Args:
@@ -80,7 +82,9 @@ def load(table: Iterable[Entry], state: Mapping[str, np.ndarray], model: keras.M
         values.append((entry.variable, entry.layout.read(array)))
     problems += [f"not part of this model: {key}" for key in left]
     if problems:
-        raise ValueError(f"The weights do not fit the model ({len(problems)} problems):\n  " + "\n  ".join(problems))
+        raise ValueError(
+            f"The weights do not fit the model ({len(problems)} problems):\n  " + "\n  ".join(problems)
+        )
     for variable, value in values:
         variable.assign(value)
 

@@ -26,10 +26,7 @@ def table(model: MaskRCNN) -> list[Entry]:
     """
     if isinstance(model.mask_head, MLPMaskHead):
         raise ValueError('torchvision has no Mask R-CNN with mask_head="mlp"')
-    entries = [*_backbone(model), *_fpn(model), *_rpn(model), *_box_head(model)]
-    if model.mask_head is not None:
-        entries += _mask_head(model)
-    return entries
+    return [*_backbone(model), *_fpn(model), *_rpn(model), *_box_head(model), *_mask_head(model)]
 
 
 def _backbone(model: MaskRCNN) -> Iterator[Entry]:
@@ -62,13 +59,19 @@ def _box_head(model: MaskRCNN) -> Iterator[Entry]:
     head, size = model.box_head, model.config.box_pool_size
     yield Entry("roi_heads.box_head.fc6.weight", head.fc1.kernel, torch_dense_after_flatten(size, size))
     yield Entry("roi_heads.box_head.fc6.bias", head.fc1.bias)
-    dense = {"box_head.fc7": head.fc2, "box_predictor.cls_score": head.logits, "box_predictor.bbox_pred": head.deltas}
+    dense = {
+        "box_head.fc7": head.fc2,
+        "box_predictor.cls_score": head.logits,
+        "box_predictor.bbox_pred": head.deltas,
+    }
     for key, layer in dense.items():
         yield Entry(f"roi_heads.{key}.weight", layer.kernel, TORCH_DENSE)
         yield Entry(f"roi_heads.{key}.bias", layer.bias)
 
 
 def _mask_head(model: MaskRCNN) -> Iterator[Entry]:
+    if model.mask_head is None:
+        return
     for i, conv in enumerate(model.mask_head.convs):
         yield from _conv_norm(conv, f"roi_heads.mask_head.{i}.0", f"roi_heads.mask_head.{i}.1")
     yield from _conv(model.mask_head.deconv, "roi_heads.mask_predictor.conv5_mask")

@@ -1,0 +1,59 @@
+"""A small network and small batches for tests, in seconds on a CPU."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_maskrcnn.config import Config
+
+TINY = Config(
+    class_names=("circle", "square"),
+    min_size=64,
+    max_size=96,
+    depth=18,
+    norm="group_norm",
+    frozen_stages=0,
+    fpn_channels=32,
+    anchor_sizes=((16,), (32,), (64,), (96,), (128,)),
+    pre_nms_top_k=50,
+    pre_nms_top_k_train=50,
+    post_nms_top_k=20,
+    post_nms_top_k_train=20,
+    rpn_batch_size=32,
+    box_batch_size=16,
+    box_head_channels=32,
+    mask_head_channels=32,
+    mask_crop_size=28,
+    max_detections=5,
+)
+
+
+def tiny(**changes) -> Config:
+    """TINY with some fields changed."""
+    return dataclasses.replace(TINY, **changes)
+
+
+def batch(config: Config = TINY, objects=(1, 2), size=(64, 96), seed=0) -> dict[str, tf.Tensor]:
+    """A training batch of noise images with `objects[i]` filled squares each, as `make_dataset` makes it."""
+    rng = np.random.default_rng(seed)
+    images, rows = len(objects), max(max(objects), 1)
+    height, width = size
+    values = {
+        "images": rng.uniform(0, 255, (images, height, width, config.channels)).astype("float32"),
+        "sizes": np.tile(np.array([[height, width]], np.int32), (images, 1)),
+        "gt_boxes": np.zeros((images, rows, 4), np.float32),
+        "gt_classes": np.zeros((images, rows), np.int32),
+        "gt_crowd": np.zeros((images, rows), bool),
+        "gt_masks": np.zeros((images, rows, config.mask_crop_size, config.mask_crop_size), np.uint8),
+        "seeds": rng.integers(0, 1000, (images, 2)).astype(np.int32),
+    }
+    for i, count in enumerate(objects):
+        for j in range(count):
+            x, y = rng.uniform(0, width - 40), rng.uniform(0, height - 40)
+            values["gt_boxes"][i, j] = [x, y, x + rng.uniform(20, 40), y + rng.uniform(20, 40)]
+            values["gt_classes"][i, j] = 1 + j % config.num_classes
+            values["gt_masks"][i, j] = 255
+    if config.mask_head == "none":
+        del values["gt_masks"]
+    return {key: tf.constant(value) for key, value in values.items()}

@@ -1,0 +1,204 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_maskrcnn.layers.targets import (
+    IGNORED,
+    NEGATIVE,
+    POSITIVE,
+    AnchorTargets,
+    MaskTargets,
+    PositiveRoIs,
+    ProposalTargets,
+    match,
+    match_image,
+    sample,
+)
+
+
+def test_match_by_hand():
+    iou = tf.constant([[0.8, 0.5, 0.2, 0.0], [0.1, 0.6, 0.25, 0.0]])
+    matched, labels = match(iou, 0.7, 0.3, low_quality=False)
+    np.testing.assert_array_equal(matched[:3], [0, 1, 1])
+    np.testing.assert_array_equal(labels, [POSITIVE, IGNORED, NEGATIVE, NEGATIVE])
+
+
+def test_low_quality_match_gives_every_object_its_best_candidate():
+    iou = tf.constant([[0.8, 0.5, 0.2, 0.0], [0.1, 0.6, 0.25, 0.0]])
+    _, labels = match(iou, 0.7, 0.3, low_quality=True)
+    np.testing.assert_array_equal(labels, [POSITIVE, POSITIVE, NEGATIVE, NEGATIVE])
+
+
+def test_a_low_quality_match_keeps_the_object_it_overlaps_most():
+    iou = tf.constant([[0.5, 0.0], [0.6, 0.9]])  # candidate 0 is object 0's best, but overlaps object 1 more
+    matched, labels = match(iou, 0.7, 0.3, low_quality=True)
+    assert matched[0] == 1 and labels[0] == POSITIVE
+
+
+def test_thresholds_are_inclusive_for_positives_and_exclusive_for_negatives():
+    _, labels = match(tf.constant([[0.7, 0.3]]), 0.7, 0.3, low_quality=False)
+    np.testing.assert_array_equal(labels, [POSITIVE, IGNORED])
+
+
+def test_an_object_that_nothing_overlaps_makes_nothing_positive():
+    _, labels = match(tf.zeros((1, 3)), 0.7, 0.3, low_quality=True)
+    np.testing.assert_array_equal(labels, [NEGATIVE] * 3)
+
+
+def _match(candidates, gt, classes, crowd):
+    return match_image(
+        tf.constant(candidates, tf.float32),
+        tf.constant(gt, tf.float32),
+        tf.constant(classes),
+        tf.constant(crowd),
+        (0.5, 0.5),
+        False,
+        0.7,
+    )
+
+
+def test_a_candidate_inside_a_crowd_is_neither_positive_nor_negative():
+    # it fills a hundredth of the crowd: IoU would call it background
+    _, labels = _match([[10, 10, 20, 20], [200, 200, 210, 210]], [[0, 0, 100, 100]], [1], [True])
+    np.testing.assert_array_equal(labels, [IGNORED, NEGATIVE])
+
+
+def test_an_object_inside_a_crowd_is_still_positive():
+    matched, labels = _match([[10, 10, 20, 20]], [[0, 0, 100, 100], [10, 10, 20, 20]], [1, 2], [True, False])
+    assert labels[0] == POSITIVE and matched[0] == 1
+
+
+def test_padded_ground_truth_matches_nothing():
+    _, labels = _match([[0, 0, 10, 10], [0, 0, 0, 0]], [[0, 0, 0, 0]], [0], [False])
+    np.testing.assert_array_equal(labels, [NEGATIVE, NEGATIVE])
+
+
+LABELS = tf.constant([POSITIVE] * 10 + [NEGATIVE] * 30 + [IGNORED] * 60)
+
+
+def _drawn(labels, size, fraction, seed=(1, 2)):
+    indices, valid = sample(labels, size, fraction, tf.constant(seed))
+    return labels.numpy()[indices.numpy()[valid.numpy()]], indices.numpy()[valid.numpy()]
+
+
+def test_sample_keeps_to_the_size_and_to_the_share_of_positives():
+    labels, indices = _drawn(LABELS, 16, 0.25)
+    assert (labels == POSITIVE).sum() == 4 and (labels == NEGATIVE).sum() == 12
+    assert len(set(indices.tolist())) == 16
+
+
+def test_sample_fills_up_with_negatives_when_positives_are_few():
+    labels, _ = _drawn(LABELS, 36, 0.5)
+    assert (labels == POSITIVE).sum() == 10 and (labels == NEGATIVE).sum() == 26
+
+
+def test_sample_larger_than_the_candidates_takes_all_that_are_labelled():
+    labels, _ = _drawn(LABELS, 10**7, 0.5)
+    assert (labels == POSITIVE).sum() == 10 and (labels == NEGATIVE).sum() == 30
+
+
+def test_sample_puts_the_drawn_rows_first_and_positives_before_negatives():
+    indices, valid = sample(LABELS, 64, 0.5, tf.constant([0, 0]))
+    assert valid.numpy().tolist() == [True] * 40 + [False] * 24
+    assert (LABELS.numpy()[indices.numpy()[:10]] == POSITIVE).all()
+
+
+def test_same_seed_same_sample_other_seed_other_sample():
+    first, again, other = (_drawn(LABELS, 8, 0.5, seed)[1] for seed in ((1, 2), (1, 2), (1, 3)))
+    np.testing.assert_array_equal(first, again)
+    assert set(first.tolist()) != set(other.tolist())
+
+
+def test_sample_draws_every_candidate_equally_often():
+    counts = np.zeros(30)
+    for seed in range(300):
+        _, indices = _drawn(LABELS, 10, 0.0, (seed, 0))
+        counts[indices - 10] += 1
+    assert counts.min() > 60 and counts.max() < 145  # 100 each on average, standard deviation 8
+
+
+ANCHORS = {"P2": tf.constant([[0.0, 0, 10, 10], [0, 0, 10, 5]]), "P3": tf.constant([[50.0, 50, 60, 60]])}
+
+
+def _anchor_targets(gt, classes, crowd):
+    return AnchorTargets(0.7, 0.3, 8, 0.5, 0.7)(
+        ANCHORS, tf.constant([gt]), tf.constant([classes]), tf.constant([crowd]), tf.constant([[1, 1]])
+    )
+
+
+def test_anchor_targets():
+    found = _anchor_targets([[0.0, 0, 10, 10]], [1], [False])
+    indices, valid, labels = (found[key].numpy()[0] for key in ("indices", "valid", "labels"))
+    assert indices[valid].tolist() == [0, 2]  # anchor 1 has IoU 0.5: ignored
+    assert labels[valid].tolist() == [1, 0]
+
+
+def test_anchor_targets_of_an_image_without_objects_are_all_background():
+    found = _anchor_targets([[0.0, 0, 0, 0]], [0], [False])
+    assert found["valid"].numpy().all() and not found["labels"].numpy().any()
+    assert not found["deltas"].numpy().any()
+
+
+def _proposal_targets(proposals, gt, classes, crowd=None, valid=None):
+    return ProposalTargets(0.5, 8, 0.5, 0.7, (10, 10, 5, 5))(
+        tf.constant([proposals]),
+        tf.constant([valid or [True] * len(proposals)]),
+        tf.constant([gt]),
+        tf.constant([classes]),
+        tf.constant([crowd or [False] * len(gt)]),
+        tf.constant([[1, 1]]),
+    )
+
+
+def test_ground_truth_joins_the_proposals():
+    found = _proposal_targets([[50.0, 50, 60, 60]], [[0.0, 0, 10, 10]], [2])
+    assert found["classes"].numpy().tolist() == [[2, 0]]
+    np.testing.assert_array_equal(found["boxes"][0, 0], [0, 0, 10, 10])
+
+
+def test_proposal_targets_leave_out_rows_that_do_not_count():
+    found = _proposal_targets([[50.0, 50, 60, 60], [1, 1, 9, 9]], [[0.0, 0, 0, 0]], [0], valid=[True, False])
+    assert found["valid"].numpy().tolist() == [[True]] and found["classes"].numpy().tolist() == [[0]]
+
+
+def test_a_crowd_is_no_proposal_and_shields_those_inside():
+    found = _proposal_targets([[5.0, 5, 9, 9], [80, 80, 90, 90]], [[0.0, 0, 50, 50]], [1], [True])
+    np.testing.assert_array_equal(found["boxes"][0][found["valid"][0]], [[80, 80, 90, 90]])
+
+
+def test_positive_rois_are_never_none():
+    found = _proposal_targets([[50.0, 50, 60, 60]], [[0.0, 0, 0, 0]], [0])
+    rois = PositiveRoIs()(found)
+    assert rois["valid"].numpy().tolist() == [False] and rois["boxes"].shape == (1, 4)
+
+
+def _mask_targets(roi, crop, size=4):
+    rois = {
+        "boxes": tf.constant([roi], tf.float32),
+        "image_indices": tf.constant([0]),
+        "matched": tf.constant([0]),
+    }
+    return MaskTargets(size)(
+        rois, tf.constant([[[10.0, 10, 30, 30]]]), tf.constant(crop)[None, None]
+    ).numpy()[0]
+
+
+def test_the_mask_target_of_the_objects_own_box_is_its_crop():
+    crop = np.zeros((8, 8), np.uint8)
+    crop[:4] = 255
+    expected = np.zeros((4, 4))
+    expected[:2] = 1
+    np.testing.assert_allclose(_mask_targets([10, 10, 30, 30], crop), expected, atol=0.26)
+    np.testing.assert_array_equal(_mask_targets([10, 10, 30, 30], crop) > 0.5, expected > 0.5)
+
+
+def test_a_mask_target_is_empty_where_the_roi_leaves_the_objects_box():
+    full = np.full((8, 8), 255, np.uint8)
+    target = _mask_targets([10, 10, 50, 30], full)  # twice as wide as the object
+    np.testing.assert_allclose(target[:, 2:], 0, atol=1e-6)
+    np.testing.assert_allclose(target[1:3, 0], 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("roi", [[100, 100, 120, 120], [10, 10, 10, 10]])
+def test_mask_targets_are_finite_for_any_roi(roi):
+    assert np.isfinite(_mask_targets(roi, np.full((8, 8), 255, np.uint8))).all()
