@@ -1,0 +1,63 @@
+"""What must hold for a box and a mask of any source; the caller names the image and the object."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as coco_mask
+
+EDGE_TOLERANCE = 2.0
+"""Pixels by which a box may reach outside its image and is clipped; annotation tools round at the edges."""
+SMALLEST_SIDE = 0.01
+"""Boxes with a side below this, in pixels of the image, hold no object; resized, they would vanish."""
+
+
+@contextlib.contextmanager
+def naming(what: str) -> Iterator[None]:
+    """Put the name of the file, image or object in front of a ValueError's reason."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{what}: {error}") from None
+
+
+def clipped_box(box: Sequence[float], height: int, width: int) -> list[float]:
+    """Clip a box x1, y1, x2, y2 to its image; the result may be without area.
+
+    Raises:
+        ValueError: it is not finite, inverted, or reaches outside by more than `EDGE_TOLERANCE` pixels.
+    """
+    x1, y1, x2, y2 = box
+    described = f"box x1={x1:g} y1={y1:g} x2={x2:g} y2={y2:g}"
+    if not np.isfinite([x1, y1, x2, y2]).all():
+        raise ValueError(f"{described} is not finite")
+    if x2 < x1 or y2 < y1:
+        raise ValueError(f"{described} is inverted: x1 < x2 and y1 < y2 are needed")
+    if min(x1, y1) < -EDGE_TOLERANCE or x2 > width + EDGE_TOLERANCE or y2 > height + EDGE_TOLERANCE:
+        raise ValueError(f"{described} reaches outside the image, {width} pixels wide and {height} high")
+    return [min(max(x1, 0), width), min(max(y1, 0), height), min(max(x2, 0), width), min(max(y2, 0), height)]
+
+
+def has_area(box: Any) -> bool:
+    """Tell whether a box x1, y1, x2, y2 has both sides of at least `SMALLEST_SIDE` pixels."""
+    return box[2] - box[0] >= SMALLEST_SIDE and box[3] - box[1] >= SMALLEST_SIDE
+
+
+def mask_extent(rle: dict[str, Any]) -> list[float]:
+    """Return x1, y1, x2, y2 around the pixels of a compressed RLE; zeros for an empty one."""
+    x, y, width, height = coco_mask.toBbox(rle).tolist()
+    return [x, y, x + width, y + height]
+
+
+def check_mask_meets_box(rle: dict[str, Any], box: Any) -> None:
+    """Check that a mask and its box share some area: lists in different orders would train on empty masks.
+
+    Raises:
+        ValueError: they are apart.
+    """
+    extent = mask_extent(rle)
+    if min(extent[2], box[2]) <= max(extent[0], box[0]) or min(extent[3], box[3]) <= max(extent[1], box[1]):
+        raise ValueError(
+            f"its mask (x1, y1, x2, y2 = {extent}) lies outside its box {[float(v) for v in box]}"
+        )

@@ -1,0 +1,91 @@
+"""One training example from one record, in numpy: pixels, boxes of the resized image, mask crops."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.images import read_image, resized_size
+from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
+
+_VANISHED = 1e-3
+"""Boxes with a side below this, in pixels of the resized image, would be lost in float32 and divide by zero."""
+
+
+def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndarray, ...]:
+    """Read a record's image and bring its objects to the frame of the image resized to `min_size`.
+
+    Returns:
+        image [H, W, C] float32, not yet resized; size [2] int32, (height, width) to resize it to; boxes [N, 4]
+        float32 in pixels of the resized image; class ids [N] int32; crowd [N] bool; and, unless
+        config.mask_head is "none", masks [N, S, S] uint8, the coverage of each box (zeros for crowds).
+
+    Raises:
+        FileNotFoundError: the image file is missing.
+        ValueError: the image is broken or of another size than the record says, or an object has vanished;
+            the message names the image.
+    """
+    check_record(record, config.num_classes, needs_masks=config.mask_head != "none")
+    image = read_image(record.image, config.channels)
+    with naming(record.name):
+        if image.shape[:2] != (record.height, record.width):
+            found = f"{image.shape[1]} x {image.shape[0]} (width x height)"
+            raise ValueError(f"the image is {found}; its record says {record.width} x {record.height}")
+        size = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
+        fields = (
+            image.astype(np.float32),
+            np.array(size, np.int32),
+            _scaled_boxes(record, size),
+            record.class_ids.astype(np.int32),
+            record.crowd.astype(bool),
+        )
+        return fields if config.mask_head == "none" else (*fields, _mask_crops(record, config.mask_crop_size))
+
+
+def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: int, size: int) -> np.ndarray:
+    """Return `crop_mask` of a COCO segmentation, of polygons without drawing the whole image.
+
+    Args:
+        segmentation: a list of polygons or an RLE dict, in an image of height x width pixels.
+        box: [4] x1, y1, x2, y2 in pixels.
+        size: S, cells per side.
+
+    Returns:
+        [S, S] uint8.
+    """
+    if isinstance(segmentation, dict):
+        return crop_mask(segmentation_to_mask(segmentation, height, width), box, size)
+    corners = np.reshape(box, (2, 2)).tolist()
+    points = np.array([*corners, *(xy for polygon in segmentation for xy in np.reshape(polygon, (-1, 2)))])
+    # One pixel more at the far sides, because pycocotools rounds the points; moving by whole pixels changes nothing.
+    start = np.floor(points.min(axis=0)).clip(0).astype(int)
+    stop = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, [width, height])
+    moved = [(np.reshape(polygon, (-1, 2)) - start).ravel().tolist() for polygon in segmentation]
+    mask = segmentation_to_mask(moved, int(stop[1] - start[1]), int(stop[0] - start[0]))
+    return crop_mask(mask, box - np.tile(start, 2), size)
+
+
+def _scaled_boxes(record: Record, size: tuple[int, int]) -> np.ndarray:
+    scale = np.array([size[1] / record.width, size[0] / record.height] * 2)
+    boxes = (record.boxes * scale).astype(np.float32).reshape(-1, 4)
+    sides = boxes[:, 2:] - boxes[:, :2]
+    lost = np.flatnonzero(~(sides >= _VANISHED).all(axis=1))
+    if len(lost):
+        raise ValueError(
+            f"object {lost[0]}: its box {record.boxes[lost[0]].tolist()} has no area left in the image resized to "
+            f"{size[1]} x {size[0]}; boxes are x1, y1, x2, y2 with x1 < x2 and y1 < y2"
+        )
+    return boxes
+
+
+def _mask_crops(record: Record, size: int) -> np.ndarray:
+    """Crop mask after mask, so that only one is ever drawn: [N, S, S] uint8."""
+    crops = np.zeros((len(record.boxes), size, size), np.uint8)
+    for index, segmentation in enumerate(record.masks or ()):
+        if not record.crowd[index]:
+            crops[index] = crop_segmentation(
+                segmentation, record.boxes[index], record.height, record.width, size
+            )
+    return crops

@@ -1,0 +1,196 @@
+"""The dataset contract: one `Record` per image, and the checks that make one trustworthy."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as coco_mask
+
+from keras_maskrcnn.data.checks import check_mask_meets_box, clipped_box, has_area, mask_extent, naming
+from keras_maskrcnn.images import image_size
+from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Record:
+    """One image and its N annotated objects; `make_record` builds one and checks it.
+
+    `records` is anywhere a sequence of these: only its length and `records[i]` are used, so a class that
+    draws or loads its pictures when asked serves as well as a list.
+    """
+
+    image: str | np.ndarray
+    """A file path, or an array [H, W] or [H, W, C] of raw pixels 0..255."""
+    height: int
+    """In pixels, of the image as displayed, that is after its EXIF orientation."""
+    width: int
+    boxes: np.ndarray
+    """[N, 4] float32: x1, y1, x2, y2 in pixels of the image, continuous (0..width, 0..height)."""
+    class_ids: np.ndarray
+    """[N] int32: 1..K; class k is class_names[k - 1]."""
+    masks: tuple[Any, ...] | None
+    """N COCO segmentations, each a list of polygons (flat lists x1, y1, x2, y2, ...) or an RLE dict; None
+    where there are boxes only."""
+    crowd: np.ndarray
+    """[N] bool: regions of many objects, neither positive nor negative in training."""
+    areas: np.ndarray
+    """[N] float32: square pixels as annotated; evaluation sorts objects into small, medium, large by it."""
+    keypoints: np.ndarray | None
+    """[N, J, 3] float32: x, y in pixels and visibility (0 not labelled, 1 hidden, 2 visible)."""
+    image_id: int | str
+
+    @property
+    def name(self) -> str:
+        """What error messages call the image: its file, or its id for an array."""
+        return self.image if isinstance(self.image, str) else f"image {self.image_id!r}"
+
+
+def make_record(
+    image: str | Path | np.ndarray,
+    boxes: Any = None,
+    class_ids: Any = (),
+    masks: Any = None,
+    crowd: Any = None,
+    areas: Any = None,
+    keypoints: Any = None,
+    image_id: int | str | None = None,
+) -> Record:
+    """Build a checked record; what is left out is computed.
+
+    Args:
+        image: a file path (its header is read for the size), or an array [H, W] or [H, W, C].
+        boxes: [N, 4] x1, y1, x2, y2 in pixels; left out: the extents of the masks. Boxes that reach outside
+            the image by at most 2 pixels are clipped.
+        class_ids: [N] integers from 1.
+        masks: bool array [N, H, W], or N COCO segmentations (lists of polygons, RLE dicts). None: boxes only.
+        crowd: [N] bool; left out: none is a crowd.
+        areas: [N] square pixels; left out: of the masks, or of the boxes where there are no masks.
+        keypoints: [N, J, 3] x, y, visibility.
+        image_id: unique id; left out: the path. An image given as an array needs one.
+
+    Raises:
+        FileNotFoundError: there is no such image file.
+        ValueError: anything does not fit; the message names the image, the object's position and the reason.
+    """
+    if isinstance(image, np.ndarray) and image_id is None:
+        raise ValueError(
+            "make_record needs image_id= for an image that is an array: evaluation tells images by it"
+        )
+    height, width = image_size(image)
+    source = image if isinstance(image, np.ndarray) else str(image)
+    with naming(source if isinstance(source, str) else f"image {image_id!r}"):
+        segmentations = None if masks is None else _segmentations(masks, height, width)
+        encoded = _encoded(segmentations or (), height, width)
+        boxes = _checked_boxes(_extents(encoded, segmentations) if boxes is None else boxes, height, width)
+        record = Record(
+            image=source,
+            height=height,
+            width=width,
+            boxes=boxes,
+            class_ids=_whole_numbers(class_ids),
+            masks=segmentations,
+            crowd=np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool),
+            areas=_areas(encoded, boxes) if areas is None else np.asarray(areas, np.float32),
+            keypoints=None if keypoints is None else np.asarray(keypoints, np.float32),
+            image_id=str(image) if image_id is None else image_id,
+        )
+        _check_counts(record)
+        for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
+            with naming(f"object {index}"):
+                check_mask_meets_box(rle, box)
+    return record
+
+
+def check_record(record: Record, num_classes: int, needs_masks: bool) -> None:
+    """Check that a record can be trained on with `num_classes` classes; reads no image.
+
+    Raises:
+        ValueError: a class id outside 1..num_classes, missing masks, or counts that differ; names the image.
+    """
+    with naming(record.name):
+        _check_counts(record)
+        outside = record.class_ids[(record.class_ids < 1) | (record.class_ids > num_classes)]
+        if len(outside):
+            raise ValueError(
+                f"class id {outside[0]} is outside 1..{num_classes}: the config names {num_classes} classes"
+            )
+        if needs_masks and record.masks is None and len(record.boxes):
+            raise ValueError('its objects have no masks; Config(mask_head="none") trains on boxes alone')
+
+
+def _segmentations(masks: Any, height: int, width: int) -> tuple[Any, ...]:
+    if isinstance(masks, (list, tuple)) and masks and all(isinstance(mask, np.ndarray) for mask in masks):
+        masks = np.stack(masks)
+    if isinstance(masks, np.ndarray):
+        if masks.ndim != 3 or masks.shape[1:] != (height, width):
+            raise ValueError(f"masks have shape {masks.shape}; the image needs [N, {height}, {width}]")
+        if masks.dtype != np.bool_ and not np.isin(masks, (0, 1)).all():
+            raise ValueError("masks given as an array must be boolean, or hold only 0 and 1")
+        return tuple(mask_to_rle(mask) for mask in masks)
+    if isinstance(masks, dict) or not isinstance(masks, Sequence):
+        raise ValueError(
+            f"masks must be an array [N, H, W] or a list of segmentations; got {type(masks).__name__}"
+        )
+    return tuple(masks)
+
+
+def _encoded(segmentations: tuple[Any, ...], height: int, width: int) -> list[dict[str, Any]]:
+    encoded = []
+    for index, segmentation in enumerate(segmentations):
+        with naming(f"object {index}"):
+            encoded.append(segmentation_to_rle(segmentation, height, width))
+            if coco_mask.area(encoded[-1]) == 0:
+                raise ValueError("its mask is empty")
+    return encoded
+
+
+def _extents(encoded: list[dict[str, Any]], segmentations: tuple[Any, ...] | None) -> np.ndarray:
+    """Boxes [N, 4] around the masks: around the points of polygons, around the pixels of RLEs."""
+    rows = []
+    for rle, segmentation in zip(encoded, segmentations or (), strict=True):
+        if isinstance(segmentation, dict):
+            rows.append(mask_extent(rle))
+        else:
+            points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in segmentation])
+            rows.append([*points.min(axis=0), *points.max(axis=0)])
+    return np.array(rows, np.float32).reshape(-1, 4)
+
+
+def _checked_boxes(boxes: Any, height: int, width: int) -> np.ndarray:
+    boxes = np.asarray(boxes, np.float64)
+    if boxes.size == 0:
+        return np.zeros((0, 4), np.float32)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes must be [N, 4]; got shape {boxes.shape}")
+    clipped = np.zeros(boxes.shape, np.float32)
+    for index, box in enumerate(boxes.tolist()):
+        with naming(f"object {index}"):
+            clipped[index] = clipped_box(box, height, width)
+            if not has_area(clipped[index]):
+                raise ValueError(f"box {box} has no area inside the image")
+    return clipped
+
+
+def _whole_numbers(class_ids: Any) -> np.ndarray:
+    values = np.asarray(class_ids)
+    if values.size and not (np.issubdtype(values.dtype, np.integer) and values.min() >= 1):
+        raise ValueError(f"class_ids must be integers from 1 (0 is the background); got {class_ids!r}")
+    return values.astype(np.int32)
+
+
+def _areas(encoded: list[dict[str, Any]], boxes: np.ndarray) -> np.ndarray:
+    if encoded:
+        return coco_mask.area(encoded).astype(np.float32)
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _check_counts(record: Record) -> None:
+    count = len(record.boxes)
+    if record.keypoints is not None and (record.keypoints.ndim != 3 or record.keypoints.shape[2] != 3):
+        raise ValueError(f"keypoints must be [N, J, 3]; got shape {record.keypoints.shape}")
+    for field in ("class_ids", "masks", "crowd", "areas", "keypoints"):
+        values = getattr(record, field)
+        if values is not None and len(values) != count:
+            raise ValueError(f"{count} boxes but {len(values)} {field}")
