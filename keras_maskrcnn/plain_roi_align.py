@@ -30,8 +30,7 @@ def roi_align(
     """
     checks = _index_checks(features, image_indices, levels)
     dtype = tf.float64 if features[0].dtype == tf.float64 else tf.float32
-    exact = sampling_ratio == 0 or dtype == tf.float64
-    pool = _pool_samples if exact else _pool_crops
+    read = _gather if sampling_ratio == 0 or dtype == tf.float64 else _crops
     rows, pooled = [], []
     with tf.control_dependencies(checks):
         for level, feature in enumerate(features):
@@ -43,9 +42,26 @@ def roi_align(
             x = _side(x1, x2, output_size, sampling_ratio, aligned)
             y = _side(y1, y2, output_size, sampling_ratio, aligned)
             regions = _Regions(tf.gather(image_indices, here), y, x, output_size, sampling_ratio)
-            pooled.append(pool(feature, regions, mode))
+            pooled.append(_pool(read, feature, regions, mode))
     order = tf.math.invert_permutation(tf.concat(rows, 0))
     return tf.gather(tf.concat(pooled, 0), order)
+
+
+def _pool(read: Callable, feature: tf.Tensor, regions: "_Regions", mode: str) -> tf.Tensor:
+    # crop_and_resize's own gradient is no use: on the CPU its threads overwrite each other's sums where boxes
+    # overlap, and several percent of the gradient can be lost.
+    @tf.custom_gradient
+    def pool(dense: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+        return read(dense, regions, mode), lambda above: _spread(dense, above, regions, mode)
+
+    shape = [0, regions.bins, regions.bins, tf.shape(feature)[3]]
+    pooled = tf.cond(
+        tf.size(regions.images) > 0,
+        lambda: pool(feature),
+        lambda: tf.reshape(feature[:0], shape),  # zeros would leave the features without a gradient
+    )
+    pooled.set_shape([None, regions.bins, regions.bins, feature.shape[3]])
+    return pooled
 
 
 def _index_checks(features: Sequence[tf.Tensor], image_indices: tf.Tensor, levels: tf.Tensor) -> list:
@@ -95,10 +111,7 @@ def _side(low: tf.Tensor, high: tf.Tensor, bins: int, sampling_ratio: int, align
     return _Side(start, size / bins, grid)
 
 
-# ------------------------------------------------------------------------------------ fixed sampling: crops
-
-
-def _pool_crops(feature: tf.Tensor, regions: _Regions, mode: str) -> tf.Tensor:
+def _crops(feature: tf.Tensor, regions: _Regions, mode: str) -> tf.Tensor:
     # crop_and_resize reads zero outside the map, RoIAlign reads the border up to one pixel outside and zero
     # beyond that: the same thing after one pixel of the border has been repeated around the map.
     padded = tf.pad(tf.cast(feature, tf.float32), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
@@ -116,18 +129,72 @@ def _pool_crops(feature: tf.Tensor, regions: _Regions, mode: str) -> tf.Tensor:
     return tf.cast(pool(crops, ratio, ratio, "VALID"), feature.dtype)
 
 
-# ----------------------------------------------------------------------- adaptive sampling: sample by sample
+def _gather(feature: tf.Tensor, regions: _Regions, mode: str) -> tf.Tensor:
+    flat, shape = _flatten(feature), tf.shape(feature)
+    count, chunks, chunk = _chunks(regions, mode)
+    parts = tf.TensorArray(flat.dtype, chunks, infer_shape=False, element_shape=[None, feature.shape[3]])
+
+    def step(index: tf.Tensor, parts: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        reads = _reads(shape, _part(regions, index * chunk, chunk), mode)
+        values = tf.sparse.sparse_dense_matmul(reads.matrix, flat)
+        return index + 1, parts.write(index, _largest(values, reads) if mode == "max" else values)
+
+    parts = tf.while_loop(lambda index, _: index < chunks, step, (0, parts))[1]
+    return tf.cast(tf.reshape(parts.concat(), [count, regions.bins, regions.bins, shape[3]]), feature.dtype)
+
+
+def _spread(feature: tf.Tensor, above: tf.Tensor, regions: _Regions, mode: str) -> tf.Tensor:
+    """Return the gradient to the features of pooling them, from the gradient to what was pooled."""
+    flat, shape = _flatten(feature), tf.shape(feature)
+    above = tf.reshape(tf.cast(above, flat.dtype), [-1, shape[3]])  # [N * P * P, C]
+    _, chunks, chunk = _chunks(regions, mode)
+
+    def step(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        reads = _reads(shape, _part(regions, index * chunk, chunk), mode)
+        share = above[index * chunk * regions.bins**2 : (index + 1) * chunk * regions.bins**2]
+        if mode == "max":
+            with tf.GradientTape() as tape:
+                values = tf.sparse.sparse_dense_matmul(reads.matrix, flat)
+                tape.watch(values)
+                largest = _largest(values, reads)
+            share = tape.gradient(largest, values, share)
+        return index + 1, total + tf.sparse.sparse_dense_matmul(reads.matrix, share, adjoint_a=True)
+
+    total = tf.while_loop(lambda index, _: index < chunks, step, (0, tf.zeros_like(flat)))[1]
+    return tf.cast(tf.reshape(total, shape), feature.dtype)
+
+
+def _flatten(feature: tf.Tensor) -> tf.Tensor:
+    dtype = tf.float64 if feature.dtype == tf.float64 else tf.float32
+    return tf.reshape(tf.cast(feature, dtype), [-1, tf.shape(feature)[3]])  # [B * H * W, C]
+
+
+def _chunks(regions: _Regions, mode: str) -> tuple[tf.Tensor, tf.Tensor, int]:
+    """Return the number of regions, of chunks, and of regions in a chunk: they bound the memory.
+
+    A maximum needs more of it: a row of channels for every sample.
+    """
+    chunk = 32 if mode == "max" else 512
+    count = tf.size(regions.images)
+    return count, (count + chunk - 1) // chunk, chunk
+
+
+def _part(regions: _Regions, start: tf.Tensor, count: int) -> _Regions:
+    def cut(side: _Side) -> _Side:
+        return _Side(*(value[start : start + count] for value in (side.start, side.bin, side.grid)))
+
+    return dataclasses.replace(
+        regions, images=regions.images[start : start + count], y=cut(regions.y), x=cut(regions.x)
+    )
 
 
 @dataclasses.dataclass(frozen=True)
-class _Samples:
-    """The samples along one side that lie on the map, in the order of regions and bins."""
+class _Entries:
+    """What N regions read along one side, in the order of regions and bins: K weighted pixels per entry."""
 
     bin: tf.Tensor  # [S] int64, region * bins + bin
-    region: tf.Tensor  # [S] int64
-    low: tf.Tensor  # [S] int64, pixel
-    high: tf.Tensor  # [S] int64
-    fraction: tf.Tensor  # [S], weight of the high pixel
+    pixels: tf.Tensor  # [S, K] int64
+    weights: tf.Tensor  # [S, K]
 
 
 def _ranges(counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -137,139 +204,88 @@ def _ranges(counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return owner, tf.range(tf.size(owner, tf.int64)) - tf.gather(first, owner)
 
 
-def _samples(side: _Side, bins: int, length: tf.Tensor) -> _Samples:
-    dtype = side.start.dtype
-    step = side.bin / tf.cast(tf.maximum(side.grid, 1), dtype)
-    base = side.start[:, None] + tf.range(bins, dtype=dtype) * side.bin[:, None]  # [N, P]
-    # A huge box has samples by the million: list those that can be on the map, with some to spare.
-    few = side.grid <= 8
-    safe = tf.where(few, tf.ones_like(step), step)[:, None]
-    grid = tf.cast(side.grid, dtype)[:, None]
-    first = tf.clip_by_value(tf.floor((-1.0 - base) / safe) - 3.0, 0.0, grid)
-    last = tf.clip_by_value(tf.math.ceil((tf.cast(length, dtype) - base) / safe) + 3.0, 0.0, grid)
-    first = tf.reshape(tf.cast(tf.where(few[:, None], tf.zeros_like(first), first), tf.int64), [-1])
-    last = tf.reshape(tf.cast(tf.where(few[:, None], grid, last), tf.int64), [-1])
+def _samples(side: _Side, bins: int, length: tf.Tensor) -> _Entries:
+    """Return the samples that lie on the map, each between two pixels."""
+    base = side.start[:, None] + tf.range(bins, dtype=side.start.dtype) * side.bin[:, None]  # [N, P]
+    first, last = (tf.reshape(value, [-1]) for value in _reachable(side, base, length))
     owner, index = _ranges(tf.maximum(last - first, 0))
-    index += tf.gather(first, owner)
+    index = tf.cast(index + tf.gather(first, owner), base.dtype)
     region = owner // bins
-    bin_size, count = tf.gather(side.bin, region), tf.gather(side.grid, region)
-    position = tf.gather(tf.reshape(base, [-1]), owner)
-    position += (tf.cast(index, dtype) + 0.5) * bin_size / tf.cast(count, dtype)
-    inside = (position >= -1.0) & (position <= tf.cast(length, dtype))
-    owner, region, position = (tf.boolean_mask(value, inside) for value in (owner, region, position))
-    position = tf.clip_by_value(position, 0.0, tf.cast(length - 1, dtype))
+    count = tf.cast(tf.gather(side.grid, region), base.dtype)
+    position = tf.gather(tf.reshape(base, [-1]), owner) + (index + 0.5) * tf.gather(side.bin, region) / count
+    inside = (position >= -1.0) & (position <= tf.cast(length, base.dtype))
+    owner, position = tf.boolean_mask(owner, inside), tf.boolean_mask(position, inside)
+    position = tf.clip_by_value(position, 0.0, tf.cast(length - 1, base.dtype))
     low = tf.cast(tf.floor(position), tf.int64)
     high = tf.minimum(low + 1, tf.cast(length, tf.int64) - 1)
-    return _Samples(owner, region, low, high, position - tf.cast(low, dtype))
+    fraction = position - tf.cast(low, base.dtype)
+    return _Entries(owner, tf.stack([low, high], 1), tf.stack([1.0 - fraction, fraction], 1))
+
+
+def _reachable(side: _Side, base: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Narrow [0, grid) of every bin to the samples that may lie on the map: a huge box has millions that do not."""
+    few = (side.grid <= 8)[:, None]
+    grid = tf.cast(side.grid, base.dtype)[:, None]
+    step = tf.where(few, tf.ones_like(grid), side.bin[:, None] / tf.maximum(grid, 1.0))
+    first = tf.clip_by_value(tf.floor((-1.0 - base) / step) - 3.0, 0.0, grid)
+    last = tf.clip_by_value(tf.math.ceil((tf.cast(length, base.dtype) - base) / step) + 3.0, 0.0, grid)
+    first, last = tf.where(few, tf.zeros_like(first), first), tf.where(few, grid, last)
+    return tf.cast(first, tf.int64), tf.cast(last, tf.int64)
+
+
+def _merge(samples: _Entries, length: tf.Tensor) -> _Entries:
+    """Add up the weights of each pixel in each bin: averages need no more, and it is several times less."""
+    length = tf.cast(length, tf.int64)
+    key, at = tf.unique(tf.reshape(samples.bin[:, None] * length + samples.pixels, [-1]))
+    weights = tf.math.unsorted_segment_sum(tf.reshape(samples.weights, [-1]), at, tf.size(key))
+    return _Entries(key // length, (key % length)[:, None], weights[:, None])
 
 
 @dataclasses.dataclass(frozen=True)
-class _Pairs:
-    """Every sample of the output bins of N regions as four weighted pixels."""
+class _Reads:
+    """What N regions read from a flattened map, as a sparse matrix to multiply it with."""
 
-    bin: tf.Tensor  # [S] int64, (region * bins + row) * bins + column
-    pixels: tf.Tensor  # [S, 4] int64 into the flattened map
-    weights: tf.Tensor  # [S, 4]
-    totals: tf.Tensor  # [N * bins * bins], samples per output bin, those off the map included
-
-
-def _pairs(feature_shape: tf.Tensor, regions: _Regions) -> _Pairs:
-    height, width = feature_shape[1], feature_shape[2]
-    y, x = _samples(regions.y, regions.bins, height), _samples(regions.x, regions.bins, width)
-    in_region = tf.math.bincount(
-        tf.cast(x.region, tf.int32), minlength=tf.size(regions.images), dtype=tf.int64
-    )
-    first = tf.cumsum(in_region, exclusive=True)
-    at_y, position = _ranges(tf.gather(in_region, y.region))
-    at_x = tf.gather(first, tf.gather(y.region, at_y)) + position
-    image = tf.cast(tf.gather(regions.images, tf.gather(y.region, at_y)), tf.int64)
-    wide = tf.cast(width, tf.int64)
-    pixels, weights = [], []
-    for row, row_weight in ((y.low, 1.0 - y.fraction), (y.high, y.fraction)):
-        for column, column_weight in ((x.low, 1.0 - x.fraction), (x.high, x.fraction)):
-            line = image * tf.cast(height, tf.int64) + tf.gather(row, at_y)
-            pixels.append(line * wide + tf.gather(column, at_x))
-            weights.append(tf.gather(row_weight, at_y) * tf.gather(column_weight, at_x))
-    totals = tf.cast(regions.y.grid, y.fraction.dtype) * tf.cast(regions.x.grid, y.fraction.dtype)
-    return _Pairs(
-        tf.gather(y.bin, at_y) * regions.bins + tf.gather(x.bin, at_x) % regions.bins,
-        tf.stack(pixels, 1),
-        tf.stack(weights, 1),
-        tf.repeat(totals, regions.bins**2),
-    )
+    matrix: tf.SparseTensor  # [N * P * P, B * H * W], or [S, B * H * W] with a row per sample for a maximum
+    bin: tf.Tensor  # [S] int64, the output bin of a sample
+    totals: tf.Tensor  # [N * P * P], samples per output bin, those off the map included
 
 
-def _weighted_sums(
-    flat: tf.Tensor, rows: tf.Tensor, pairs: _Pairs, weights: tf.Tensor, num_rows: tf.Tensor
-) -> tf.Tensor:
-    indices = tf.stack([tf.repeat(rows, 4), tf.reshape(pairs.pixels, [-1])], 1)
-    shape = tf.stack([tf.cast(num_rows, tf.int64), tf.shape(flat, tf.int64)[0]])
-    matrix = tf.SparseTensor(indices, tf.reshape(weights, [-1]), shape)
-
-    # TensorFlow's own gradient also makes one row of channels per weight, which nobody needs.
-    @tf.custom_gradient
-    def multiply(dense: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        product = tf.sparse.sparse_dense_matmul(matrix, dense)
-        return product, lambda above: tf.sparse.sparse_dense_matmul(matrix, above, adjoint_a=True)
-
-    return multiply(flat)
-
-
-def _pool_flat(flat: tf.Tensor, feature_shape: tf.Tensor, regions: _Regions, mode: str) -> tf.Tensor:
-    """Pool from the map as rows of pixels: [B * H * W, C] -> [N * P * P, C]."""
-    pairs = _pairs(feature_shape, regions)
-    bins = tf.size(pairs.totals)
+def _reads(feature_shape: tf.Tensor, regions: _Regions, mode: str) -> _Reads:
+    bins, (batch, height, width) = regions.bins, tf.unstack(tf.cast(feature_shape[:3], tf.int64))
+    y, x = _samples(regions.y, bins, height), _samples(regions.x, bins, width)
     if mode == "average":
-        weights = pairs.weights / tf.maximum(tf.gather(pairs.totals, pairs.bin), 1.0)[:, None]
-        return _weighted_sums(flat, pairs.bin, pairs, weights, bins)
-    count = tf.size(pairs.bin, tf.int64)
-    values = _weighted_sums(flat, tf.range(count), pairs, pairs.weights, count)
-    largest = tf.math.unsorted_segment_max(values, pairs.bin, bins)
-    inside = tf.math.unsorted_segment_sum(tf.ones_like(pairs.weights[:, 0]), pairs.bin, bins)
+        y, x = _merge(y, height), _merge(x, width)
+    at_y, at_x = _cross(y.bin // bins, x.bin // bins, tf.size(regions.images))
+    image = tf.gather(tf.cast(regions.images, tf.int64), tf.gather(y.bin, at_y) // bins)
+    lines = image[:, None] * height + tf.gather(y.pixels, at_y)  # [S, K]
+    pixels = lines[:, :, None] * width + tf.gather(x.pixels, at_x)[:, None]  # [S, K, K]
+    weights = tf.gather(y.weights, at_y)[:, :, None] * tf.gather(x.weights, at_x)[:, None]
+    bin_of = tf.gather(y.bin, at_y) * bins + tf.gather(x.bin, at_x) % bins
+    dtype = weights.dtype
+    totals = tf.repeat(tf.cast(regions.y.grid, dtype) * tf.cast(regions.x.grid, dtype), bins**2)
+    rows, num_rows = tf.range(tf.size(bin_of, tf.int64)), tf.size(bin_of, tf.int64)
+    if mode == "average":
+        weights /= tf.gather(totals, bin_of)[:, None, None]
+        rows, num_rows = bin_of, tf.size(totals, tf.int64)
+    rows = tf.broadcast_to(rows[:, None, None], tf.shape(pixels))
+    indices = tf.reshape(tf.stack([rows, pixels], 3), [-1, 2])
+    shape = tf.stack([num_rows, batch * height * width])
+    return _Reads(tf.SparseTensor(indices, tf.reshape(weights, [-1]), shape), bin_of, totals)
+
+
+def _cross(first: tf.Tensor, second: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the positions of every pair out of two sorted lists of numbers below count that are equal."""
+    sizes = tf.math.bincount(tf.cast(second, tf.int32), minlength=count, dtype=tf.int64)
+    at_first, position = _ranges(tf.gather(sizes, first))
+    starts = tf.cumsum(sizes, exclusive=True)
+    return at_first, tf.gather(starts, tf.gather(first, at_first)) + position
+
+
+def _largest(values: tf.Tensor, reads: _Reads) -> tf.Tensor:
+    """Return the largest sample of every output bin, the zeros off the map among them: [S, C] -> [N * P * P, C]."""
+    bins = tf.size(reads.totals)
+    inside = tf.math.bincount(tf.cast(reads.bin, tf.int32), minlength=bins, dtype=values.dtype)
+    largest = tf.math.unsorted_segment_max(values, reads.bin, bins)
     zero = tf.zeros_like(largest)
     largest = tf.where(inside[:, None] > 0, largest, zero)
-    return tf.where((inside < pairs.totals)[:, None], tf.maximum(largest, zero), largest)
-
-
-def _pool_samples(feature: tf.Tensor, regions: _Regions, mode: str) -> tf.Tensor:
-    shape = tf.shape(feature)
-    dtype = tf.float64 if feature.dtype == tf.float64 else tf.float32
-    flat = tf.reshape(tf.cast(feature, dtype), [-1, shape[3]])
-    # Chunks bound the memory, which a max needs more of: one row of channels per sample.
-    chunk = 64 if mode == "average" else 16
-    pooled = _pool_in_chunks(flat, lambda some, rows: _pool_flat(some, shape, rows, mode), regions, chunk)
-    pooled = tf.reshape(pooled, [-1, regions.bins, regions.bins, shape[3]])
-    pooled.set_shape([None, None, None, feature.shape[3]])
-    return tf.cast(pooled, feature.dtype)
-
-
-def _pool_in_chunks(flat: tf.Tensor, pool: Callable, regions: _Regions, chunk: int) -> tf.Tensor:
-    """Pool `chunk` regions at a time, and again for the gradient, to hold one chunk's samples in memory."""
-    count = tf.size(regions.images)
-    chunks = (count + chunk - 1) // chunk
-    bins = regions.bins**2
-
-    def some(index: tf.Tensor) -> _Regions:
-        take = lambda value: value[index * chunk : (index + 1) * chunk]  # noqa: E731
-        y, x = (_Side(take(side.start), take(side.bin), take(side.grid)) for side in (regions.y, regions.x))
-        return _Regions(take(regions.images), y, x, regions.bins, regions.sampling_ratio)
-
-    @tf.custom_gradient
-    def pool_all(dense: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        parts = tf.TensorArray(dense.dtype, chunks, infer_shape=False, element_shape=[None, dense.shape[1]])
-        step = lambda index, parts: (index + 1, parts.write(index, pool(dense, some(index))))  # noqa: E731
-        parts = tf.while_loop(lambda index, _: index < chunks, step, (0, parts))[1]
-
-        def gradient(above: tf.Tensor) -> tf.Tensor:
-            def add(index: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-                with tf.GradientTape() as tape:
-                    tape.watch(dense)
-                    pooled = pool(dense, some(index))
-                from_above = above[index * chunk * bins : (index + 1) * chunk * bins]
-                return index + 1, total + tape.gradient(pooled, dense, from_above)
-
-            return tf.while_loop(lambda index, _: index < chunks, add, (0, tf.zeros_like(dense)))[1]
-
-        return parts.concat(), gradient
-
-    return pool_all(flat)
+    return tf.where((inside < reads.totals)[:, None], tf.maximum(largest, zero), largest)
