@@ -1,1 +1,28 @@
-"""Mask R-CNN for Keras 3 and TensorFlow."""
+"""Mask R-CNN for Keras 3 and TensorFlow: instance segmentation that trains with `model.fit`."""
+
+from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.pipeline import make_dataset
+from keras_maskrcnn.data.records import Record, make_record
+from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.model import MaskRCNN, load_model
+from keras_maskrcnn.results import Detections
+from keras_maskrcnn.train import SGD, BackupAndRestore, WarmUp, sgd
+
+__version__ = "0.1.0"
+__all__ = [
+    "SGD",
+    "BackupAndRestore",
+    "CocoEvaluation",
+    "Config",
+    "Detections",
+    "MaskRCNN",
+    "Record",
+    "WarmUp",
+    "evaluate_coco",
+    "load_coco",
+    "load_model",
+    "make_dataset",
+    "make_record",
+    "sgd",
+]
