@@ -57,7 +57,7 @@ def load(folder, what, **options):
 
 def test_classes_are_contiguous_in_the_order_of_gapped_ids(folder):
     records, names = load(folder, content(annotation(1), annotation(2, category_id=9)))
-    assert names == ["bolt", "nut"]
+    assert names == ["bolt", "nut"] and records.report.category_ids == [5, 9]
     np.testing.assert_array_equal(records[0].class_ids, [1, 2])
     np.testing.assert_allclose(records[0].boxes[0], [10, 5, 30, 35])
     assert records[0].areas[0] == 300 and records[0].image_id == 7
@@ -122,7 +122,7 @@ def test_another_split_is_matched_by_name(folder):
         folder, content(annotation(category_id=1), categories=only_nuts), class_names=["bolt", "nut"]
     )
     assert names == ["bolt", "nut"] and records[0].class_ids.tolist() == [2]
-    assert "bolt" in str(records.report)
+    assert "bolt" in str(records.report) and records.report.category_ids == [None, 1]
     with pytest.raises(ValueError, match="screw"):
         load(folder, content(categories=[{"id": 1, "name": "screw"}]), class_names=["bolt", "nut"])
 

@@ -54,7 +54,12 @@ def load_coco(
         reader.read(content["annotations"])
         _raise_first([*problems, *reader.problems])
         _check_crowds(content["annotations"])
-        report = LoadReport(unusable=reader.unusable, notes=_notes(content, masks, classes, names))
+        ids = {class_id: category_id for category_id, class_id in classes.items()}
+        report = LoadReport(
+            unusable=reader.unusable,
+            category_ids=[ids.get(class_id) for class_id in range(1, len(names) + 1)],
+            notes=_notes(content, masks, classes, names),
+        )
         records = Records([reader.record(image) for image in images.values()], report)
     # Python shows warnings by default, and nobody should have to ask what was left out.
     _log.log(logging.WARNING if report.unusable else logging.INFO, "%s: %s", annotation_file, report)
