@@ -43,6 +43,11 @@ def test_a_list_of_mask_arrays_serves():
     np.testing.assert_array_equal(record(masks=[mask], class_ids=[1]).boxes, [[5, 5, 9, 7]])
 
 
+def test_hundreds_of_objects_are_taken():
+    made = record(masks=[SQUARE] * 300, class_ids=[1] * 300)
+    assert made.boxes.shape == (300, 4) and (made.areas == made.areas[0]).all()
+
+
 def test_a_file_is_measured_and_is_its_own_id(tmp_path):
     path = tmp_path / "photo.png"
     Image.fromarray(array(7, 9)).save(path)

@@ -182,7 +182,8 @@ def _whole_numbers(class_ids: Any) -> np.ndarray:
 
 def _areas(encoded: list[dict[str, Any]], boxes: np.ndarray) -> np.ndarray:
     if encoded:
-        return coco_mask.area(encoded).astype(np.float32)
+        # One by one: given a list of more than 255, pycocotools overflows.
+        return np.array([coco_mask.area(rle) for rle in encoded], np.float32)
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
