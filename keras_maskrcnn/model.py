@@ -63,7 +63,7 @@ class MaskRCNN(keras.Model):
         )
         self.mask_head = _mask_head(config)
         self.loss_layers = _loss_layers(config)
-        graphs.training_graph(self)  # creates every weight
+        self._training_graph  # assembling it creates every weight
         self.built = True
 
     @property
@@ -92,6 +92,11 @@ class MaskRCNN(keras.Model):
     def call(self, inputs: Tensors, training: bool = False) -> Tensors:
         graph = self._training_graph if "gt_boxes" in inputs else self._inference_graph(self.config)
         return _run(graph, inputs, self.config, training)
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned."""
+        kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
+        return super().fit(*args, **kwargs)
 
     def predict_step(self, data: Any) -> Tensors:
         """Run the inference graph on a batch, whether or not it holds ground truth."""
