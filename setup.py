@@ -1,10 +1,38 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from setuptools import setup
+from setuptools.command.build_py import build_py
+
+
+class BuildPy(build_py):
+    """Puts the compiled RoIAlign op into the package where TensorFlow and a compiler are at hand."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            compile_op(Path(self.build_lib) / "keras_maskrcnn" / "custom_ops")
+
+
+def compile_op(folder: Path) -> None:
+    # Pip builds in an environment without TensorFlow, which would be 600 MB to fetch. Without that environment's
+    # variables the same interpreter sees the packages where this one is going to be installed. Whatever
+    # fails here, the op is compiled when it is first used.
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONNOUSERSITE")}
+    command = [sys.executable, folder / "build.py", folder]
+    try:
+        subprocess.run(command, env=environment, capture_output=True, timeout=900)
+    except (OSError, subprocess.TimeoutExpired):
+        print("The RoIAlign op was not compiled; it will be when it is first used.")
+
 
 setup(
     name="keras3-maskrcnn",
     version="0.1.0",
     description="Mask R-CNN for Keras 3 and TensorFlow: instance segmentation that trains with model.fit",
-    long_description=open("README.md", encoding="utf-8").read(),
+    long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
@@ -15,8 +43,8 @@ setup(
         "keras_maskrcnn.weights",
         "keras_maskrcnn.custom_ops",
     ],
-    package_dir={"keras_maskrcnn.custom_ops": "custom_ops"},
     package_data={"keras_maskrcnn.custom_ops": ["*.cc", "*.h", "*.so"]},
+    cmdclass={"build_py": BuildPy},
     install_requires=[
         "tensorflow>=2.21",
         "keras>=3.15",

@@ -1,6 +1,7 @@
 """Compiles the RoIAlign op with the machine's own C++ compiler; from a shell, `python build.py FOLDER`."""
 
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -11,6 +12,8 @@ from pathlib import Path
 
 SOURCE = Path(__file__).with_name("roi_align.cc")
 HEADER = Path(__file__).with_name("roi_geometry.h")
+
+_log = logging.getLogger(__name__)
 
 
 def library_name() -> str:
@@ -44,6 +47,7 @@ def compile_library(path: Path) -> None:
     compiler = find_compiler()
     if compiler is None:
         raise RuntimeError("no C++ compiler was found (install g++ or clang++, or set CXX)")
+    _log.warning("Compiling the RoIAlign op, once, to %s: about 15 seconds", path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = tempfile.mkstemp(suffix=".so", dir=path.parent)
     os.close(handle)

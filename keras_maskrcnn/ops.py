@@ -1,6 +1,5 @@
 """RoIAlign over a feature pyramid: the compiled op where there is one, its plain twin elsewhere."""
 
-import fcntl
 import functools
 import logging
 import os
@@ -103,7 +102,7 @@ def _chosen(choice: str) -> Callable[..., tf.Tensor]:
         return plain_roi_align.roi_align
     try:
         path, library = _library()
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ImportError) as error:
         if choice == "compiled":
             raise RuntimeError(
                 f"{SWITCH} is compiled, but the RoIAlign op cannot be built: {error}"
@@ -137,7 +136,7 @@ def _library() -> tuple[Path, Any]:
     """Find the op's library, or build it, and load it.
 
     Raises:
-        RuntimeError, OSError: it could not be built.
+        RuntimeError, OSError, ImportError: it could not be built.
     """
     name = build.library_name()
     shipped = Path(build.__file__).with_name(name)
@@ -149,7 +148,6 @@ def _library() -> tuple[Path, Any]:
     with _only_one_process(cached.with_suffix(".lock")):
         library = _load(cached)  # another process may have built it meanwhile
         if library is None:
-            _log.warning("Compiling the RoIAlign op, once, into %s: about 15 seconds", cached)
             build.compile_library(cached)
             library = _load(cached)
     if library is None:
@@ -164,6 +162,8 @@ def _cache_folder() -> Path:
 
 @contextmanager
 def _only_one_process(path: Path) -> Iterator[None]:
+    import fcntl  # not on every platform
+
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(path, "w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
