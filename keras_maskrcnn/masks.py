@@ -31,9 +31,13 @@ def crop_mask(mask: np.ndarray, box: Sequence[float] | np.ndarray, size: int) ->
     height, width = mask.shape
     top, bottom = _whole_range(np.floor(y1), np.ceil(y2), height)
     left, right = _whole_range(np.floor(x1), np.ceil(x2), width)
-    rows = _overlap_weights(y1, y2, size, top, bottom)
-    columns = _overlap_weights(x1, x2, size, left, right)
-    coverage = rows @ mask[top:bottom, left:right].astype(np.float32) @ columns.T
+    region = mask[top:bottom, left:right]
+    if not region.size:
+        return np.zeros((size, size), np.uint8)
+    # Sums up to each edge and their differences cost a tenth of a matrix product, and use no threads of their own.
+    rows = np.diff(_sums_up_to(region, np.linspace(y1, y2, size + 1) - top), axis=0)
+    cells = np.diff(_sums_up_to(rows.T, np.linspace(x1, x2, size + 1) - left), axis=0).T
+    coverage = cells * (size * size / ((x2 - x1) * (y2 - y1)))
     return np.rint(255 * coverage.clip(0, 1)).astype(np.uint8)
 
 
@@ -173,12 +177,13 @@ def _whole_range(start: float, stop: float, length: int) -> tuple[int, int]:
     return first, int(np.clip(stop, first, length))
 
 
-def _overlap_weights(start: float, stop: float, cells: int, first: int, last: int) -> np.ndarray:
-    """Share of each equal cell of start..stop that pixels first..last-1 fill: [cells, last - first]."""
-    edges = np.linspace(start, stop, cells + 1)[:, None]
-    pixels = np.arange(first, last)
-    overlap = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
-    return (overlap.clip(0) * (cells / (stop - start))).astype(np.float32)
+def _sums_up_to(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Sum of the rows of [N, M] from 0 to each of E edges, where row i fills i..i+1: [E, M]."""
+    edges = edges.clip(0, len(values))
+    whole = np.minimum(edges.astype(int), len(values) - 1)
+    totals = np.zeros((len(values) + 1, values.shape[1]), np.float64)
+    np.cumsum(values, axis=0, out=totals[1:])
+    return totals[whole] + (edges - whole)[:, None] * values[whole]
 
 
 def _bilinear_weights(start: float, stop: float, cells: int, first: int, last: int) -> np.ndarray:

@@ -63,8 +63,7 @@ class MaskRCNN(keras.Model):
         )
         self.mask_head = _mask_head(config)
         self.loss_layers = _loss_layers(config)
-        self._training_graph  # assembling it creates every weight
-        self.built = True
+        self.built = self._training_graph.built  # assembling the graph has created every weight
 
     @property
     def losses_by_name(self) -> dict[str, losses.Loss]:

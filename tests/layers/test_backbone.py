@@ -1,0 +1,112 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.layers.fpn import FPN
+from keras_maskrcnn.layers.inputs import Normalize
+from keras_maskrcnn.layers.resnet import ResNet
+
+X = tf.random.stateless_normal((2, 8, 8, 32), (0, 0))
+
+
+def randomized(layer, x=X):
+    layer(x)
+    rng = np.random.default_rng(0)
+    for variable in layer.variables:
+        variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    return layer
+
+
+@pytest.mark.parametrize("norm", ["frozen_batch_norm", "batch_norm"])
+def test_folded_batch_norm_equals_keras(norm):
+    layer = randomized(ConvNorm(32, 3, norm=norm, relu=False))
+    n = layer.normalization
+    plain = (keras.ops.conv(X, layer.kernel, padding="same") - n.moving_mean) * n.gamma
+    plain = plain / keras.ops.sqrt(n.moving_variance + 1e-5) + n.beta
+    np.testing.assert_allclose(layer(X), plain, rtol=1e-4, atol=1e-4)
+
+
+def test_fold_is_differentiable_to_kernel_gamma_and_beta():
+    layer = randomized(ConvNorm(32, 3, norm="batch_norm"))
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(X, training=False))
+    assert all(g is not None for g in tape.gradient(total, layer.trainable_variables))
+    assert len(layer.trainable_variables) == 3
+
+
+def test_batch_norm_uses_the_batch_in_training_and_moves_its_statistics():
+    layer = randomized(ConvNorm(32, 3, norm="batch_norm", relu=False))
+    n = layer.normalization
+    before = n.moving_mean.numpy()
+    found = layer(X, training=True).numpy()
+    np.testing.assert_allclose(found.mean(axis=(0, 1, 2)), n.beta.numpy(), atol=1e-4)
+    assert np.abs(n.moving_mean.numpy() - before).max() > 0
+
+
+def test_frozen_batch_norm_stays_frozen_when_a_model_is_made_trainable():
+    layer = randomized(ConvNorm(32, 3, norm="frozen_batch_norm"))
+    layer.trainable = True
+    assert [v.name for v in layer.trainable_variables] == ["kernel"]
+
+
+def test_stride_two_pads_symmetrically():
+    layer = ConvNorm(1, 3, strides=2, relu=False)
+    layer(tf.zeros((1, 4, 4, 1)))
+    layer.kernel.assign(tf.ones((3, 3, 1, 1)))
+    # windows centred on pixels 0 and 2, as torch has them; Keras' "same" centres on 1 and 3
+    np.testing.assert_array_equal(layer(tf.ones((1, 4, 4, 1)))[0, :, :, 0], [[4, 6], [6, 9]])
+
+
+def test_group_norm_needs_whole_groups():
+    with pytest.raises(ValueError, match="multiple of 32"):
+        ConvNorm(48, norm="group_norm")
+
+
+@pytest.mark.parametrize(("depth", "channels"), [(18, [64, 128, 256, 512]), (50, [256, 512, 1024, 2048])])
+def test_resnet_levels(depth, channels):
+    features = ResNet(depth, norm="none")(tf.zeros((1, 64, 96, 3)))
+    assert [f"{k} {v.shape[1:]}" for k, v in features.items()] == [
+        f"C{level} {(64 // 2**level, 96 // 2**level, count)}"
+        for level, count in zip(range(2, 6), channels, strict=True)
+    ]
+
+
+def test_known_parameter_count():
+    # ResNet-50 without its classifier: 23,508,032 parameters, 53,120 of them batch norm's gamma and beta
+    network = ResNet(50, norm="batch_norm", frozen_stages=0)
+    network(tf.zeros((1, 32, 32, 3)))
+    assert sum(int(np.prod(v.shape)) for v in network.trainable_variables) == 23_508_032
+
+
+def test_frozen_stages_count_from_the_stem():
+    network = ResNet(18, norm="none", frozen_stages=2)
+    network(tf.zeros((1, 32, 32, 3)))
+    frozen = {v.path.split("/")[1] for v in network.non_trainable_variables}
+    assert frozen == {"stem", "res2_block1", "res2_block2"}
+
+
+def test_fpn_adds_the_coarser_level_to_the_finer():
+    features = {f"C{i}": tf.zeros((1, 2 ** (6 - i), 2 ** (6 - i), 8)) for i in range(2, 6)}
+    pyramid = FPN(16)
+    pyramid(features)
+    base = {k: v.numpy() for k, v in pyramid(features).items()}
+    features["C5"] = tf.ones_like(features["C5"])
+    changed = {k: np.abs(v.numpy() - base[k]).max() for k, v in pyramid(features).items()}
+    assert list(changed) == ["P2", "P3", "P4", "P5", "P6"] and min(changed.values()) > 0
+    features["C2"] = features["C2"] + 1
+    again = pyramid(features)
+    np.testing.assert_array_equal(again["P6"], again["P5"][:, ::2, ::2])
+
+
+def test_normalize_leaves_the_padding_zero():
+    images = tf.fill((1, 4, 4, 3), 10.0)
+    found = Normalize((4, 5, 6), (2, 5, 4))(images, tf.constant([[2, 3]])).numpy()[0]
+    np.testing.assert_allclose(found[:2, :3], np.broadcast_to([3, 1, 1], (2, 3, 3)))
+    assert not found[2:].any() and not found[:, 3:].any()
+
+
+def test_bgr_reverses_the_channels_after_normalising():
+    found = Normalize((4, 5, 6), (1, 1, 1), bgr=True)(tf.fill((1, 1, 1, 3), 10.0), tf.constant([[1, 1]]))
+    np.testing.assert_allclose(found[0, 0, 0], [4, 5, 6])

@@ -1,0 +1,55 @@
+import dataclasses
+
+import pytest
+
+from keras_maskrcnn.config import Config
+
+CONFIG = Config(class_names=("a", "b"))
+
+
+def test_json_round_trip():
+    assert Config.from_json(CONFIG.to_json()) == CONFIG
+
+
+def test_is_frozen_and_hashable():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        CONFIG.depth = 18
+    assert hash(dataclasses.replace(CONFIG)) == hash(CONFIG)
+
+
+def test_lists_become_tuples():
+    assert Config(class_names=["a"], anchor_sizes=[[8], [16], [32], [64], [128]]).anchor_sizes[0] == (8,)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"class_names": ()},
+        {"class_names": "person"},
+        {"class_names": (1, 2)},
+        {"depth": 19},
+        {"norm": "batchnorm"},
+        {"mask_head": "unet"},
+        {"mask_loss": "dice"},
+        {"channels": 1},
+        {"pixel_std": (1, 0, 1)},
+        {"anchor_sizes": ((32,), (64,))},
+        {"score_threshold": 1.5},
+        {"min_size": 2000},
+        {"max_detections": 0},
+        {"size_divisor": 16},
+        {"frozen_stages": 6},
+        {"flip_probability": -0.1},
+        {"bgr": True, "channels": 1, "pixel_mean": (0,), "pixel_std": (1,)},
+    ],
+    ids=str,
+)
+def test_a_bad_value_names_its_field(changes):
+    name = "pixel_mean" if changes == {"channels": 1} else next(iter(changes))
+    with pytest.raises(ValueError, match=rf"Config\.{name}"):
+        dataclasses.replace(CONFIG, **changes)
+
+
+def test_unknown_fields_are_named():
+    with pytest.raises(ValueError, match="learning_rate"):
+        Config.from_dict({"class_names": ["a"], "learning_rate": 1})

@@ -1,0 +1,69 @@
+"""Imports go downward only: a module imports from lower floors, or from its own package beside it."""
+
+import ast
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[1] / "keras_maskrcnn"
+FLOORS = [
+    {"config", "boxes", "ops", "plain_roi_align", "custom_ops"},
+    {"anchors", "images", "masks", "drawing", "results", "layers"},
+    {"model", "graphs"},
+    {"weights", "data"},
+    {"evaluate", "scoring", "train"},
+    {"cli", "commands", "__init__"},
+]
+
+
+def part(module):
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def floor(name):
+    return next(number for number, names in enumerate(FLOORS) if name in names)
+
+
+def imports(path):
+    """What a file imports from the package, leaving out what only type checkers see."""
+    tree = ast.parse(path.read_text())
+    unseen = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.ImportFrom)
+            and id(node) not in unseen
+            and (node.module or "").startswith("keras_maskrcnn")
+        ):
+            if node.module == "keras_maskrcnn":
+                yield from (f"keras_maskrcnn.{name.name}" for name in node.names)
+            else:
+                yield node.module
+
+
+def test_every_file_has_a_floor_and_imports_from_those_below():
+    wrong = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        relative = path.relative_to(PACKAGE)
+        own = relative.parts[0].removesuffix(".py")
+        for module in imports(path):
+            other = part(module)
+            if other != own and floor(other) >= floor(own) and (own, other) not in SAME_FLOOR:
+                wrong.append(f"{relative} imports {module}")
+    assert not wrong
+
+
+SAME_FLOOR = {
+    ("ops", "plain_roi_align"),
+    ("layers", "anchors"),
+    ("results", "drawing"),
+    ("results", "masks"),
+    ("drawing", "masks"),
+    ("model", "graphs"),
+    ("evaluate", "scoring"),
+    ("cli", "commands"),
+    ("ops", "custom_ops"),
+}
+"""Neighbours that use one another, one way."""
