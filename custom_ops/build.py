@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("roi_align.cc")
-HEADER = Path(__file__).with_name("roi_geometry.h")
+HEADERS = tuple(Path(__file__).with_name(name) for name in ("channel_loops.h", "roi_geometry.h"))
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def library_name() -> str:
     import tensorflow as tf
 
     flags = [flag for flag in tf.sysconfig.get_compile_flags() if not flag.startswith("-I")]
-    text = "\0".join([*flags, SOURCE.read_text(), HEADER.read_text()])
+    text = "\0".join([*flags, *(path.read_text() for path in (SOURCE, *HEADERS))])
     key = hashlib.sha256(text.encode()).hexdigest()[:12]
     return f"roi_align-tf{tf.__version__}-{sys.platform}-{platform.machine()}-{key}.so"
 

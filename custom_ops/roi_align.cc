@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "channel_loops.h"
 #include "roi_geometry.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
@@ -235,12 +236,17 @@ void AverageBin(const Plan<R>& plan, int p, int q, const T* map, int64_t width, 
     R sum[kBlock] = {};
     for (int i = plan.y_taps.begin[p]; i < plan.y_taps.begin[p + 1]; ++i) {
       const Tap<R>& row = plan.y_taps.entries[i];
-      for (int j = plan.x_taps.begin[q]; j < plan.x_taps.begin[q + 1]; ++j) {
-        const Tap<R>& column = plan.x_taps.entries[j];
-        const R weight = row.weight * column.weight * normalizer;
-        const T* pixel = map + (row.index * width + column.index) * channels + from;
-        for (int c = 0; c < block; ++c) sum[c] += weight * static_cast<R>(pixel[c]);
+      const R scale = row.weight * normalizer;
+      const T* line = map + row.index * width * channels + from;
+      int j = plan.x_taps.begin[q];
+      const int end = plan.x_taps.begin[q + 1];
+      const Tap<R>* columns = plan.x_taps.entries.data();
+      for (; j + 3 <= end; j += 3) {
+        const Tap<R>&a = columns[j], &b = columns[j + 1], &c = columns[j + 2];
+        AddThreeWeighted(line + a.index * channels, line + b.index * channels, line + c.index * channels,
+                         scale * a.weight, scale * b.weight, scale * c.weight, block, sum);
       }
+      for (; j < end; ++j) AddWeighted(line + columns[j].index * channels, scale * columns[j].weight, block, sum);
     }
     for (int c = 0; c < block; ++c) pooled[from + c] = static_cast<T>(sum[c]);
   }
@@ -256,14 +262,6 @@ struct Corners {
       : at{y.low * width + x.low, y.low * width + x.high, y.high * width + x.low, y.high * width + x.high},
         weight{y.low_weight * x.low_weight, y.low_weight * x.high_weight, y.high_weight * x.low_weight,
                y.high_weight * x.high_weight} {}
-
-  template <typename T>
-  R Value(const T* map, int64_t channels, int64_t c) const {
-    return weight[0] * static_cast<R>(map[at[0] * channels + c]) +
-           weight[1] * static_cast<R>(map[at[1] * channels + c]) +
-           weight[2] * static_cast<R>(map[at[2] * channels + c]) +
-           weight[3] * static_cast<R>(map[at[3] * channels + c]);
-  }
 };
 
 // Finds the largest sample of a bin for channels [from, from + block), and which one it is: -1 is the zero off
@@ -279,13 +277,10 @@ void MaxOfBin(const Plan<R>& plan, int p, int q, const T* map, int64_t width, in
   for (int i = 0; i < rows; ++i) {
     for (int j = 0; j < columns; ++j) {
       const Corners<R> corners(plan.y.entries[plan.y.begin[p] + i], plan.x.entries[plan.x.begin[q] + j], width);
-      const int32_t index = i * columns + j;
-      for (int c = 0; c < block; ++c) {
-        const R value = corners.Value(map, channels, from + c);
-        const bool larger = value > best[c] || value != value;
-        best[c] = larger ? value : best[c];
-        which[c] = larger ? index : which[c];
-      }
+      const T* first = map + from;
+      TakeLarger(first + corners.at[0] * channels, first + corners.at[1] * channels,
+                 first + corners.at[2] * channels, first + corners.at[3] * channels, corners.weight,
+                 i * columns + j, block, best, which);
     }
   }
 }
@@ -361,11 +356,17 @@ void SpreadAverage(const Plan<R>& plan, int p, int q, const T* gradient, int64_t
   for (int c = 0; c < slice.block; ++c) share[c] = static_cast<R>(gradient[slice.from + c]) * normalizer;
   for (int i = plan.y_taps.begin[p]; i < plan.y_taps.begin[p + 1]; ++i) {
     const Tap<R>& row = plan.y_taps.entries[i];
-    for (int j = plan.x_taps.begin[q]; j < plan.x_taps.begin[q + 1]; ++j) {
-      const Tap<R>& column = plan.x_taps.entries[j];
-      const R weight = row.weight * column.weight;
-      R* pixel = slice.sums + (row.index * width + column.index) * slice.stride;
-      for (int c = 0; c < slice.block; ++c) pixel[c] += weight * share[c];
+    R* line = slice.sums + row.index * width * slice.stride;
+    int j = plan.x_taps.begin[q];
+    const int end = plan.x_taps.begin[q + 1];
+    const Tap<R>* columns = plan.x_taps.entries.data();
+    for (; j + 3 <= end; j += 3) {  // MergeTaps leaves no two of three neighbours on one pixel
+      const Tap<R>&a = columns[j], &b = columns[j + 1], &c = columns[j + 2];
+      SpreadToThree(share, row.weight * a.weight, row.weight * b.weight, row.weight * c.weight, slice.block,
+                    line + a.index * slice.stride, line + b.index * slice.stride, line + c.index * slice.stride);
+    }
+    for (; j < end; ++j) {
+      AddWeighted(share, row.weight * columns[j].weight, slice.block, line + columns[j].index * slice.stride);
     }
   }
 }
