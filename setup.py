@@ -3,7 +3,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 
@@ -36,13 +36,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=[
-        "keras_maskrcnn",
-        "keras_maskrcnn.layers",
-        "keras_maskrcnn.data",
-        "keras_maskrcnn.weights",
-        "keras_maskrcnn.custom_ops",
-    ],
+    packages=find_packages(include=["keras_maskrcnn*"]),
     package_data={"keras_maskrcnn.custom_ops": ["*.cc", "*.h", "*.so"]},
     cmdclass={"build_py": BuildPy},
     install_requires=[
