@@ -51,8 +51,9 @@ def batch(config: Config = TINY, objects=(1, 2), size=(64, 96), seed=0) -> dict[
     }
     for i, count in enumerate(objects):
         for j in range(count):
-            x, y = rng.uniform(0, width - 40), rng.uniform(0, height - 40)
-            values["gt_boxes"][i, j] = [x, y, x + rng.uniform(20, 40), y + rng.uniform(20, 40)]
+            side = rng.uniform(15, 30)
+            x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
+            values["gt_boxes"][i, j] = [x, y, x + side, y + side]
             values["gt_classes"][i, j] = 1 + j % config.num_classes
             values["gt_masks"][i, j] = 255
     if config.mask_head == "none":

@@ -108,7 +108,8 @@ def main():
     model.fit(km.make_dataset(training, config, batch_size=4, training=True))
 
     scores = km.evaluate_coco(model, validation, per_class=True)
-    model.detect(validation[0].image)[0].draw().save(args.output)
+    enlarged = np.kron(validation[0].image, np.ones((4, 4, 1), np.uint8))
+    model.detect(enlarged)[0].draw().save(args.output)
     print(f"A picture with what was found on it: {args.output.resolve()}")
     for name in CLASSES:
         print(f"{name}: box AP {scores[f'box_AP/{name}']:.2f} mask AP {scores[f'mask_AP/{name}']:.2f}")
