@@ -1,5 +1,7 @@
 """torchvision's Mask R-CNN v1, stage by stage: the same weights, the same photographs, the same numbers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,9 +13,10 @@ from keras_maskrcnn.images import read_image
 from keras_maskrcnn.layers.inputs import Normalize
 from keras_maskrcnn.layers.roi_align import RoIAlign
 from keras_maskrcnn.layers.rpn import Proposals
+from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
 from keras_maskrcnn.model import MaskRCNN, image_batch
 from keras_maskrcnn.weights import torchvision
-from keras_maskrcnn.weights.table import load
+from keras_maskrcnn.weights.table import load, save
 
 # the recorded model has a trainable batch norm, in inference mode, and all stages train
 CONFIG = Config(class_names=tuple(f"label {i}" for i in range(1, 91)), norm="batch_norm", frozen_stages=0)
@@ -102,3 +105,80 @@ def test_detections(kit, model):
         same = found.class_ids[:, None] == kit[f"detections.{i}.labels"][None]
         same &= np.abs(found.scores[:, None] - kit[f"detections.{i}.scores"][None]) < 1e-3
         assert match(found.boxes, recorded, same) >= 0.99
+
+
+def ground_truth(kit, config):
+    """The annotations of the two photographs, in the form that `make_dataset` gives them."""
+    _, annotations = kit.annotations()
+    most = int(kit["train.num_gt"].max())
+    values = {
+        "gt_boxes": np.zeros((2, most, 4), np.float32),
+        "gt_classes": np.zeros((2, most), np.int32),
+        "gt_crowd": np.zeros((2, most), bool),
+        "gt_masks": np.zeros((2, most, config.mask_crop_size, config.mask_crop_size), np.uint8),
+        "seeds": np.zeros((2, 2), np.int32),
+    }
+    for i, of_image in enumerate(annotations):
+        (height, width), (new_height, new_width) = kit["image_sizes"][i], kit["resized_sizes"][i]
+        usable = [a for a in of_image if min(a["bbox"][2:]) > 1]  # as recorded: no side of at most a pixel
+        assert len(usable) == kit["train.num_gt"][i]
+        for j, annotation in enumerate(usable):
+            x, y, w, h = annotation["bbox"]
+            box = np.clip([x, y, x + w, y + h], 0, [width, height] * 2)
+            mask = segmentation_to_mask(annotation["segmentation"], height, width)
+            values["gt_boxes"][i, j] = box * ([new_width / width, new_height / height] * 2)
+            values["gt_classes"][i, j] = annotation["category_id"]
+            values["gt_masks"][i, j] = crop_mask(mask, box, config.mask_crop_size)
+    return {key: tf.constant(value) for key, value in values.items()}
+
+
+RECORDED_LOSSES = {
+    "class_loss": ("loss_classifier", 0.005),
+    "box_loss": ("loss_box_reg", 0.005),
+    "mask_loss": ("loss_mask", 0.01),
+    "rpn_class_loss": ("loss_objectness", 0.005),
+    "rpn_box_loss": ("loss_rpn_box_reg", 0.005),
+}
+
+
+def test_training_losses_and_every_gradient(kit, batch):
+    # all anchors and all proposals count, so that no random choice is in the numbers
+    config = dataclasses.replace(
+        CONFIG, rpn_batch_size=10**7, box_batch_size=10**7, box_positive_fraction=0.5
+    )
+    model = MaskRCNN(config)
+    load(torchvision.table(model), kit.state(), model, torchvision.IGNORED)
+    inputs = {**batch, **ground_truth(kit, config)}
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            losses = model(inputs, training=False)  # batch norm as recorded: by its moving statistics
+            total = tf.add_n(list(losses.values()))
+        return losses, tape.gradient(total, model.trainable_variables)
+
+    losses, gradients = step()
+    for ours, (theirs, bound) in RECORDED_LOSSES.items():
+        print(f"{ours} {float(losses[ours]):.6f} recorded {float(kit[f'train.{theirs}']):.6f}")
+        assert float(losses[ours]) == pytest.approx(float(kit[f"train.{theirs}"]), rel=bound)
+    norms = {id(v): float(tf.norm(g)) for v, g in zip(model.trainable_variables, gradients, strict=True)}
+    ours = {
+        entry.key: norms[id(entry.variable)]
+        for entry in torchvision.table(model)
+        if id(entry.variable) in norms
+    }
+    recorded = dict(zip(kit["train.grad_names"].tolist(), kit["train.grad_norms"].tolist(), strict=True))
+    assert set(recorded) == set(ours)
+    worst = max(recorded, key=lambda key: abs(ours[key] - recorded[key]) / max(recorded[key], 5e-4))
+    print(
+        f"{len(recorded)} gradients; the worst is {worst}: {ours[worst]:.6g}, recorded {recorded[worst]:.6g}"
+    )
+    for key, norm in recorded.items():
+        assert ours[key] == pytest.approx(norm, rel=0.02, abs=1e-5), key
+
+
+def test_names_convert_back_to_equal_tensors(kit, model):
+    back, state = save(torchvision.table(model)), kit.state()
+    assert set(back) == {key for key in state if not key.endswith(torchvision.IGNORED)}
+    for key, value in back.items():
+        np.testing.assert_array_equal(value, state[key])
