@@ -1,0 +1,158 @@
+"""The command `maskrcnn`: arguments are checked before TensorFlow is loaded, which takes seconds."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import logging
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+
+from keras_maskrcnn.commands.parser import make_parser
+from keras_maskrcnn.commands.run_folder import RunFolder, merged_settings, resumed_config
+from keras_maskrcnn.config import Config
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_RAISED_IN_DATASET = re.compile(r"Error in user-defined function.*?(?:ValueError|FileNotFoundError): (.+)")
+"""How tf.data words an error of ours, as for an unreadable image; pages of tracebacks follow."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments; None takes those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 done but for some images, 2 an error, 130 stopped by Ctrl-C.
+    """
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    commands = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+    if args.command is None:
+        parser.print_help()
+        return 2
+    try:
+        with _log_shown():
+            return commands[args.command](args)
+    except KeyboardInterrupt:
+        print(f"{_fresh_line()}maskrcnn: stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        if args.debug:
+            traceback.print_exc()
+        print(f"{_fresh_line()}maskrcnn: error: {_reason(error)}", file=sys.stderr)
+        return 2
+    finally:
+        # An interrupted iteration over a dataset that were left to the interpreter's exit would wait there forever for
+        # its Python functions, which then cannot run any more.
+        gc.collect()
+
+
+@contextlib.contextmanager
+def _log_shown() -> Iterator[None]:
+    """Show what the package logs: reports of what was read, warnings of everything else."""
+    package, data = logging.getLogger("keras_maskrcnn"), logging.getLogger("keras_maskrcnn.data")
+    handler = logging.StreamHandler()
+    level = data.level
+    package.addHandler(handler)
+    data.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        data.setLevel(level)
+
+
+def _train(args: argparse.Namespace) -> int:
+    folder = RunFolder(args.output)
+    folder.check(args.resume)
+    settings = merged_settings(vars(args), folder, args.resume)
+    fields = {**args.config, **dict(args.set)}
+    if args.resume:
+        resumed_config(folder, fields)
+        done = folder.epochs_done()
+        if done >= settings["epochs"]:
+            print(
+                f"{folder.path}: {done} of {settings['epochs']} epochs are trained, so nothing is left to train; "
+                f"--epochs with more than {done} trains on"
+            )
+            return 0
+    else:
+        Config(**{"class_names": ("object",), **fields})
+    _start_tensorflow()
+    from keras_maskrcnn.commands import train
+
+    return train.run(folder, settings, fields, args.resume)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    _start_tensorflow()
+    from keras_maskrcnn.commands import evaluate
+
+    return evaluate.run(args)
+
+
+def _predict(args: argparse.Namespace) -> int:
+    args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
+    if any(path.resolve().parent == args.output.resolve() for path in args.images):
+        raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
+    _start_tensorflow()
+    from keras_maskrcnn.commands import predict
+
+    return predict.run(args)
+
+
+def _start_tensorflow() -> None:
+    """Load TensorFlow without its chatter, unless the user has chosen a log level."""
+    if LOG_LEVEL in os.environ or "tensorflow" in sys.modules:
+        return
+    # Errors too: it logs as such what it then does another way. Those that matter arrive as exceptions.
+    os.environ[LOG_LEVEL] = "3"
+    _import_silently()
+
+
+def _import_silently() -> None:
+    """Import TensorFlow with standard error put aside: the first lines that it logs heed no level."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            aside.seek(0)
+            os.write(before, aside.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
+def _fresh_line() -> str:
+    """What clears a progress bar that the cursor may stand behind."""
+    return "\r\x1b[K" if sys.stdout.isatty() and sys.stderr.isatty() else ""
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    in_dataset = _RAISED_IN_DATASET.search(str(error))
+    if in_dataset:
+        return in_dataset[1]
+    lines = [line for line in str(error).splitlines() if line.strip() and line != "Graph execution error:"]
+    if isinstance(error, (ValueError, OSError)) and lines:
+        return lines[0]
+    out_of_memory = [line for line in lines if line.startswith("OOM")]
+    line = (out_of_memory or lines or ["no reason given"])[0]
+    return f"{type(error).__name__}: {line} (--debug shows where)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Types of command line arguments; each refuses a wrong value before TensorFlow is loaded."""
+
+import argparse
+import dataclasses
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from keras_maskrcnn.config import Config
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
+"""Files with these endings are taken from a folder; a file that is named is read whatever its ending."""
+
+_TYPE_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a JSON list",
+}
+
+
+def existing_file(text: str) -> Path:
+    """Return the path of a file that exists."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such file")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: this is a folder, not a file")
+    return path
+
+
+def model_file(text: str) -> Path:
+    """Return the path of a `.keras` file that exists."""
+    path = existing_file(text)
+    if path.suffix != ".keras":
+        raise argparse.ArgumentTypeError(f"{text}: a model file must end in .keras")
+    return path
+
+
+def existing_folder(text: str) -> Path:
+    """Return the path of a folder that exists."""
+    path = Path(text)
+    if not path.is_dir():
+        reason = "this is no folder" if path.exists() else "there is no such folder"
+        raise argparse.ArgumentTypeError(f"{text}: {reason}")
+    return path
+
+
+def new_file(text: str) -> Path:
+    """Return the path of a file that can be written: nothing should fail after hours of work."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "this is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise argparse.ArgumentTypeError(f"{text}: {reason}")
+    return path
+
+
+def output_folder(text: str) -> Path:
+    """Return the path of a folder that exists or can be made."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: this is a file, not a folder")
+    return path
+
+
+def images(text: str) -> list[Path]:
+    """Return the image file of this name, or the image files in the folder of this name, sorted."""
+    path = Path(text)
+    if not path.is_dir():
+        return [existing_file(text)]
+    found = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"{text}: the folder has no image files ({', '.join(IMAGE_SUFFIXES)})"
+        )
+    return found
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from 1; got {text}")
+    return int(text)
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number from 0."""
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from 0; got {text}")
+    return int(text)
+
+
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"it must lie in 0..1; got {text}")
+    return value
+
+
+def positive(text: str) -> float:
+    """Return a number above 0."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be above 0; got {text}")
+    return value
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Return the name and the value of FIELD=VALUE; the value is JSON, or else text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"it must look like FIELD=VALUE; got {text}")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    return name, _checked(name, parsed)
+
+
+def config_file(text: str) -> dict[str, Any]:
+    """Return the fields that a JSON file gives a Config; not every field need be there."""
+    path = existing_file(text)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: this is no valid JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise argparse.ArgumentTypeError(f"{text}: a Config is a JSON object {{field: value}}")
+    try:
+        return {name: _checked(name, value) for name, value in values.items()}
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it must be a number; got {text}") from None
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Check that a Config has the field and that the value is of its type."""
+    if name not in FIELDS:
+        near = difflib.get_close_matches(name, FIELDS, n=3, cutoff=0.5)
+        hint = f"nearest: {', '.join(near)}" if near else "see maskrcnn train --help"
+        raise argparse.ArgumentTypeError(f"Config has no field {name!r}; {hint}")
+    default = FIELDS[name].default
+    kind = tuple if default is dataclasses.MISSING else type(default)
+    accepted = {int: (int,), float: (int, float), tuple: (list,)}.get(kind, (kind,))
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise argparse.ArgumentTypeError(f"Config.{name} must be {_TYPE_NAMES[kind]}; got {value!r}")
+    return value

@@ -1,0 +1,107 @@
+"""What a terminal and the log file show of a training."""
+
+import csv
+import math
+import sys
+import time
+from typing import Any
+
+import keras
+
+from keras_maskrcnn.commands.run_folder import RunFolder
+
+_CLEAR_LINE = "\r\x1b[K"
+
+
+def in_terminal() -> bool:
+    """Tell whether output goes to a terminal, where a progress bar can be redrawn; a log file would fill up."""
+    return sys.stdout.isatty()
+
+
+class StepBar(keras.callbacks.Callback):
+    """A bar with the steps of the epoch, the time left and the mean loss; training stops at a loss that is no number.
+
+    Args:
+        steps: per epoch.
+        evaluates: whether an evaluation follows each epoch, which is announced, because it takes time.
+    """
+
+    def __init__(self, steps: int, evaluates: bool):
+        super().__init__()
+        self.steps, self.evaluates = steps, evaluates
+        self._first = 0
+        self._bar: Any = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Begin a bar; a resumed epoch begins in its middle."""
+        print(f"Epoch {epoch + 1}/{self.params['epochs']}", flush=True)
+        self._first = int(self.model.optimizer.iterations) - epoch * self.steps
+        if in_terminal():
+            self._bar = keras.utils.Progbar(self.steps, stateful_metrics=["loss"])
+            self._bar.update(self._first)  # the first step takes long, and something should be seen
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Move the bar."""
+        loss = float((logs or {})["loss"])
+        step = self._first + batch + 1
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the loss became {loss} at step {step} of {self.steps}: try a lower --learning-rate or more "
+                "--warmup-steps"
+            )
+        if self._bar is not None:
+            self._bar.update(step, [("loss", loss)])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Say what comes next."""
+        if self.evaluates and in_terminal():
+            print("  evaluating ...", end="", flush=True)
+
+
+class EpochLog(keras.callbacks.Callback):
+    """After each epoch, a row in the run's log.csv, and its losses and APs on the terminal.
+
+    An epoch that is trained again, because its backup was older, replaces its row.
+    """
+
+    def __init__(self, folder: RunFolder):
+        super().__init__()
+        self.folder = folder
+        self._began = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the clock."""
+        self._began = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write and show the epoch's figures."""
+        names = [
+            "loss",
+            *self.model.losses_by_name,
+            *(name for name in logs or {} if name.startswith("val_")),
+        ]
+        values = {name: float((logs or {})[name]) for name in names}
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        row: dict[str, Any] = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._began, 1)}
+        row.update({name: f"{value:.6g}" for name, value in {"learning_rate": rate, **values}.items()})
+        rows = [*(old for old in self.folder.rows() if int(old["epoch"]) <= epoch), row]
+        with open(self.folder.log, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for one in rows for key in one)))
+            writer.writeheader()
+            writer.writerows(rows)
+        for line in _lines(values):
+            print((_CLEAR_LINE if in_terminal() else "") + line, flush=True)
+
+
+def _lines(values: dict[str, float]) -> list[str]:
+    losses = [f"{name.removesuffix('_loss')} {values[name]:.4f}" for name in values if name.endswith("_loss")]
+    lines = [f"  loss {values['loss']:.4f} = {' + '.join(losses)}"]
+    for kind in ("box", "mask"):
+        figures = [
+            f"{name} {values[key]:.3f}"
+            for name in ("AP", "AP50", "AP75")
+            if (key := f"val_{kind}_{name}") in values
+        ]
+        if figures:
+            lines.append(f"  validation {kind} {', '.join(figures)}")
+    return lines

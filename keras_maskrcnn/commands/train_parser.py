@@ -1,0 +1,119 @@
+"""The arguments of `maskrcnn train`."""
+
+import dataclasses
+import textwrap
+from typing import Any
+
+from keras_maskrcnn.commands import arguments
+from keras_maskrcnn.commands.run_folder import DEFAULTS
+
+DESCRIPTION = """
+Train a Mask R-CNN on images with COCO annotations, and write a run folder:
+  model.keras         the model after the last epoch
+  best.keras          the model after the epoch with the best mask AP (box AP if there are no
+                      masks) on the validation images, if there are any
+  log.csv             losses and APs of each epoch
+  config.json, settings.json, backup.weights.h5    for --resume
+
+example:
+  maskrcnn train --annotations train.json --images train/ --output run \\
+      --val-annotations val.json --val-images val/ --epochs 20 --set min_size=512
+"""
+
+
+def add_options(command: Any) -> None:
+    """Add all arguments of the command."""
+    _add_data_options(command)
+    _add_optimisation_options(command)
+    _add_model_options(command)
+
+
+def _add_data_options(command: Any) -> None:
+    data = command.add_argument_group("data")
+    file, folder = arguments.existing_file, arguments.existing_folder
+    data.add_argument("--annotations", type=file, metavar="FILE", help="COCO JSON of the training images")
+    data.add_argument("--images", type=folder, metavar="DIR", help="folder of the training images")
+    data.add_argument(
+        "--val-annotations", type=file, metavar="FILE", help="COCO JSON of images to validate on"
+    )
+    data.add_argument("--val-images", type=folder, metavar="DIR", help="their folder (default: --images)")
+    data.add_argument(
+        "--output", type=arguments.output_folder, metavar="DIR", required=True, help="the run folder"
+    )
+    data.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --output, exactly where its last backup was made; options left out are as "
+        "the run was started, and of the others only --epochs, --eval-every and --backup-every may change",
+    )
+
+
+def _add_optimisation_options(command: Any) -> None:
+    group = command.add_argument_group("optimisation (SGD with momentum 0.9 and weight decay 0.0001)")
+    _add_count(group, "epochs", "epochs to train in all")
+    _add_count(group, "batch-size", "images per step")
+    group.add_argument(
+        "--learning-rate",
+        type=arguments.positive,
+        metavar="RATE",
+        help="after the warm-up (default: 0.02 * batch size / 16, as in the published recipes)",
+    )
+    group.add_argument(
+        "--warmup-steps",
+        type=arguments.whole_number,
+        metavar="N",
+        help="steps in which the learning rate rises (default: 1000, or a tenth of all steps if that is less)",
+    )
+    group.add_argument(
+        "--seed",
+        type=arguments.whole_number,
+        metavar="N",
+        help=f"of all randomness: same seed, same run (default: {DEFAULTS['seed']})",
+    )
+    _add_count(group, "eval-every", "epochs from one validation to the next")
+    _add_count(group, "backup-every", "steps from one backup to the next; each epoch's end has one too")
+
+
+def _add_count(group: Any, name: str, text: str) -> None:
+    default = DEFAULTS[name.replace("-", "_")]
+    group.add_argument(f"--{name}", type=arguments.count, metavar="N", help=f"{text} (default: {default})")
+
+
+def _add_model_options(command: Any) -> None:
+    model = command.add_argument_group("model")
+    model.add_argument(
+        "--weights",
+        type=arguments.model_file,
+        metavar="FILE",
+        help="a .keras file to start from, with its Config; if its classes are others, the layers that depend on "
+        "them are new (default: random weights, with norm and head_norm group_norm and frozen_stages 0)",
+    )
+    model.add_argument(
+        "--config",
+        type=arguments.config_file,
+        default={},
+        metavar="FILE",
+        help="JSON of a Config, or of some of its fields, such as another run's config.json; without class_names, "
+        "the classes are the annotation file's",
+    )
+    model.add_argument(
+        "--set",
+        type=arguments.setting,
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
+    )
+
+
+def config_fields() -> str:
+    """List the fields that --set can change."""
+    known = [
+        f"{name}={str(field.default).replace(' ', '')}"
+        for name, field in arguments.FIELDS.items()
+        if field.default is not dataclasses.MISSING
+    ]
+    text = textwrap.fill(
+        ", ".join(known), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
+    )
+    return f"Config fields and their defaults (sizes in pixels):\n{text}"
