@@ -13,6 +13,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
 
+from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.parser import make_parser
 from keras_maskrcnn.commands.run_folder import RunFolder, merged_settings, resumed_config
 from keras_maskrcnn.config import Config
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        with _log_shown():
+        with interruptible(), _log_shown():
             return commands[args.command](args)
     except KeyboardInterrupt:
         print(f"{_fresh_line()}maskrcnn: stopped", file=sys.stderr)

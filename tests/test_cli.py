@@ -1,5 +1,6 @@
 import csv
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from examples import tiny
 from PIL import Image
 
 from keras_maskrcnn.cli import main
+from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.model_file import read_model, start_from
 from keras_maskrcnn.model import MaskRCNN
 
@@ -306,6 +308,30 @@ def test_predict_refuses_folders_without_images_and_to_write_beside_its_inputs(t
     assert "the folder has no image files" in line
     images = trained / "images"
     assert "must be another" in error(capsys, "predict", model(trained), images, "--output", images)
+
+
+def test_ctrl_c_stays_one_where_a_library_makes_another_error_of_it():
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise TypeError("Exception encountered when calling a layer") from error
+
+
+def test_errors_without_ctrl_c_stay_what_they_are():
+    with pytest.raises(TypeError, match="of its own"), interruptible():
+        raise TypeError("of its own")
+
+
+def test_stopped_training_says_how_to_go_on(trained, tmp_path, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MaskRCNN, "fit", stop)
+    run = str(tmp_path / "run")
+    config = ["--config", str(trained / "config.json")]
+    assert main(["train", *data(trained), *config, "--output", run]) == 130
+    assert f"maskrcnn train --output {run} --resume" in capsys.readouterr().out
 
 
 def test_training_can_start_from_the_weights_of_another_run(source):

@@ -1,5 +1,4 @@
-"""The commands of `maskrcnn`: one module each, with a `run(args)` that returns the exit code, and what they share.
+"""The commands of `maskrcnn`: `train`, `evaluate`, `predict`, each with a `run` that returns the exit code.
 
-`keras_maskrcnn.cli` imports a command's module after it has checked the arguments: these modules load TensorFlow,
-all but `arguments` and `run_folder`.
+`keras_maskrcnn.cli` imports them after it has checked the arguments, because they load TensorFlow.
 """

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ class RunFolder:
     @property
     def resume_command(self) -> str:
         """The line that continues the run."""
-        return f"maskrcnn train --output {self.path} --resume"
+        return f"maskrcnn train --output {shlex.quote(str(self.path))} --resume"
 
     def check(self, resume: bool) -> None:
         """Raise a ValueError unless the folder is free for a new run, or holds one to resume."""

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.model_file import read_model, start_from
 from keras_maskrcnn.commands.progress import EpochLog, StepBar
 from keras_maskrcnn.commands.run_folder import RunFolder, resumed_config
@@ -149,7 +150,8 @@ def _fit(
         f"{settings['learning_rate']:g}{warmup}"
     )
     try:
-        model.fit(dataset, epochs=epochs, callbacks=callbacks, verbose=0)
+        with interruptible():
+            model.fit(dataset, epochs=epochs, callbacks=callbacks, verbose=0)
     except KeyboardInterrupt:
         place = (
             "from its last backup" if folder.backup.exists() else "from the beginning (no backup was made)"
