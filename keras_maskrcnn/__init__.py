@@ -1,13 +1,13 @@
 """Mask R-CNN for Keras 3 and TensorFlow: instance segmentation that trains with `model.fit`."""
 
-from keras_maskrcnn.config import Config
-from keras_maskrcnn.data.coco import load_coco
-from keras_maskrcnn.data.pipeline import make_dataset
-from keras_maskrcnn.data.records import Record, make_record
-from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
-from keras_maskrcnn.model import MaskRCNN, load_model
-from keras_maskrcnn.results import Detections
-from keras_maskrcnn.train import SGD, BackupAndRestore, WarmUp, sgd
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any
+
+# With Keras at hand the classes are made known to it at once, so that keras.saving.load_model finds them. Without,
+# TensorFlow is loaded at the first use of a name: `maskrcnn --help` need not wait for it.
+if TYPE_CHECKING or "keras" in sys.modules:
+    from keras_maskrcnn.api import *
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,3 +26,9 @@ __all__ = [
     "make_record",
     "sgd",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module("keras_maskrcnn.api"), name)

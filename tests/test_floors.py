@@ -10,7 +10,7 @@ FLOORS = [
     {"model", "graphs"},
     {"weights", "data"},
     {"evaluate", "scoring", "train"},
-    {"cli", "commands", "__init__"},
+    {"cli", "commands", "api", "__init__"},
 ]
 
 
@@ -64,6 +64,7 @@ SAME_FLOOR = {
     ("model", "graphs"),
     ("evaluate", "scoring"),
     ("cli", "commands"),
+    ("__init__", "api"),
     ("ops", "custom_ops"),
 }
 """Neighbours that use one another, one way."""

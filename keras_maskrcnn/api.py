@@ -1,0 +1,27 @@
+"""The public names; all of them load TensorFlow."""
+
+from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.pipeline import make_dataset
+from keras_maskrcnn.data.records import Record, make_record
+from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.model import MaskRCNN, load_model
+from keras_maskrcnn.results import Detections
+from keras_maskrcnn.train import SGD, BackupAndRestore, WarmUp, sgd
+
+__all__ = [
+    "SGD",
+    "BackupAndRestore",
+    "CocoEvaluation",
+    "Config",
+    "Detections",
+    "MaskRCNN",
+    "Record",
+    "WarmUp",
+    "evaluate_coco",
+    "load_coco",
+    "load_model",
+    "make_dataset",
+    "make_record",
+    "sgd",
+]
