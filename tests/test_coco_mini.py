@@ -15,7 +15,6 @@ from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.evaluate import evaluate_coco
 from keras_maskrcnn.model import MaskRCNN
 from keras_maskrcnn.results import make_detections
-from keras_maskrcnn.train import WarmUp, sgd
 from keras_maskrcnn.weights import torchvision
 from keras_maskrcnn.weights.table import load as load_weights
 
@@ -99,7 +98,7 @@ def test_resnet50_trains_on_real_pictures():
     config = Config(class_names=names, min_size=320, max_size=533)
     model = MaskRCNN(config)
     load_weights(torchvision.table(model), Kit(KIT).state(), model, torchvision.IGNORED)
-    model.compile(optimizer=sgd(WarmUp(0.0025, steps=20), clipnorm=10.0))
+    model.compile(optimizer=keras.optimizers.AdamW(1e-4, clipnorm=10.0))
     watched = EveryLoss()
     dataset = make_dataset(records, config, batch_size=2, training=True)
     model.fit(dataset.repeat(), steps_per_epoch=60, callbacks=[watched], verbose=0)
