@@ -36,7 +36,9 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    packages=find_packages(include=["keras_maskrcnn*"]),
+    # In a checkout keras_maskrcnn/custom_ops is a link, which not every system keeps.
+    packages=sorted({*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.custom_ops"}),
+    package_dir={"keras_maskrcnn.custom_ops": "custom_ops"},
     package_data={"keras_maskrcnn.custom_ops": ["*.cc", "*.h", "*.so"]},
     cmdclass={"build_py": BuildPy},
     install_requires=[

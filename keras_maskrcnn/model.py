@@ -97,6 +97,13 @@ class MaskRCNN(keras.Model):
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         return super().fit(*args, **kwargs)
 
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Under a distribution strategy Keras would first add the replicas' batches up, which fails for flags and for
+        # batches that do not divide evenly. Nothing needs building here but the optimizer.
+        if self._distribute_strategy is not None:
+            with self.distribute_strategy.scope():
+                self._symbolic_build()
+
     def predict_step(self, data: Any) -> Tensors:
         """Run the inference graph on a batch, whether or not it holds ground truth."""
         inputs = data[0] if isinstance(data, tuple) else data

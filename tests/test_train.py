@@ -155,7 +155,9 @@ DISTRIBUTED = """
         logs = model.fit(make_dataset(records, config, batch_size=2, training=True), verbose=0).history
         assert all(np.isfinite(v).all() for v in logs.values()), logs
         found[name] = model.predict(make_dataset(records, config, batch_size=2), verbose=0)
-        losses = model.evaluate(make_dataset(records, config, batch_size=2), verbose=0, return_dict=True)
+        # nor need batches divide evenly
+        losses = model.evaluate(make_dataset(records, config, batch_size=3), verbose=0, return_dict=True)
+        logs = model.fit(make_dataset(records, config, batch_size=3, training=True), verbose=0).history
         assert all(np.isfinite(v) for v in losses.values()), losses
     assert strategy.num_replicas_in_sync == 2
     for key in found["one"]:
