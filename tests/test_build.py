@@ -187,9 +187,9 @@ def test_installing_compiles_the_op_where_it_can_and_never_fails(tmp_path, compi
     for name in ("setup.py", "pyproject.toml", "README.md"):
         project.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, project)
-    shutil.copytree(
-        ROOT / "keras_maskrcnn", project / "keras_maskrcnn", ignore=shutil.ignore_patterns("*.so")
-    )
+    without_libraries = shutil.ignore_patterns("*.so")
+    for folder in ("keras_maskrcnn", "custom_ops"):
+        shutil.copytree(ROOT / folder, project / folder, ignore=without_libraries)
     environment = {**os.environ, "PATH": str(tmp_path), "CXX": str(compiler) if has_compiler else ""}
     if has_compiler:
         environment["PATH"] = os.environ["PATH"]
