@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from keras_maskrcnn.results import Detections
-from keras_maskrcnn.scoring import check_ground_truth, score_coco
+from keras_maskrcnn.results import Detections, check_category_ids
+from keras_maskrcnn.scoring import COCO_LIMIT, check_ground_truth, score_coco
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
@@ -42,28 +42,38 @@ def evaluate_coco(
         batch_size: pictures that go through the network together.
         per_class: also give each class's AP.
         score_threshold: as in `model.detect`; published figures use 0.05 or less.
-        max_detections: as in `model.detect`; above 100, pycocotools' own limit is raised with it.
+        max_detections: as in `model.detect`, None being the config's. The figures are of COCO's 100 detections
+            per image and class, or of this many where it is above 100.
         progress: show a progress bar.
         results_file: where to write the detections as COCO results (JSON).
-        category_ids: category_ids[k - 1] is the id of class k in `results_file`; None writes 1..K.
+        category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
+            `load_coco`'s `records.report.category_ids`; None writes 1..K.
 
     Returns:
-        What `score_coco` returns.
+        What `score_coco` returns. The names do not depend on what is found: recall is "box_AR1", "box_AR10" and
+        "box_AR100", or instead of the last "box_AR300" with a limit of 300.
 
     Raises:
-        ValueError: there is no ground truth to compare with, or an image is unreadable; see `score_coco`.
+        ValueError: there is no ground truth to compare with, or `category_ids` has not one id per class, both
+            before the model runs; or an image is unreadable; see `score_coco`.
     """
     check_ground_truth(records)
+    class_names = model.config.class_names
+    if category_ids is not None:
+        check_category_ids(category_ids, class_names)
     images = (records[index].image for index in range(len(records)))
     found: list[Detections] = []
     bar = keras.utils.Progbar(len(records), unit_name="image") if progress else None
+    if bar is not None:
+        bar.update(0)  # the first picture takes long, and something should be seen
     for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle"):
         found.append(dataclasses.replace(one, image=None))
         if bar is not None:
             bar.update(len(found))
     if results_file is not None:
         write_coco_results(results_file, records, found, category_ids)
-    return score_coco(records, found, model.config.class_names, per_class)
+    limit = model.config.max_detections if max_detections is None else max_detections
+    return score_coco(records, found, class_names, per_class, max(COCO_LIMIT, limit))
 
 
 def write_coco_results(
@@ -72,7 +82,17 @@ def write_coco_results(
     detections: Sequence[Detections],
     category_ids: Sequence[int] | None = None,
 ) -> None:
-    """Write detections as COCO results, the JSON list that servers take; see `Detections.to_coco`."""
+    """Write detections as COCO results, the JSON list that servers take.
+
+    Args:
+        path: the file to write.
+        records: of N images, whose `image_id` are written.
+        detections: of the same N images.
+        category_ids: as in `Detections.to_coco`.
+
+    Raises:
+        ValueError: a class that was found has no category id.
+    """
     results: list[dict[str, Any]] = []
     for index, found in enumerate(detections):
         results.extend(found.to_coco(records[index].image_id, category_ids))
@@ -93,7 +113,8 @@ class CocoEvaluation(keras.callbacks.Callback):
         batch_size: pictures that go through the network together.
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
-        score_threshold, max_detections: as in `model.detect`.
+        score_threshold, max_detections: as in `evaluate_coco`.
+        progress: show a progress bar during each evaluation.
 
     Raises:
         ValueError: no record has an object to find, or `every` is below 1.
@@ -108,6 +129,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         per_class: bool = False,
         score_threshold: float | None = None,
         max_detections: int | None = None,
+        progress: bool = False,
     ):
         super().__init__()
         if every < 1:
@@ -123,6 +145,7 @@ class CocoEvaluation(keras.callbacks.Callback):
             "per_class": per_class,
             "score_threshold": score_threshold,
             "max_detections": max_detections,
+            "progress": progress,
         }
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
@@ -133,7 +156,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         """Put the figures into the logs that the callbacks after this one get."""
         last = epoch + 1 == self.params.get("epochs")
         if not self.scores or last or (epoch + 1) % self.every == 0:
-            self.scores = evaluate_coco(self.model, self.records, progress=False, **self._options)
+            self.scores = evaluate_coco(self.model, self.records, **self._options)
         for name, value in self.scores.items():
             if logs is not None and ("/" in name or name.split("_", 1)[1] in LOGGED):
                 logs[self.prefix + name] = value

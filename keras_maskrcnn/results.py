@@ -93,19 +93,22 @@ class Detections:
 
         Args:
             image_id: the image's id in the annotation file.
-            category_ids: category_ids[k - 1] is the file's id of class k; None keeps 1..K.
+            category_ids: category_ids[k - 1] is the file's id of class k, as in `load_coco`'s
+                `records.report.category_ids`; None keeps 1..K.
 
         Returns:
             N dicts with image_id, category_id, bbox (x, y, width, height), score, and segmentation (RLE) and
             keypoints (flat x, y, score) where there are any.
+
+        Raises:
+            ValueError: a class that was found has no category id; the message names it.
         """
         results = []
         for row in range(len(self)):
             x1, y1, x2, y2 = self.boxes[row].tolist()
-            class_id = int(self.class_ids[row])
             result: dict[str, Any] = {
                 "image_id": image_id,
-                "category_id": class_id if category_ids is None else int(category_ids[class_id - 1]),
+                "category_id": self._category_id(row, category_ids),
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "score": float(self.scores[row]),
             }
@@ -116,6 +119,23 @@ class Detections:
                 result["keypoints"] = self.keypoints[row].reshape(-1).tolist()
             results.append(result)
         return results
+
+    def _category_id(self, row: int, category_ids: Sequence[int] | None) -> int:
+        class_id = int(self.class_ids[row])
+        if category_ids is None:
+            return class_id
+        if class_id > len(category_ids) or category_ids[class_id - 1] is None:
+            raise _no_category_id(self.class_names[row], class_id)
+        return int(category_ids[class_id - 1])
+
+
+def check_category_ids(category_ids: Sequence[int], class_names: Sequence[str]) -> None:
+    """Raise a ValueError unless there is one id for each class; it names a class without."""
+    for class_id, name in enumerate(class_names, start=1):
+        if class_id > len(category_ids) or category_ids[class_id - 1] is None:
+            raise _no_category_id(name, class_id)
+    if len(category_ids) > len(class_names):
+        raise ValueError(f"category_ids has {len(category_ids)} ids for {len(class_names)} classes")
 
 
 def make_detections(
@@ -171,6 +191,10 @@ def make_detections(
         masks=found,
         image=image,
     )
+
+
+def _no_category_id(name: str, class_id: int) -> ValueError:
+    return ValueError(f"category_ids has no id for class {class_id}, {name!r}")
 
 
 def _check(found: Detections) -> None:

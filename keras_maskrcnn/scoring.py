@@ -18,6 +18,9 @@ from keras_maskrcnn.results import Detections
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
 
+COCO_LIMIT = 100
+"""Detections per image and class that count in COCO's own figures."""
+
 
 def score_coco(
     records: Sequence[Record],
@@ -33,8 +36,8 @@ def score_coco(
         detections: of the same N images, in pixels of the records.
         class_names: K names, class k being class_names[k - 1].
         per_class: also give "box_AP/<class name>" (and mask) for each class.
-        max_detections: detections per image and class that count, best first; None is COCO's 100, or all of
-            them where an image has more.
+        max_detections: detections per image and class that count, best first. None is COCO's 100, or as many as
+            there are in the image with the most where that is more; give a number for figures to compare.
 
     Returns:
         Figures in 0..1: "box_AP" (mean over IoU 0.50 to 0.95), "box_AP50", "box_AP75"; "box_AP_small",
@@ -51,7 +54,7 @@ def score_coco(
         raise ValueError(f"{len(detections)} detections do not belong to {len(records)} records")
     check_ground_truth(records)
     if max_detections is None:
-        max_detections = max([100, *map(len, detections)])
+        max_detections = max([COCO_LIMIT, *map(len, detections)])
     images: list[dict[str, Any]] = []
     truth: list[dict[str, Any]] = []
     for index, found in enumerate(detections):

@@ -41,17 +41,16 @@ def truth(record):
 class FindsEverything:
     """Stands for a model: it recognises the pictures of `records()` and knows what is in them."""
 
-    config = SimpleNamespace(class_names=NAMES)
-
-    def __init__(self, misses=()):
-        self.misses = misses
+    def __init__(self, misses=(), copies=1, max_detections=100):
+        self.config = SimpleNamespace(class_names=NAMES, max_detections=max_detections)
+        self.misses, self.copies = misses, copies
         self.asked = []
 
     def detect_iter(self, images, batch_size, score_threshold, max_detections, masks):
         self.asked.append((batch_size, score_threshold, max_detections, masks))
         for image in images:
             number = int(image[0, 0, 0])
-            found = truth(records()[number])
+            found = truth(records()[number])[[0] * self.copies]
             yield found[:0] if number in self.misses else found
 
 
@@ -76,6 +75,26 @@ def test_the_model_is_asked_for_run_lengths_with_the_given_limits():
     model = FindsEverything()
     evaluate_coco(model, records(), batch_size=2, score_threshold=0.2, max_detections=300, progress=False)
     assert model.asked == [(2, 0.2, 300, "rle")]
+
+
+def test_the_figures_have_the_same_names_whatever_is_found():
+    none, some, many = (
+        evaluate_coco(FindsEverything(misses, copies), records(), progress=False)
+        for misses, copies in [((0, 1, 2), 1), ((), 1), ((), 137)]
+    )
+    assert list(none) == list(some) == list(many)
+    assert "box_AR100" in many
+
+
+@pytest.mark.parametrize(
+    ("models", "asked", "limit"),
+    [(20, None, 100), (100, 7, 100), (300, None, 300), (100, 300, 300), (300, 50, 100)],
+)
+def test_the_limit_is_cocos_or_that_of_the_model_or_the_call_above_it(models, asked, limit):
+    model = FindsEverything(max_detections=models)
+    scores = evaluate_coco(model, records(), max_detections=asked, progress=False)
+    recalls = [name for name in scores if name.startswith("box_AR") and name[6:].isdigit()]
+    assert recalls == ["box_AR1", "box_AR10", f"box_AR{limit}"]
 
 
 def test_records_may_be_made_when_asked_for():
@@ -116,13 +135,30 @@ def test_results_are_written_in_cocos_format(tmp_path):
     assert results[0]["segmentation"] == mask_to_rle(mask)
 
 
+@pytest.mark.parametrize(
+    ("category_ids", "reason"),
+    [
+        ([17], "no id for class 2, 'dog'"),
+        ([None, 17], "no id for class 1, 'cat'"),
+        ([17, 18, 19], "3 ids for 2 classes"),
+    ],
+)
+def test_category_ids_that_do_not_fit_the_classes_are_refused_before_the_model_runs(
+    category_ids, reason, tmp_path
+):
+    model = FindsEverything()
+    with pytest.raises(ValueError, match=reason):
+        evaluate_coco(model, records(), results_file=tmp_path / "r.json", category_ids=category_ids)
+    assert model.asked == []
+
+
 # --- During training
 
 
 class Learner(keras.Model):
     """A model of one weight that finds picture k's object from its epoch k + 1 on."""
 
-    config = SimpleNamespace(class_names=NAMES)
+    config = SimpleNamespace(class_names=NAMES, max_detections=100)
 
     def __init__(self):
         super().__init__()
@@ -165,6 +201,13 @@ def test_per_class_figures_are_logged_on_request_and_the_rest_is_kept():
     _, history = fit(1, callback)
     assert history["held_out_box_AP/dog"] == [0]
     assert "box_AR100" in callback.scores
+
+
+def test_a_bar_is_shown_on_request(capsys):
+    fit(1, CocoEvaluation(records()))
+    assert "3/3" not in capsys.readouterr().out
+    fit(1, CocoEvaluation(records(), progress=True))
+    assert "3/3" in capsys.readouterr().out
 
 
 def test_skipped_epochs_carry_the_last_value_and_the_last_epoch_is_evaluated():

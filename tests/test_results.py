@@ -134,6 +134,13 @@ def test_coco_results_are_json_with_the_files_own_ids():
     assert coco_mask.area(results[0]["segmentation"]) == 36
 
 
+@pytest.mark.parametrize("category_ids", [[18], [18, None]])
+def test_a_class_without_a_category_id_is_named(category_ids):
+    with pytest.raises(ValueError, match="category_ids has no id for class 2, 'dog'"):
+        detections().to_coco(77, category_ids)
+    assert len(detections()[1].to_coco(77, category_ids)) == 1  # the cat alone
+
+
 def test_coco_results_hold_keypoints_and_default_to_our_class_ids():
     results = detections(masks=None, keypoints=np.ones((3, 2, 3), np.float32)).to_coco("a.jpg")
     assert results[1]["category_id"] == 1 and results[1]["keypoints"] == [1.0] * 6
