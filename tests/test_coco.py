@@ -122,9 +122,17 @@ def test_another_split_is_matched_by_name(folder):
         folder, content(annotation(category_id=1), categories=only_nuts), class_names=["bolt", "nut"]
     )
     assert names == ["bolt", "nut"] and records[0].class_ids.tolist() == [2]
-    assert "bolt" in str(records.report) and records.report.category_ids == [None, 1]
+    assert "bolt" in str(records.report)
     with pytest.raises(ValueError, match="screw"):
         load(folder, content(categories=[{"id": 1, "name": "screw"}]), class_names=["bolt", "nut"])
+
+
+def test_classes_that_the_file_lacks_get_ids_above_its_largest(folder):
+    names = ["screw", "nut", "washer", "bolt"]
+    records, _ = load(folder, content(annotation()), class_names=names)
+    assert records.report.category_ids == [10, 9, 11, 5]
+    empty = content(categories=[])
+    assert load(folder, empty, class_names=names)[0].report.category_ids == [1, 2, 3, 4]
 
 
 def test_unusable_objects_are_left_out_and_reported(folder, caplog):

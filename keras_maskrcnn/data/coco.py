@@ -1,5 +1,6 @@
 """COCO JSON: instances and person keypoints, as published or as annotation tools export them."""
 
+import itertools
 import json
 import logging
 from collections.abc import Sequence
@@ -54,10 +55,9 @@ def load_coco(
         reader.read(content["annotations"])
         _raise_first([*problems, *reader.problems])
         _check_crowds(content["annotations"])
-        ids = {class_id: category_id for category_id, class_id in classes.items()}
         report = LoadReport(
             unusable=reader.unusable,
-            category_ids=[ids.get(class_id) for class_id in range(1, len(names) + 1)],
+            category_ids=_category_ids(classes, len(names)),
             notes=_notes(content, masks, classes, names),
         )
         records = Records([reader.record(image) for image in images.values()], report)
@@ -106,6 +106,13 @@ def _match_categories(
     if not names:
         raise ValueError('"categories" is empty')
     return {category_id: names.index(name) + 1 for category_id, name in found.items()}, names
+
+
+def _category_ids(classes: dict[Any, int], count: int) -> list[int]:
+    """The file's id of each of `count` classes; classes that the file lacks get the next ids above its largest."""
+    ids = {class_id: category_id for category_id, class_id in classes.items()}
+    free = itertools.count(max(classes, default=0) + 1)
+    return [ids[class_id] if class_id in ids else next(free) for class_id in range(1, count + 1)]
 
 
 def _images_by_id(rows: list[dict[str, Any]], folder: Path) -> dict[Any, ImageRow]:

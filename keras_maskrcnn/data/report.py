@@ -20,8 +20,9 @@ class LoadReport:
     crowds: int = 0
     unusable: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
     """Annotation ids of the objects left out, by the reason why."""
-    category_ids: list[int | None] = dataclasses.field(default_factory=list)
-    """The file's own id of each class, for writing results; None for a class that the file lacks."""
+    category_ids: list[int] = dataclasses.field(default_factory=list)
+    """[K]: the file's own id of each class, for writing results; classes that the file lacks get, in their order,
+    the next ids above its largest."""
     notes: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
