@@ -36,10 +36,12 @@ def make_dataset(
 
     Args:
         records: the images and their objects; a list is checked here, another sequence record by record.
+            `records[i]` is called from several threads at once: where that is not safe (one open file or database
+            connection, one random generator), pass parallel_calls=1.
         config: says sizes, channels, classes and the kind of masks.
         batch_size: images per batch, of all replicas together; the last batch of an epoch may be smaller.
         seed: any 32-bit integer.
-        parallel_calls: images loaded at a time.
+        parallel_calls: images loaded at a time, each in its own thread; left out: as many as tf.data finds useful.
 
     Returns:
         A dataset of known length ceil(len(records) / batch_size), whose elements are dicts of
