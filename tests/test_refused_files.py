@@ -292,6 +292,13 @@ def test_a_damaged_storage_is_noticed(tmp_path):
     refused(path, "broken or cut off zip (Bad CRC-32")
 
 
+def test_a_message_quotes_a_broken_zip_only_briefly(tmp_path):
+    path = write_zip(tmp_path / "a.pth", {"w": whole("0", WEIGHT)}, {"0": WEIGHT})
+    longer = path.read_bytes().replace(b"\x11\0\0\0archive/byteorder", b"\xff\1\0\0archive/byteorder", 1)
+    path.write_bytes(longer)
+    refused(path, "broken or cut off zip (File name in directory")
+
+
 def test_zips_that_are_no_state_dicts_are_refused(tmp_path):
     for names, reason in (
         (["a.txt"], "0 data.pkl"),

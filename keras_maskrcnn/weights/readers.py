@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_maskrcnn.weights.native import widen
 from keras_maskrcnn.weights.pickled import ARRAYS
-from keras_maskrcnn.weights.refusal import Budget, RefusedError, naming
+from keras_maskrcnn.weights.refusal import Budget, RefusedError, naming, one_line
 from keras_maskrcnn.weights.safetensors import MAX_HEADER, read_safetensors
 from keras_maskrcnn.weights.state import State, state_of
 from keras_maskrcnn.weights.torch_files import read_pth
@@ -96,9 +96,7 @@ def read_h5(path: str | os.PathLike) -> State:
         except RefusedError:
             raise
         except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            raise RefusedError(
-                f"is a broken or cut off HDF5 file ({' '.join(str(error).split())[:200]})"
-            ) from error
+            raise RefusedError(f"is a broken or cut off HDF5 file ({one_line(error)})") from error
 
 
 def _weights_group(file: Any) -> Any:

@@ -16,6 +16,11 @@ class RefusedError(ValueError):
     """A file is not read; the message is the reason, as a sentence without its subject."""
 
 
+def one_line(error: Exception) -> str:
+    """Return the beginning of a library's message, which may quote the file at length, as one line."""
+    return " ".join(str(error).split())[:200]
+
+
 @contextlib.contextmanager
 def naming(path: str | os.PathLike) -> Iterator[None]:
     """Put the file's name in front of the reason of a refusal.

@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_maskrcnn.weights.native import BFLOAT16, widen
 from keras_maskrcnn.weights.pickled import MAX_AXES, is_size
-from keras_maskrcnn.weights.refusal import RefusedError, naming
+from keras_maskrcnn.weights.refusal import RefusedError, naming, one_line
 from keras_maskrcnn.weights.state import State
 
 SAFETENSORS = {
@@ -68,7 +68,7 @@ def _safetensors_header(file: BinaryIO, size: int) -> tuple[dict[str, tuple[str,
     except (ValueError, RecursionError) as error:
         if isinstance(error, RefusedError):
             raise
-        raise RefusedError(f"has a safetensors header that is not JSON ({str(error)[:100]})") from error
+        raise RefusedError(f"has a safetensors header that is not JSON ({one_line(error)})") from error
     if not isinstance(header, dict):
         raise RefusedError("has a safetensors header that is not a table")
     header.pop("__metadata__", None)

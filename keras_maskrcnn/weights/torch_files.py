@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, Literal
 
 import numpy as np
 
-from keras_maskrcnn.weights.refusal import RefusedError, naming
+from keras_maskrcnn.weights.refusal import RefusedError, naming, one_line
 from keras_maskrcnn.weights.state import State, state_of
 from keras_maskrcnn.weights.torch_pickle import TENSORS, Storage, Tensor, storage, storage_type
 from keras_maskrcnn.weights.unpickle import load
@@ -59,7 +59,7 @@ def _read_zip(file: BinaryIO, size: int) -> State:
             )
             return state_of(root, size, storages.read)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeError, struct.error, OSError) as error:
-        raise RefusedError(f"is a broken or cut off zip ({error})") from error
+        raise RefusedError(f"is a broken or cut off zip ({one_line(error)})") from error
 
 
 def _entries(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:

@@ -23,7 +23,7 @@ from keras_maskrcnn.weights.opcodes import (
     TUPLES,
     LongText,
 )
-from keras_maskrcnn.weights.refusal import RefusedError
+from keras_maskrcnn.weights.refusal import RefusedError, one_line
 from keras_maskrcnn.weights.stand_in import Named, StandIn, dict_of, hashable, kind_of
 
 MAX_INSTRUCTIONS = 5_000_000
@@ -77,9 +77,8 @@ class _Machine:
             except RefusedError:
                 raise
             except (LookupError, TypeError, ValueError, ArithmeticError, struct.error) as error:
-                reason = " ".join(str(error).split())[:200]
                 raise RefusedError(
-                    f"is a broken pickle: instruction {code!r} at byte {self.stream.tell()} fails ({reason})"
+                    f"is a broken pickle: instruction {code!r} at byte {self.stream.tell()} fails ({one_line(error)})"
                 ) from error
         else:
             raise RefusedError(f"has more than {MAX_INSTRUCTIONS} pickle instructions, so is no checkpoint")
