@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_mask
 
+from keras_maskrcnn.segmentations import checked_polygon, checked_rle, rle_size, shown
+
 Region = tuple[np.ndarray, int, int]
 """A bool array [h, w] and the column and row of the image where its first pixel lies."""
 
@@ -138,9 +140,9 @@ def rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
     """Decode a COCO RLE dict, compressed (str or bytes) or a list of counts, into [H, W] bool.
 
     Raises:
-        ValueError: the counts do not fill the size.
+        ValueError: the dict is malformed, or the counts do not fill the size.
     """
-    height, width = rle["size"]
+    height, width = rle_size(rle)
     return segmentation_to_mask(rle, height, width)
 
 
@@ -164,10 +166,12 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str,
         ValueError: the segmentation is empty, has another size, or is malformed; the message says how.
     """
     if isinstance(segmentation, dict):
-        return _checked_rle(segmentation, height, width)
+        return checked_rle(segmentation, height, width)
     if not isinstance(segmentation, Sequence) or not len(segmentation):
-        raise ValueError(f"A segmentation must be a list of polygons or an RLE dict; got {segmentation!r}")
-    polygons = [_checked_polygon(polygon) for polygon in segmentation]
+        raise ValueError(
+            f"A segmentation must be a list of polygons or an RLE dict; got {shown(segmentation)}"
+        )
+    polygons = [checked_polygon(polygon) for polygon in segmentation]
     return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
 
 
@@ -210,64 +214,3 @@ def _encode_columns(band: np.ndarray, left: int, width: int) -> dict[str, Any]:
     counts = np.diff(np.concatenate([[0], changes, [height * width]])).tolist()
     rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
     return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
-
-
-def _checked_polygon(polygon: Any) -> list[float]:
-    if isinstance(polygon, (int, float)):
-        raise ValueError("A segmentation must be a list of polygons; got one flat list of numbers")
-    # pycocotools would take four numbers for a box.
-    if len(polygon) < 6 or len(polygon) % 2:
-        raise ValueError(
-            f"A polygon needs at least 3 points (6 numbers, x and y in turn); got {len(polygon)} numbers"
-        )
-    points = np.asarray(polygon, np.float64)
-    if not np.isfinite(points).all():
-        raise ValueError("A polygon has coordinates that are not finite")
-    return points.tolist()
-
-
-def _checked_rle(rle: dict[str, Any], height: int, width: int) -> dict[str, Any]:
-    if not {"size", "counts"} <= rle.keys():
-        raise ValueError(f'An RLE needs "size" and "counts"; got {sorted(rle)}')
-    if list(rle["size"]) != [height, width]:
-        raise ValueError(f"An RLE of size {list(rle['size'])} does not fit its image, {[height, width]}")
-    counts = rle["counts"]
-    if isinstance(counts, (list, tuple, np.ndarray)):
-        runs = np.asarray(counts, np.int64)
-        if runs.size and runs.min() < 0:
-            raise ValueError("An RLE has a negative count")
-        _check_total(int(runs.sum()), height, width)
-        return coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
-    encoded = counts.encode("ascii") if isinstance(counts, str) else bytes(counts)
-    _check_total(_total_of_compressed(encoded), height, width)
-    return {"size": [height, width], "counts": encoded}
-
-
-def _check_total(total: int, height: int, width: int) -> None:
-    if total != height * width:
-        raise ValueError(f"An RLE's counts fill {total} pixels; its image has {height} x {width}")
-
-
-def _total_of_compressed(encoded: bytes) -> int:
-    """Sum of the runs of COCO's compressed counts, which pycocotools does not check.
-
-    Each run is written in base 32, low digit first, from character 48 on; 32 marks that another digit
-    follows, 16 in the last digit a negative number; from the fourth run on it is the difference to the run two
-    before.
-    """
-    digits = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
-    if digits.size == 0 or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        raise ValueError("An RLE's compressed counts are cut off or not in COCO's format")
-    ends = np.flatnonzero(digits & 32 == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    if lengths.max() > 12:
-        raise ValueError("An RLE's compressed counts are not in COCO's format")
-    shifts = 5 * (np.arange(digits.size) - np.repeat(starts, lengths))
-    runs = np.add.reduceat((digits & 31) << shifts, starts)
-    runs -= np.where(digits[ends] & 16, 1 << 5 * lengths, 0)
-    runs[1::2] = runs[1::2].cumsum()
-    runs[2::2] = runs[2::2].cumsum()
-    if runs.min() < 0:
-        raise ValueError("An RLE has a negative count")
-    return int(runs.sum())

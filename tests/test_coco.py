@@ -183,11 +183,20 @@ BROKEN = {
     "odd count": ({"segmentation": [[10, 5, 30, 5, 30, 35, 7]]}, "7 numbers"),
     "flat polygon": ({"segmentation": [10, 5, 30, 5, 30, 35]}, "flat"),
     "nan point": ({"segmentation": [[10, 5, 30, float("nan"), 30, 35]]}, "finite"),
-    "text as point": ({"segmentation": [[10, 5, 30, "x", 30, 35]]}, ""),
+    "text as point": ({"segmentation": [[10, 5, 30, "x", 30, 35]]}, "flat list of numbers"),
     "text": ({"segmentation": "10,5"}, "polygons"),
     "rle of another size": ({"segmentation": {"size": [5, 5], "counts": [25]}}, "size"),
     "rle too short": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": [3, 4]}}, "7 pixels"),
     "rle cut off": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": "52"}}, ""),
+    "no polygon": ({"segmentation": [None]}, "flat list of numbers .*got None"),
+    "points in pairs": ({"segmentation": [[[10, 5], [30, 5], [30, 35]]]}, "flat list of numbers"),
+    "rle without a size": ({"segmentation": {"size": None, "counts": "abc"}}, "size.*got None"),
+    "rle with null counts": ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": None}}, "counts.*got None"),
+    "rle with halves": (
+        {"segmentation": {"size": [HEIGHT, WIDTH], "counts": [1.5, HEIGHT * WIDTH - 1.5]}},
+        "whole numbers",
+    ),
+    "number beyond floats": ({"bbox": [10**400, 5, 3, 4]}, "finite"),
     "rle without counts": ({"segmentation": {"size": [HEIGHT, WIDTH]}}, "counts"),
     "crowd of 2": ({"iscrowd": 2}, "iscrowd"),
     "negative area": ({"area": -1}, "area"),
@@ -205,6 +214,13 @@ def test_a_broken_annotation_is_named(folder, name):
     assert "\n" not in str(error.value)
     if name != "unknown image":
         assert "a.png" in str(error.value)
+
+
+@pytest.mark.parametrize("broken_id", [[1], None, {"a": 1}, 1.5])
+def test_an_id_that_cannot_name_its_annotation_is_refused_by_position(folder, broken_id):
+    reason = re.escape(f'its "id" must be a whole number or a string; got {broken_id!r}')
+    with pytest.raises(ValueError, match=rf"annotations.json: annotation number 1: image .*a.png: {reason}$"):
+        load(folder, content(annotation(1), annotation(broken_id)))
 
 
 def test_the_number_of_further_problems_is_told(folder):

@@ -197,6 +197,25 @@ def test_encoding_and_decoding_give_back_the_mask(mask):
         ([[1, 1, 3, 3]], "got 4 numbers"),
         ([[1, 1, 3, 1, 3, 3, 2]], "got 7 numbers"),
         ([[1, 1, 3, 1, 3, float("nan")]], "not finite"),
+        ([None], "flat list of numbers .*; got None"),
+        ([[1, 1, 3, 1, 3, None]], r"flat list of numbers .*; got \[1, 1, 3, 1, 3, None\]"),
+        ([[[1, 1], [3, 1], [3, 3]]], r"flat list of numbers .*; got \[\[1, 1\], \[3, 1\], \[3, 3\]\]"),
+        ([np.eye(3)], "flat list of numbers .*; got "),
+        ([[[1, 1], [3]]], "flat list of numbers"),
+        ([[True] * 6], "flat list of numbers"),
+        ([{"x": 1}], "flat list of numbers"),
+        ({"size": None, "counts": "abc"}, '"size" must be .*; got None'),
+        ({"size": [8], "counts": [64]}, '"size" must be'),
+        ({"size": [8, 8.5], "counts": [64]}, '"size" must be'),
+        ({"size": [-8, -8], "counts": [64]}, '"size" must be'),
+        ({"size": [8, 8], "counts": None}, '"counts" must be .*; got None'),
+        ({"size": [8, 8], "counts": 64}, '"counts" must be .*; got 64'),
+        ({"size": [8, 8], "counts": [1.5, 62.5]}, r'"counts" must be whole numbers .*; got \[1.5, 62.5\]'),
+        ({"size": [8, 8], "counts": [float("inf")]}, '"counts" must be'),
+        ({"size": [8, 8], "counts": [64, "0"]}, '"counts" must be'),
+        ({"size": [8, 8], "counts": [2**62] * 4 + [64]}, "fill 18446744073709551680 pixels"),
+        ({"size": [8, 8], "counts": "é"}, "not in COCO's format"),
+        ({"size": [8, 8], "counts": "\ud800"}, "not in COCO's format"),
         ({"counts": [64]}, '"size" and "counts"'),
         ({"size": [4, 4], "counts": [16]}, "does not fit its image"),
         ({"size": [8, 8], "counts": [16]}, "fill 16 pixels"),
@@ -208,6 +227,16 @@ def test_encoding_and_decoding_give_back_the_mask(mask):
 def test_malformed_segmentations_are_refused_with_a_reason(segmentation, reason):
     with pytest.raises(ValueError, match=reason):
         masks.segmentation_to_mask(segmentation, 8, 8)
+
+
+@pytest.mark.parametrize("rle", [{}, {"size": None, "counts": [4]}, {"size": 2, "counts": [4]}])
+def test_decoding_refuses_malformed_run_lengths(rle):
+    with pytest.raises(ValueError, match=r'An RLE.*"size"'):
+        masks.rle_to_mask(rle)
+
+
+def test_whole_floats_count_as_whole_numbers():
+    assert masks.rle_to_mask({"size": [2.0, 2.0], "counts": [1.0, 3.0]}).sum() == 3
 
 
 def test_truncated_run_lengths_are_refused():

@@ -55,32 +55,33 @@ class Annotations:
         self.classes = classes
         self.masks = masks
         self.keypoints = keypoints
+        self.seen: set[int | str] = set()
         self.problems: list[str] = []
         self.unusable: dict[str, list[Any]] = {}
 
     def read(self, annotations: list[dict[str, Any]]) -> None:
-        seen = set()
         for position, annotation in enumerate(annotations):
             annotation_id = annotation.get("id", f"number {position}")
+            name = annotation_id if isinstance(annotation_id, (int, str)) else f"number {position}"
             try:
-                with naming(f"annotation {annotation_id}"):
-                    if not isinstance(annotation_id, (int, str)) or annotation_id in seen:
-                        raise ValueError(
-                            "its id occurs twice" if annotation_id in seen else "its id is no number"
-                        )
-                    seen.add(annotation_id)
-                    self._add(annotation)
+                with naming(f"annotation {name}"):
+                    self._add(annotation, annotation_id)
             except UnusableError as reason:
                 self.unusable.setdefault(str(reason), []).append(annotation_id)
             except ValueError as problem:
                 self.problems.append(str(problem))
 
-    def _add(self, annotation: dict[str, Any]) -> None:
+    def _add(self, annotation: dict[str, Any], annotation_id: Any) -> None:
         image_id = annotation.get("image_id")
         image = self.images.get(image_id) if isinstance(image_id, (int, str)) else None
         if image is None:
             raise ValueError(f"no image has its image_id {image_id!r}")
         with naming(f"image {image.path}"):
+            if not isinstance(annotation_id, (int, str)):
+                raise ValueError(f'its "id" must be a whole number or a string; got {annotation_id!r}')
+            if annotation_id in self.seen:
+                raise ValueError("its id occurs twice")
+            self.seen.add(annotation_id)
             image.objects.append(self._object(annotation, image))
 
     def _object(self, annotation: dict[str, Any], image: ImageRow) -> ObjectRow:
@@ -139,7 +140,8 @@ def _corners(bbox: Any) -> list[float]:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # Whole numbers in JSON have no limit, and those that no float holds fail with errors of their own.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _keypoints(values: Any, count: int) -> np.ndarray | None:
