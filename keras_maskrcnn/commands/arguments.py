@@ -93,6 +93,11 @@ def whole_number(text: str) -> int:
     return int(text)
 
 
+def epochs(text: str) -> list[int]:
+    """Return the whole numbers from 1 that commas separate."""
+    return [count(number.strip()) for number in text.split(",")]
+
+
 def fraction(text: str) -> float:
     """Return a number from 0 to 1."""
     value = _number(text)

@@ -4,7 +4,6 @@ import argparse
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
         max_detections=args.max_detections,
         progress=in_terminal(),
         results_file=args.results,
-        category_ids=_category_ids(args.annotations, names),
+        category_ids=records.report.category_ids,
     )
     if args.json is not None:
         finite = {name: None if math.isnan(value) else value for name, value in scores.items()}
@@ -80,13 +79,3 @@ def _aligned(rows: list[list[str]]) -> str:
         )
         for row in rows
     )
-
-
-def _category_ids(annotations: Path, names: Sequence[str]) -> list[int]:
-    """The file's id of each class; classes that the file does not know get ids above all of them."""
-    ids = {one["name"]: int(one["id"]) for one in json.loads(annotations.read_text("utf-8"))["categories"]}
-    free = max(ids.values(), default=0) + 1
-    for name in names:
-        if name not in ids:
-            ids[name], free = free, free + 1
-    return [ids[name] for name in names]

@@ -9,8 +9,7 @@ from typing import Any
 import keras
 
 from keras_maskrcnn.commands.run_folder import RunFolder
-
-_CLEAR_LINE = "\r\x1b[K"
+from keras_maskrcnn.train import WarmUp
 
 
 def in_terminal() -> bool:
@@ -23,12 +22,11 @@ class StepBar(keras.callbacks.Callback):
 
     Args:
         steps: per epoch.
-        evaluates: whether an evaluation follows each epoch, which is announced, because it takes time.
     """
 
-    def __init__(self, steps: int, evaluates: bool):
+    def __init__(self, steps: int):
         super().__init__()
-        self.steps, self.evaluates = steps, evaluates
+        self.steps = steps
         self._first = 0
         self._bar: Any = None
 
@@ -52,21 +50,21 @@ class StepBar(keras.callbacks.Callback):
         if self._bar is not None:
             self._bar.update(step, [("loss", loss)])
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Say what comes next."""
-        if self.evaluates and in_terminal():
-            print("  evaluating ...", end="", flush=True)
-
 
 class EpochLog(keras.callbacks.Callback):
     """After each epoch, a row in the run's log.csv, and its losses and APs on the terminal.
 
-    An epoch that is trained again, because its backup was older, replaces its row.
+    An epoch that is trained again, because its backup was older, replaces its row. The learning rate in a row is
+    that of the epoch's last step.
+
+    Args:
+        folder: of the run.
+        schedule: the learning rate of each step, counted from 0.
     """
 
-    def __init__(self, folder: RunFolder):
+    def __init__(self, folder: RunFolder, schedule: WarmUp):
         super().__init__()
-        self.folder = folder
+        self.folder, self.schedule = folder, schedule
         self._began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -81,7 +79,7 @@ class EpochLog(keras.callbacks.Callback):
             *(name for name in logs or {} if name.startswith("val_")),
         ]
         values = {name: float((logs or {})[name]) for name in names}
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        rate = float(keras.ops.convert_to_numpy(self.schedule(int(self.model.optimizer.iterations) - 1)))
         row: dict[str, Any] = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._began, 1)}
         row.update({name: f"{value:.6g}" for name, value in {"learning_rate": rate, **values}.items()})
         rows = [*(old for old in self.folder.rows() if int(old["epoch"]) <= epoch), row]
@@ -90,7 +88,7 @@ class EpochLog(keras.callbacks.Callback):
             writer.writeheader()
             writer.writerows(rows)
         for line in _lines(values):
-            print((_CLEAR_LINE if in_terminal() else "") + line, flush=True)
+            print(line, flush=True)
 
 
 def _lines(values: dict[str, float]) -> list[str]:

@@ -14,6 +14,7 @@ DEFAULTS: dict[str, Any] = {
     "epochs": 12,
     "batch_size": 2,
     "seed": 0,
+    "drop_epochs": [],
     "eval_every": 1,
     "backup_every": 200,
 }
@@ -106,9 +107,11 @@ def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> d
         ValueError: a setting is missing, or is not the resumed run's.
     """
     given = {name: given[name] for name in SETTINGS if given[name] is not None}
+    if "drop_epochs" in given:
+        given["drop_epochs"] = sorted(set(given["drop_epochs"]))
     given.update({name: os.path.abspath(given[name]) for name in PATHS if name in given})
     if resume:
-        stored = json.loads(folder.settings.read_text())
+        stored = {**DEFAULTS, **json.loads(folder.settings.read_text())}
         for name, value in given.items():
             if name not in MAY_CHANGE and value != stored[name]:
                 raise ValueError(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.model_file import read_model, start_from
-from keras_maskrcnn.commands.progress import EpochLog, StepBar
+from keras_maskrcnn.commands.progress import EpochLog, StepBar, in_terminal
 from keras_maskrcnn.commands.run_folder import RunFolder, resumed_config
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.coco import load_coco
@@ -46,8 +46,17 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
     validation = _load(settings, "val_", config, classes)[0] if settings["val_annotations"] else None
     dataset = make_dataset(records, config, settings["batch_size"], training=True, seed=settings["seed"])
     settings = _with_schedule(settings, int(dataset.cardinality()))
-    model = _model(config, source, settings)
-    callbacks = _callbacks(folder, settings, dataset, config, validation)
+    schedule = _schedule(settings, int(dataset.cardinality()))
+    model = _model(config, source, settings["weights"])
+    model.compile(optimizer=sgd(schedule))
+    callbacks = [
+        StepBar(int(dataset.cardinality())),
+        *_validation_callbacks(folder, settings, config, validation),
+        keras.callbacks.ModelCheckpoint(folder.model),
+        EpochLog(folder, schedule),
+        # The backup comes last: what it says is finished has been written.
+        BackupAndRestore(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
+    ]
     folder.write(config, settings)
     return _fit(model, dataset, settings, callbacks, folder)
 
@@ -83,43 +92,35 @@ def _with_schedule(settings: dict[str, Any], steps: int) -> dict[str, Any]:
     return filled
 
 
-def _model(config: Config, source: MaskRCNN | None, settings: dict[str, Any]) -> MaskRCNN:
+def _schedule(settings: dict[str, Any], steps: int) -> WarmUp:
+    drops = tuple(epoch * steps for epoch in settings["drop_epochs"])
+    return WarmUp(settings["learning_rate"], settings["warmup_steps"], drops)
+
+
+def _model(config: Config, source: MaskRCNN | None, weights: str | None) -> MaskRCNN:
     model = MaskRCNN(config)
-    if source is not None:
-        new = start_from(model, source, settings["weights"])
+    if source is not None and weights is not None:
+        new = start_from(model, source, weights)
         if new:
-            print(f"Classes differ from those of {settings['weights']}; new layers: {', '.join(new)}")
-    model.compile(optimizer=sgd(WarmUp(settings["learning_rate"], settings["warmup_steps"])))
+            print(f"Classes differ from those of {weights}; new layers: {', '.join(new)}")
     return model
 
 
-def _callbacks(
-    folder: RunFolder,
-    settings: dict[str, Any],
-    dataset: tf.data.Dataset,
-    config: Config,
-    validation: Sequence[Record] | None,
+def _validation_callbacks(
+    folder: RunFolder, settings: dict[str, Any], config: Config, validation: Sequence[Record] | None
 ) -> list[keras.callbacks.Callback]:
-    steps = int(dataset.cardinality())
-    callbacks: list[keras.callbacks.Callback] = [StepBar(steps, evaluates=validation is not None)]
-    if validation is not None:
-        monitor = _monitor(config, validation)
-        callbacks += [
-            CocoEvaluation(validation, every=settings["eval_every"]),
-            keras.callbacks.ModelCheckpoint(
-                folder.best,
-                monitor=monitor,
-                mode="max",
-                save_best_only=True,
-                initial_value_threshold=_best(folder, monitor)[0],
-            ),
-        ]
-    # The backup comes last: what it says is finished has been written.
+    if validation is None:
+        return []
+    monitor = _monitor(config, validation)
     return [
-        *callbacks,
-        keras.callbacks.ModelCheckpoint(folder.model),
-        EpochLog(folder),
-        BackupAndRestore(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
+        CocoEvaluation(validation, every=settings["eval_every"], progress=in_terminal()),
+        keras.callbacks.ModelCheckpoint(
+            folder.best,
+            monitor=monitor,
+            mode="max",
+            save_best_only=True,
+            initial_value_threshold=_best(folder, monitor)[0],
+        ),
     ]
 
 
@@ -145,9 +146,11 @@ def _fit(
 ) -> int:
     epochs, steps = settings["epochs"], int(dataset.cardinality())
     warmup = f" after a warm-up of {settings['warmup_steps']}" if settings["warmup_steps"] else ""
+    after = " and ".join(map(str, settings["drop_epochs"]))
+    drops = f", divided by ten after epoch {after}" if after else ""
     print(
         f"Training to epoch {epochs} of {steps} steps each, {settings['batch_size']} images per step; learning rate "
-        f"{settings['learning_rate']:g}{warmup}"
+        f"{settings['learning_rate']:g}{warmup}{drops}"
     )
     try:
         with interruptible():

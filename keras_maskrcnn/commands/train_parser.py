@@ -65,6 +65,14 @@ def _add_optimisation_options(command: Any) -> None:
         help="steps in which the learning rate rises (default: 1000, or a tenth of all steps if that is less)",
     )
     group.add_argument(
+        "--drop-epochs",
+        type=arguments.epochs,
+        action="extend",
+        metavar="N,N",
+        help="epochs after which the learning rate is divided by ten (default: none); the published recipe of 12 "
+        "epochs, called 1x, drops after 8 and 11: --epochs 12 --drop-epochs 8,11",
+    )
+    group.add_argument(
         "--seed",
         type=arguments.whole_number,
         metavar="N",

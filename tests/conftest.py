@@ -1,0 +1,34 @@
+import json
+
+import pytest
+from command_line import data, draw_pictures, model
+from examples import tiny
+
+from keras_maskrcnn.cli import main
+from keras_maskrcnn.commands.model_file import read_model
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A folder with pictures, and a run of one epoch on them, after which the learning rate drops."""
+    folder = tmp_path_factory.mktemp("trained")
+    draw_pictures(folder)
+    fields = tiny().to_dict()
+    del fields["class_names"]
+    (folder / "config.json").write_text(json.dumps(fields))
+    code = main(
+        [
+            *("train", *data(folder), "--output", str(folder / "run"), "--epochs", "1"),
+            *("--val-annotations", str(folder / "annotations.json"), "--config", str(folder / "config.json")),
+            *("--set", "score_threshold=0.0", "--set", "min_size=32"),
+            *("--warmup-steps", "0", "--drop-epochs", "1"),
+        ]
+    )
+    assert code == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def source(trained):
+    """The model of that run."""
+    return read_model(model(trained))
