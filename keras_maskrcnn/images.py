@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
-_ORIENTATION_TAG = 0x0112
+from keras_maskrcnn.orientation import is_turned, upright
+
 _LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weights of Pillow's mode "L"
 
 
@@ -72,7 +73,7 @@ def header_sizes(source: Any) -> tuple[tuple[int, int], tuple[int, int]]:
             return shape, shape
         with Image.open(source) as image:
             width, height = image.size
-            displayed = (width, height) if _exif_turns(image) else (height, width)
+            displayed = (width, height) if is_turned(image) else (height, width)
             return displayed, (height, width)
     except FileNotFoundError:
         raise FileNotFoundError(f"{source}: there is no such image file") from None
@@ -166,17 +167,17 @@ def _decode(source: Any, channels: int) -> np.ndarray:
 
 
 def _pillow_array(image: Image.Image, channels: int) -> np.ndarray:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
-        return np.asarray(upright).astype(np.uint16)
-    if upright.mode == "I":
-        values = np.asarray(upright)
+    image = upright(image)
+    if image.mode.startswith("I;16"):
+        return np.asarray(image).astype(np.uint16)
+    if image.mode == "I":
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise ValueError(f"32-bit values {values.min()}..{values.max()} are outside 0..65535")
         return values.astype(np.uint16)
-    if upright.mode == "F" or (channels not in (1, 3) and len(upright.getbands()) == channels):
-        return np.asarray(upright)
-    return np.asarray(upright.convert("L" if channels == 1 else "RGB"))
+    if image.mode == "F" or (channels not in (1, 3) and len(image.getbands()) == channels):
+        return np.asarray(image)
+    return np.asarray(image.convert("L" if channels == 1 else "RGB"))
 
 
 def _is_tiff(source: Any) -> bool:
@@ -218,9 +219,16 @@ def _as_pixels(array: np.ndarray, channels: int) -> np.ndarray:
         raise ValueError(f"pixels must be numbers; got an array of {array.dtype}")
     if not np.isfinite(array).all():
         raise ValueError("the image has pixels that are NaN or infinite")
-    if channels in (1, 3) and array.size and 0 < array.max() <= 1:
-        raise ValueError(f"float pixels must be 0..255; the largest here is {array.max()}: multiply by 255")
+    if channels in (1, 3) and array.size:
+        _check_float_range(array.min(), array.max())
     return array.astype(np.float32)
+
+
+def _check_float_range(low: np.floating, high: np.floating) -> None:
+    if low < 0 or high > 255:
+        raise ValueError(f"float pixels must be 0..255, in RGB order and not normalised; got {low}..{high}")
+    if 0 < high <= 1:
+        raise ValueError(f"float pixels must be 0..255; the largest here is {high}: multiply by 255")
 
 
 def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
@@ -247,10 +255,3 @@ def _luminosity(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.uint8:
         return np.asarray(Image.fromarray(np.ascontiguousarray(array)).convert("L"))[..., None]
     return (array @ _LUMINOSITY)[..., None]
-
-
-def _exif_turns(image: Image.Image) -> bool:
-    # Pillow gives TIFFs already turned, and would decode a PNG to look for a chunk behind its pixels.
-    if image.format == "TIFF" or (image.format == "PNG" and "exif" not in image.info):
-        return False
-    return image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)

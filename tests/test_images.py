@@ -5,7 +5,8 @@ import io
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from keras_maskrcnn.images import (
     header_sizes,
@@ -89,6 +90,67 @@ def test_exif_orientation_is_applied_and_the_header_agrees(tmp_path, photo, orie
         assert header_sizes(path)[1] == (20, 30)
 
 
+def moved_behind_the_pixels(png: bytes, kinds: tuple[bytes, ...]) -> bytes:
+    """Move a PNG's chunks of these kinds to right before its end."""
+    chunks, start = [], 8
+    while start < len(png):
+        stop = start + 12 + int.from_bytes(png[start : start + 4])
+        chunks.append(png[start:stop])
+        start = stop
+    late = [chunk for chunk in chunks if chunk[4:8] in kinds]
+    assert late
+    early = [chunk for chunk in chunks[:-1] if chunk not in late]
+    return png[:8] + b"".join([*early, *late, chunks[-1]])
+
+
+def turned_png(photo, kind):
+    """A PNG with orientation 6 as EXIF or as XMP, the way each is embedded."""
+    data, options = io.BytesIO(), {}
+    if kind == "exif":
+        options["exif"] = Image.Exif()
+        options["exif"][ORIENTATION] = 6
+    else:
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="6"/>')
+    Image.fromarray(photo).save(data, "PNG", **options)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["exif", "xmp"])
+@pytest.mark.parametrize("late", [False, True])
+def test_a_png_says_its_orientation_before_or_behind_its_pixels(tmp_path, photo, kind, late):
+    content = turned_png(photo, kind)
+    path = tmp_path / "turned.png"
+    path.write_bytes(moved_behind_the_pixels(content, (b"eXIf", b"iTXt")) if late else content)
+    assert header_sizes(path) == ((30, 20), (20, 30))
+    np.testing.assert_array_equal(read_image(path), np.rot90(photo, 3))
+    with Image.open(path) as lazy:
+        np.testing.assert_array_equal(read_image(lazy), np.rot90(photo, 3))
+        lazy.load()
+        np.testing.assert_array_equal(read_image(lazy), np.rot90(photo, 3))
+
+
+def test_the_size_of_a_png_cut_off_in_its_pixels_is_known(tmp_path):
+    data = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)).save(data, "PNG")
+    path = tmp_path / "cut.png"
+    path.write_bytes(data.getvalue()[:1000])
+    assert image_size(path) == (40, 50)
+    with pytest.raises(ValueError, match=r"cut\.png: .*truncated"):
+        read_image(path)
+
+
+def test_every_exif_orientation_is_turned_as_pillow_does(tmp_path, photo):
+    for orientation in range(10):
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        path = tmp_path / f"{orientation}.png"
+        Image.fromarray(photo).save(path, exif=exif)
+        expected = np.asarray(ImageOps.exif_transpose(Image.open(path)))
+        np.testing.assert_array_equal(read_image(path), expected)
+        assert image_size(path) == expected.shape[:2]
+
+
 def test_five_channels_come_from_arrays_npy_and_tiff(tmp_path):
     tifffile = pytest.importorskip("tifffile")
     array = np.random.default_rng(0).integers(0, 255, (8, 9, 5), np.uint8)
@@ -136,6 +198,9 @@ def test_a_missing_file_is_named():
     [
         (np.full((4, 4, 3), 0.5, np.float32), "multiply by 255"),
         (np.full((4, 4, 3), np.nan, np.float32), "NaN"),
+        (np.linspace(-2, 2, 48).reshape(4, 4, 3), r"0\.\.255.*got -2\.0\.\.2\.0"),
+        (np.linspace(0, 65535, 16).reshape(4, 4), r"0\.\.255.*got 0\.0\.\.65535\.0"),
+        (np.full((4, 4, 3), 255.5, np.float32), r"got 255\.5\.\.255\.5"),
         (np.full((4, 4, 3), 256, np.int32), "0..255"),
         (np.zeros((3, 40, 50), np.uint8), "3 channels are wanted"),
         (np.zeros((2, 4, 4, 3), np.uint8), "shape"),
@@ -152,7 +217,9 @@ def test_arrays_that_cannot_be_pixels_are_refused(array, reason):
 def test_floats_0_to_255_and_black_ones_are_taken():
     assert read_image(np.full((4, 4, 3), 200.5)).dtype == np.float32
     assert read_image(np.zeros((4, 4, 3))).max() == 0
+    assert read_image(np.array([[0.0, 255.0]])).max() == 255
     assert read_image(np.full((4, 4, 5), 0.5), channels=5).max() == 0.5
+    assert read_image(np.full((4, 4, 5), -300.5), channels=5).min() == -300.5
 
 
 @pytest.mark.parametrize(
