@@ -101,7 +101,7 @@ class Config:
 
     # Masks
     mask_head: str = "fcn"
-    """"fcn" (four convolutions and a deconvolution), "mlp" (paper, table 2e) or "none" (boxes only)."""
+    """"fcn" (four convolutions, a deconvolution), "mlp" (table 2e; two layers of box_head_channels) or "none"."""
     mask_loss: str = "sigmoid"
     """"sigmoid" per class, "class_agnostic" (one sigmoid mask) or "softmax" over classes (paper, table 2b)."""
     mask_pool_size: int = 14
@@ -154,6 +154,8 @@ class Config:
 
 def _freeze_sequences(config: Config) -> None:
     def frozen(value: Any) -> Any:
+        if hasattr(value, "tolist"):  # numpy's arrays and numbers
+            value = value.tolist()
         return tuple(frozen(item) for item in value) if isinstance(value, (list, tuple)) else value
 
     for field in dataclasses.fields(config):
@@ -201,6 +203,9 @@ def _check_classes(config: Config) -> None:
     for name in config.class_names:
         if not isinstance(name, str):
             raise ValueError(f"Config.class_names must hold strings; got {name!r}")
+    repeated = sorted({name for name in config.class_names if config.class_names.count(name) > 1})
+    if repeated:
+        raise ValueError(f"Config.class_names holds {', '.join(repeated)} more than once")
 
 
 def _check_ranges(config: Config) -> None:
@@ -220,9 +225,41 @@ def _check_ranges(config: Config) -> None:
     for name in fractions:
         if not 0 <= getattr(config, name) <= 1:
             raise ValueError(f"Config.{name} must lie in 0..1; got {getattr(config, name)}")
+    _check_sequences(config)
+    for name in ("roi_sampling_ratio", "rpn_smooth_l1_beta", "box_smooth_l1_beta", "norm_epsilon"):
+        if getattr(config, name) < 0:
+            raise ValueError(f"Config.{name} must not be negative; got {getattr(config, name)}")
+    if config.rpn_negative_iou > config.rpn_positive_iou:
+        raise ValueError(
+            f"Config.rpn_negative_iou {config.rpn_negative_iou} exceeds rpn_positive_iou {config.rpn_positive_iou}"
+        )
+    if config.max_detections > config.post_nms_top_k * config.num_classes:
+        raise ValueError(
+            f"Config.max_detections {config.max_detections} cannot be reached with {config.post_nms_top_k} proposals "
+            f"and {config.num_classes} classes: raise Config.post_nms_top_k"
+        )
     if config.min_size > config.max_size:
         raise ValueError(f"Config.min_size {config.min_size} exceeds Config.max_size {config.max_size}")
     if config.size_divisor % 32:
         raise ValueError(
             f"Config.size_divisor must be a multiple of 32 for an FPN; got {config.size_divisor}"
+        )
+
+
+def _check_sequences(config: Config) -> None:
+    sizes = [size for level in config.anchor_sizes for size in level]
+    positive = {
+        "anchor_sizes": sizes,
+        "anchor_ratios": config.anchor_ratios,
+        "box_delta_weights": config.box_delta_weights,
+        "train_min_sizes": config.train_min_sizes or (1,),
+    }
+    for name, values in positive.items():
+        if not values or min(values) <= 0:
+            raise ValueError(f"Config.{name} needs values above 0; got {getattr(config, name)}")
+    if len(config.box_delta_weights) != 4:
+        raise ValueError(f"Config.box_delta_weights needs four values; got {config.box_delta_weights}")
+    if max(config.train_min_sizes, default=0) > config.max_size:
+        raise ValueError(
+            f"Config.train_min_sizes {config.train_min_sizes} exceeds max_size {config.max_size}"
         )

@@ -1,7 +1,9 @@
 """MaskRCNN: a Keras model whose layers are made once and assembled into a training and an inference graph."""
 
+import contextlib
 import dataclasses
 import functools
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -41,6 +43,22 @@ class MaskRCNN(keras.Model):
         super().__init__(autocast=False, **kwargs)
         self.supports_jit = False  # RoIAlign is no XLA operation
         self.config = config
+        with self._own_precision():
+            self._make_layers()
+            self.built = self._training_graph.built  # assembling the graph has created every weight
+
+    @contextlib.contextmanager
+    def _own_precision(self) -> Iterator[None]:
+        """Give new layers this model's dtype policy: a model that was loaded may differ from the global one."""
+        outer = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.dtype_policy)
+        try:
+            yield
+        finally:
+            keras.config.set_dtype_policy(outer)
+
+    def _make_layers(self) -> None:
+        config = self.config
         self.backbone = ResNet(
             config.depth,
             config.stride_in_1x1,
@@ -63,7 +81,6 @@ class MaskRCNN(keras.Model):
         )
         self.mask_head = _mask_head(config)
         self.loss_layers = _loss_layers(config)
-        self.built = self._training_graph.built  # assembling the graph has created every weight
 
     @property
     def losses_by_name(self) -> dict[str, losses.Loss]:
@@ -85,7 +102,8 @@ class MaskRCNN(keras.Model):
 
     def _inference_graph(self, config: Config) -> keras.Model:
         if config not in self._inference_graphs:
-            self._inference_graphs[config] = graphs.inference_graph(self, config)
+            with self._own_precision():
+                self._inference_graphs[config] = graphs.inference_graph(self, config)
         return self._inference_graphs[config]
 
     def call(self, inputs: Tensors, training: bool = False) -> Tensors:
@@ -94,6 +112,12 @@ class MaskRCNN(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned."""
+        if _is_frozen_at_random(self.backbone):
+            warnings.warn(
+                "The backbone's batch norm is frozen and no weights were loaded: what is frozen stays random. To train "
+                'from scratch, use Config(norm="group_norm", head_norm="group_norm", frozen_stages=0).',
+                stacklevel=2,
+            )
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         return super().fit(*args, **kwargs)
 
@@ -124,7 +148,8 @@ class MaskRCNN(keras.Model):
             batch_size: pictures that go through the network together. Batches are padded to their largest
                 picture, which moves scores slightly.
             score_threshold: detections must score more, 0..1; None is the config's.
-            max_detections: at most this many per picture; None is the config's.
+            max_detections: at most this many per picture; None is the config's. A lower threshold or a larger
+                number than the config's makes a graph of its own, which takes seconds the first time.
             masks: "bool" for arrays, "rle" for COCO's run lengths, which take little memory, None for none.
 
         Returns:
@@ -149,17 +174,24 @@ class MaskRCNN(keras.Model):
             raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}")
-        config = self.config
-        if score_threshold is not None:
-            config = dataclasses.replace(config, score_threshold=score_threshold)
-        if max_detections is not None:
-            config = dataclasses.replace(config, max_detections=max_detections)
+        own = self.config
+        wanted = dataclasses.replace(
+            own,
+            score_threshold=own.score_threshold if score_threshold is None else score_threshold,
+            max_detections=own.max_detections if max_detections is None else max_detections,
+        )
         for batch in _batches(_as_list(images), batch_size):
-            yield from self._detect_batch([read_image(i, config.channels) for i in batch], config, masks)
+            yield from self._detect_batch([read_image(i, wanted.channels) for i in batch], wanted, masks)
 
     def _detect_batch(
-        self, pictures: list[np.ndarray], config: Config, masks: str | None
+        self, pictures: list[np.ndarray], wanted: Config, masks: str | None
     ) -> Iterator[Detections]:
+        # what the model's own graph finds holds every stricter choice: a worse detection never suppresses a better
+        config = dataclasses.replace(
+            wanted,
+            score_threshold=min(wanted.score_threshold, self.config.score_threshold),
+            max_detections=max(wanted.max_detections, self.config.max_detections),
+        )
         if config not in self._detectors:
             graph = self._inference_graph(config)
             # one trace serves every picture size
@@ -174,6 +206,9 @@ class MaskRCNN(keras.Model):
             )
         inputs = image_batch(pictures, config)
         outputs = {key: value.numpy() for key, value in self._detectors[config](inputs).items()}
+        chosen = outputs["scores"] > wanted.score_threshold
+        chosen[:, wanted.max_detections :] = False
+        outputs["classes"] = np.where(chosen, outputs["classes"], 0)
         for row, picture in enumerate(pictures):
             yield make_detections(
                 {key: value[row] for key, value in outputs.items()},
@@ -261,8 +296,14 @@ def _loss_layers(config: Config) -> list[losses.Loss]:
 
 def _as_list(images: Any) -> Iterable[Any]:
     is_one = isinstance(images, str) or hasattr(images, "__fspath__") or hasattr(images, "convert")
-    is_array = isinstance(images, np.ndarray) and images.ndim in (2, 3)
+    is_array = len(getattr(images, "shape", ())) in (2, 3)  # of numpy, TensorFlow or any other kind
     return [images] if is_one or is_array else images
+
+
+def _is_frozen_at_random(backbone: ResNet) -> bool:
+    """Whether a frozen batch norm still has the statistics that it was made with."""
+    norm = backbone.stem.normalization
+    return backbone.norm == "frozen_batch_norm" and bool(np.all(norm.moving_variance.numpy() == 1))
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:

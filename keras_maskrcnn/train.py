@@ -61,8 +61,9 @@ class SGD(keras.optimizers.SGD):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Apply one gradient to one variable."""
-        decay = ops.cast(self.coupled_weight_decay, gradient.dtype)
-        super().update_step(gradient + decay * ops.cast(variable, gradient.dtype), variable, learning_rate)
+        if self._use_weight_decay(variable):  # see exclude_from_weight_decay
+            gradient = gradient + self.coupled_weight_decay * ops.cast(variable, gradient.dtype)
+        super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -100,8 +101,11 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         save_freq: "epoch", or a number of steps between backups; every end of an epoch is backed up too.
         delete_checkpoint: whether to remove the file after training has ended normally.
 
+    What other callbacks remember, like the best value of EarlyStopping, is not part of it.
+
     Raises:
-        ValueError: the path has another ending, or the dataset was not made by `make_dataset`.
+        ValueError: the path has another ending or the file is no backup, or the dataset was not made by
+            `make_dataset`.
     """
 
     def __init__(
@@ -127,12 +131,14 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         """Restore the model, and begin `fit` at the epoch that was interrupted."""
         if not self.path.exists():
             return
+        with h5py.File(self.path) as file:
+            if "epoch" not in file.attrs:
+                raise ValueError(f"{self.path} is no backup of a training run, but weights alone")
+            epoch, step = int(file.attrs["epoch"]), int(file.attrs["step"])
+            means = [file[f"means/{i}"][()] for i in range(len(file["means"]))]
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         self.model.load_weights(self.path)
-        with h5py.File(self.path) as file:
-            epoch, step = int(file.attrs["epoch"]), int(file.attrs["step"])
-            means = [file[f"means/{i}"][()] for i in range(len(file["means"]))]
         if step == self.steps:
             epoch, step = epoch + 1, 0
         self._resumed = (epoch, step, means)
@@ -171,7 +177,8 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         self._write(epoch, self.steps)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Remove the backup if asked to."""
+        """Remove the backup if asked to; the next `fit` begins where it is told to."""
+        self.model._initial_epoch = None
         if self.delete_checkpoint:
             self.path.unlink(missing_ok=True)
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from keras_maskrcnn.config import Config
@@ -40,6 +41,17 @@ def test_lists_become_tuples():
         {"size_divisor": 16},
         {"frozen_stages": 6},
         {"flip_probability": -0.1},
+        {"class_names": ("a", "b", "a")},
+        {"anchor_ratios": ()},
+        {"anchor_sizes": ((0,), (1,), (2,), (3,), (4,))},
+        {"box_delta_weights": (1, 1)},
+        {"roi_sampling_ratio": -1},
+        {"train_min_sizes": (0,)},
+        {"train_min_sizes": (2000,)},
+        {"norm_epsilon": -1},
+        {"box_smooth_l1_beta": -1},
+        {"rpn_negative_iou": 0.9},
+        {"max_detections": 2001},
         {"bgr": True, "channels": 1, "pixel_mean": (0,), "pixel_std": (1,)},
     ],
     ids=str,
@@ -48,6 +60,13 @@ def test_a_bad_value_names_its_field(changes):
     name = "pixel_mean" if changes == {"channels": 1} else next(iter(changes))
     with pytest.raises(ValueError, match=rf"Config\.{name}"):
         dataclasses.replace(CONFIG, **changes)
+
+
+def test_numpy_values_become_plain():
+    config = dataclasses.replace(CONFIG, pixel_mean=np.array([1.0, 2, 3]), max_detections=np.int64(7))
+    assert (
+        config.pixel_mean == (1.0, 2.0, 3.0) and hash(config) and Config.from_json(config.to_json()) == config
+    )
 
 
 def test_unknown_fields_are_named():

@@ -6,7 +6,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_maskrcnn"
 FLOORS = [
     {"config", "boxes", "ops", "plain_roi_align", "custom_ops"},
-    {"anchors", "images", "masks", "drawing", "results", "layers"},
+    {"anchors", "images", "orientation", "masks", "segmentations", "drawing", "results", "layers"},
     {"model", "graphs"},
     {"weights", "data"},
     {"evaluate", "scoring", "train"},
@@ -58,6 +58,8 @@ def test_every_file_has_a_floor_and_imports_from_those_below():
 SAME_FLOOR = {
     ("ops", "plain_roi_align"),
     ("layers", "anchors"),
+    ("images", "orientation"),
+    ("masks", "segmentations"),
     ("results", "drawing"),
     ("results", "masks"),
     ("drawing", "masks"),

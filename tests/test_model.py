@@ -46,8 +46,13 @@ def test_logs_show_every_loss_by_name_and_their_sum():
 @pytest.mark.parametrize("mask_loss", ["sigmoid", "class_agnostic", "softmax"])
 def test_every_mask_head_trains_and_detects(mask_head, mask_loss):
     config = tiny(mask_head=mask_head, mask_loss=mask_loss, score_threshold=0.0)
-    logs, model = one_step(config)
-    assert np.isfinite(logs["mask_loss"]) and logs["mask_loss"] > 0
+    model = MaskRCNN(config)
+    model.compile(optimizer=keras.optimizers.SGD(0.01), run_eagerly=True)
+    before = [variable.numpy() for variable in model.mask_head.trainable_variables]
+    logs = model.fit(dataset(batch(config)), verbose=0).history
+    assert np.isfinite(logs["mask_loss"][0]) and logs["mask_loss"][0] > 0
+    for variable, value in zip(model.mask_head.trainable_variables, before, strict=True):
+        assert not np.array_equal(variable, value), variable.path
     masks = model.predict(dataset(batch(config)), verbose=0)["masks"]
     assert masks.shape == (2, 5, 28, 28) and masks.min() >= 0 and masks.max() <= 1
 
@@ -65,12 +70,18 @@ def test_every_mask_head_trains_and_detects(mask_head, mask_loss):
     ids=str,
 )
 def test_every_variant_trains(changes):
-    logs, model = one_step(tiny(**changes))
-    assert all(np.isfinite(value) for value in logs.values())
-    frozen = {v.path for layer in [model.backbone] for v in layer.variables} - {
-        v.path for v in model.trainable_variables
-    }
-    assert bool(frozen) == (changes.get("frozen_stages", 0) > 0 or "batch_norm" in changes.get("norm", ""))
+    config = tiny(**changes)
+    model = MaskRCNN(config)
+    model.compile(optimizer=keras.optimizers.SGD(0.01), run_eagerly=True)
+    before = {variable.path: variable.numpy() for variable in model.variables}
+    logs = model.fit(dataset(batch(config)), verbose=0).history
+    assert all(np.isfinite(value).all() for value in logs.values())
+    moved = {v.path for v in model.variables if v.path in before and not np.array_equal(v, before[v.path])}
+    # no anchor or proposal of some level may be in the sample
+    levels = {variable.path for layer in model.fpn.outputs for variable in layer.variables}
+    assert {variable.path for variable in model.trainable_variables} - levels <= moved
+    kernels = {v.path for v in model.backbone.variables if v.name == "kernel"}
+    assert (len(kernels & moved) == 0) == (config.frozen_stages == 5)
 
 
 def test_boxes_only():
@@ -179,6 +190,28 @@ def test_saved_model_gives_identical_outputs(tmp_path):
     loaded.fit(dataset(batch()), verbose=0)
 
 
+def test_a_saved_model_keeps_its_precision(tmp_path):
+    data = {key: value for key, value in batch().items() if key in ("images", "sizes")}
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        model = MaskRCNN(tiny(score_threshold=0.0))
+        expected = model(data)
+        model.save(tmp_path / "half.keras")
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    found = load_model(tmp_path / "half.keras")(data)
+    for key in expected:
+        np.testing.assert_array_equal(found[key], expected[key])
+    assert keras.config.dtype_policy().name == "float32"
+
+
+def test_warns_when_what_is_frozen_is_random():
+    model = MaskRCNN(tiny(norm="frozen_batch_norm"))
+    model.compile(optimizer="sgd", run_eagerly=True)
+    with pytest.warns(UserWarning, match="frozen_stages=0"):
+        model.fit(dataset(batch()), verbose=0)
+
+
 def test_load_model_refuses_another_kind_of_model(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
     with pytest.raises(ValueError, match=r"other\.keras holds a Sequential"):
@@ -208,7 +241,9 @@ def test_jit_compile_resolves_to_off(model):
 def test_any_keras_optimizer(optimizer):
     model = MaskRCNN(TINY)
     model.compile(optimizer=optimizer, run_eagerly=True)
+    before = model.box_head.fc1.kernel.numpy()
     assert np.isfinite(model.fit(dataset(batch()), verbose=0).history["loss"][0])
+    assert not np.array_equal(model.box_head.fc1.kernel, before)
 
 
 class TestDetect:
@@ -221,6 +256,7 @@ class TestDetect:
 
     def test_one_picture_need_not_be_a_list(self, model):
         assert len(model.detect(np.zeros((40, 60, 3), np.uint8))) == 1
+        assert len(model.detect(tf.zeros((40, 60, 3), tf.uint8))) == 1
 
     def test_the_same_picture_twice_gives_the_same(self, model):
         picture = np.random.default_rng(0).integers(0, 255, (50, 80, 3)).astype(np.uint8)
@@ -243,6 +279,10 @@ class TestDetect:
         assert 5 < len(many) <= 30
         np.testing.assert_array_equal(model.detect(picture, score_threshold=0.0)[0].scores, many.scores[:5])
         assert len(model.detect(picture, score_threshold=1.0)[0]) == 0
+        above = model.detect(picture, score_threshold=float(many.scores[3]), max_detections=2)[0]
+        np.testing.assert_array_equal(above.scores, many.scores[:2])
+        with pytest.raises(ValueError, match=r"raise Config\.post_nms_top_k"):
+            model.detect(picture, max_detections=500)
 
     def test_masks_as_run_lengths_or_not_at_all(self, model):
         picture = np.zeros((40, 60, 3), np.uint8)

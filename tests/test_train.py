@@ -90,6 +90,20 @@ def test_says_so_when_nothing_is_left_to_train(tmp_path):
     assert losses == []
 
 
+def test_fit_begins_anew_after_a_resumed_run(tmp_path, uninterrupted):
+    path = tmp_path / "b.weights.h5"
+    train(path, epochs=1)
+    _, _, model = train(path, epochs=2)
+    dataset = make_dataset(drawn_records(2), CONFIG, training=True)
+    assert len(model.fit(dataset, epochs=1, verbose=0).history["loss"]) == 1
+
+
+def test_weights_alone_are_no_backup(tmp_path, uninterrupted):
+    uninterrupted[2].save_weights(tmp_path / "b.weights.h5")
+    with pytest.raises(ValueError, match=r"b\.weights\.h5 is no backup"):
+        train(tmp_path / "b.weights.h5")
+
+
 def test_another_callback_can_still_stop_a_resumed_run(tmp_path):
     with pytest.raises(InterruptionError):
         train(tmp_path / "b.weights.h5", epochs=4, interrupt_at=2)
@@ -119,6 +133,14 @@ def test_coupled_weight_decay_joins_the_momentum():
         velocity = momentum * velocity - rate * (gradient + decay * weight)
         weight += velocity
     assert float(variable) == pytest.approx(weight, rel=1e-6)
+
+
+def test_excluded_variables_do_not_decay():
+    variable = keras.Variable(1.0)
+    optimizer = sgd(0.1, weight_decay=0.5)
+    optimizer.exclude_from_weight_decay([variable])
+    optimizer.apply([tf.constant(0.0)], [variable])
+    assert float(variable) == 1.0
 
 
 def test_optimizer_survives_serialisation():
@@ -160,6 +182,19 @@ DISTRIBUTED = """
         logs = model.fit(make_dataset(records, config, batch_size=3, training=True), verbose=0).history
         assert all(np.isfinite(v) for v in losses.values()), losses
     assert strategy.num_replicas_in_sync == 2
+
+    # one step on an even batch moves the weights alike: every image has as many sampled rows
+    after = []
+    for strategy in strategies.values():
+        keras.utils.set_random_seed(0)
+        with strategy.scope():
+            model = MaskRCNN(tiny(mask_head="none"))
+            model.compile(optimizer=keras.optimizers.SGD(0.1))
+        before = [v.numpy() for v in model.trainable_variables]
+        model.fit(make_dataset(records[:2], model.config, batch_size=2, training=True), verbose=0)
+        after.append([v.numpy() - b for v, b in zip(model.trainable_variables, before, strict=True)])
+    for one, two in zip(*after, strict=True):
+        np.testing.assert_allclose(two, one, atol=1e-3 * max(np.abs(one).max(), 1e-3))
     for key in found["one"]:
         assert found["two"][key].shape == found["one"][key].shape == (5, *found["one"][key].shape[1:])
         np.testing.assert_allclose(found["two"][key], found["one"][key], atol=1e-3)

@@ -34,7 +34,8 @@ def blank_batch(names: list[str], channels: int, crop_size: int) -> dict[str, tf
     """Return one blank image, with those of the model's inputs that `names` lists, which no loss counts.
 
     A replica of `tf.distribute` gets no row at all when the last batch has fewer images than there are replicas,
-    and convolutions cannot run on that. Here a crowd covers every anchor, so that none is sampled.
+    and convolutions cannot run on that. Here a crowd covers every anchor, so that none is sampled. Keras still divides
+    the step's gradient by the number of all replicas, so that such a step is a smaller one.
     """
     everywhere = [-1e6, -1e6, 1e6, 1e6]
     values = {
