@@ -37,7 +37,9 @@ class Kit:
         """Largest difference from the recorded samples of a stage, in the stage's standard deviations."""
         recorded = self.arrays[f"{stage}.val"]
         found = np.asarray(ours).reshape(-1)[self.arrays[f"{stage}.idx"]]
-        return float(np.abs(found - recorded).max() / recorded.std())
+        worst = float(np.abs(found - recorded).max() / recorded.std())
+        print(f"{self.name} {stage}: {worst:.1e} standard deviations")
+        return worst
 
     def annotations(self) -> tuple[dict, list[list[dict]]]:
         """COCO's file and, for each photograph, its annotations without crowds."""
@@ -66,4 +68,5 @@ def match(boxes: np.ndarray, recorded: np.ndarray, same: np.ndarray | None = Non
         if rows:
             taken.add(rows[0])
             matched += 1
+    print(f"{matched} of {len(recorded)} boxes matched one to one")
     return matched / len(recorded)

@@ -53,8 +53,11 @@ def match_image(
     real = (gt_classes > 0) & ~gt_crowd
     iou = tf.where(real[:, None], boxes.iou(gt_boxes, candidates), 0.0)  # [G, N]
     matched, labels = match(iou, *thresholds, low_quality)
-    inside = tf.transpose(boxes.intersection_over_area(candidates, gt_boxes))  # [G, N]
-    in_crowd = tf.reduce_any((inside >= crowd_overlap) & gt_crowd[:, None], axis=0)
+    crowds = tf.boolean_mask(
+        gt_boxes, gt_crowd
+    )  # few or none: their overlaps with all anchors take little memory
+    inside = boxes.intersection_over_area(candidates, crowds)  # [N, crowds]
+    in_crowd = tf.reduce_any(inside >= crowd_overlap, axis=1)
     return matched, tf.where(in_crowd & (labels != POSITIVE), IGNORED, labels)
 
 
