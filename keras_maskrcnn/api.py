@@ -8,20 +8,3 @@ from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.results import Detections
 from keras_maskrcnn.train import SGD, BackupAndRestore, WarmUp, sgd
-
-__all__ = [
-    "SGD",
-    "BackupAndRestore",
-    "CocoEvaluation",
-    "Config",
-    "Detections",
-    "MaskRCNN",
-    "Record",
-    "WarmUp",
-    "evaluate_coco",
-    "load_coco",
-    "load_model",
-    "make_dataset",
-    "make_record",
-    "sgd",
-]
