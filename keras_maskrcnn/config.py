@@ -7,6 +7,7 @@ from typing import Any
 NORMS = ("frozen_batch_norm", "batch_norm", "group_norm", "none")
 MASK_HEADS = ("fcn", "mlp", "none")
 MASK_LOSSES = ("sigmoid", "class_agnostic", "softmax")
+ARCHITECTURES = ("fpn", "c4", "dc5")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,37 +37,66 @@ class Config:
     """Scale jitter: each training image draws its short side from these; empty means min_size."""
     flip_probability: float = 0.5
     size_rounding: str = "floor"
-    """How a scaled side becomes whole pixels: "floor" (torchvision) or "round" (Detectron2)."""
+    """How a scaled side becomes whole pixels: "floor" (torchvision), "round" (Detectron2) or "half_even"
+    (Matterport, which besides never shrinks an image to min_size)."""
+    resize: str = "bilinear"
+    """How pixels are resized: "bilinear" (torchvision), "pillow" (Detectron2: antialiased, to whole values) or
+    "skimage" (Matterport: not antialiased, cut to whole values)."""
     size_divisor: int = 32
     """Batches are zero-padded at the right and bottom to a multiple of this."""
+    square: bool = False
+    """Whether the network sees each image in the middle of a square of max_size, and boxes that end on their last
+    pixel, as Matterport's does. Batches and detections have the usual frame all the same."""
     mask_crop_size: int = 112
     """Side of the crop, in its own box's frame, that each ground-truth mask travels as."""
 
     # Backbone
+    architecture: str = "fpn"
+    """What proposals and RoIs are taken from: a feature pyramid ("fpn"), res4, with res5 on each RoI ("c4"; Mask R-CNN
+    section 3), or res5 dilated to stride 16 ("dc5"; Detectron2)."""
     depth: int = 50
+    groups: int = 1
+    """Groups of the 3x3 convolutions of a bottleneck: 32 in a ResNeXt-50-32x4d or -101-32x8d."""
+    group_width: int = 64
+    """Channels of each of these groups in res2: 4 and 8 in these two."""
     stride_in_1x1: bool = False
     """Whether a bottleneck's stride sits in its first 1x1 convolution (MSRA weights) or its 3x3."""
     norm: str = "frozen_batch_norm"
     norm_epsilon: float = 1e-5
+    conv_bias: bool = False
+    """Whether convolutions keep a bias before their normalisation (Matterport)."""
+    pool_padding: str = "symmetric"
+    """Where the stem's pooling is padded: "symmetric", as in torch, or at the "end" (Keras' "same", Matterport)."""
     frozen_stages: int = 2
     """Stages that are not trained, counted from the stem: 0 none, 1 the stem, 2 stem and res2, ... 5 all."""
     fpn_channels: int = 256
+    fpn_norm: str = "none"
     head_norm: str = "none"
-    """Normalisation in the FPN and in the convolutions of the heads."""
+    """Normalisation in the convolutions of the box, mask and keypoint heads."""
 
     # Region proposal network
     anchor_sizes: tuple[tuple[float, ...], ...] = ((32,), (64,), (128,), (256,), (512,))
-    """Square roots of anchor areas in pixels, one tuple per level P2..P6."""
+    """Square roots of anchor areas in pixels, one tuple per level: P2..P6 of an FPN, or the one there is."""
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     """Height over width."""
     round_anchors: bool = True
     """Whether corners of the base anchors are rounded to whole pixels (torchvision does)."""
+    fixed_anchor_strides: bool = False
+    """Whether anchors lie 4, 8, 16, 32 and 64 pixels apart (Detectron2, Matterport) or, where a level's size was
+    rounded, as far as divides the padded image's size by the level's (torchvision)."""
     rpn_convs: int = 1
+    rpn_channels: int = 0
+    """Of these convolutions; 0 for as many as the features have."""
+    rpn_softmax: bool = False
+    """Whether an anchor has a logit for the background too (Matterport)."""
+    rpn_delta_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     rpn_positive_iou: float = 0.7
     rpn_negative_iou: float = 0.3
     rpn_batch_size: int = 256
     """Anchors sampled per image for the RPN losses."""
     rpn_positive_fraction: float = 0.5
+    rpn_loss_anchors: int = 0
+    """What the RPN losses of an image are divided by; 0 for the number of anchors sampled (torchvision)."""
     rpn_smooth_l1_beta: float = 1 / 9
     rpn_nms_iou: float = 0.7
     rpn_min_size: float = 1e-3
@@ -77,17 +107,30 @@ class Config:
     post_nms_top_k: int = 1000
     """Proposals kept over all levels after NMS at inference; post_nms_top_k_train in training."""
     post_nms_top_k_train: int = 2000
+    joint_proposals: bool = False
+    """Whether all levels share one top k and one NMS (Matterport) or each has its own."""
+    clamp_deltas: bool = True
+    """Whether a box grows at most 1000 / 16 times, also in the second stage."""
     crowd_overlap: float = 0.7
     """Anchors and proposals with at least this share of their area inside a crowd are ignored in training."""
 
     # Second stage
+    level_rule: str = "torchvision"
+    """How FPN's equation 1 is rounded: "torchvision", "detectron2" or "matterport"; see `layers/roi_align.py`."""
     roi_mode: str = "average"
-    """How the samples of a RoIAlign bin are joined: "average" or "max"."""
+    """How the samples of a RoIAlign bin are joined: "average" or "max"; or "crop_and_resize", one sample per bin from
+    edge to edge (Matterport), which heeds neither of the next two."""
     roi_sampling_ratio: int = 2
     """Samples per bin and axis; 0 means adaptive: ceil(roi size / bins)."""
     roi_aligned: bool = False
     """Whether RoIAlign shifts by half a pixel (Detectron2) or not (torchvision)."""
     box_pool_size: int = 7
+    box_convs: int = 0
+    """3x3 convolutions of fpn_channels before the fully connected layers."""
+    box_fcs: int = 2
+    """Fully connected layers of box_head_channels. A "c4" model has res5 instead of both."""
+    box_fc_norm: bool = False
+    """Whether head_norm normalises the fully connected layers too (Matterport)."""
     box_head_channels: int = 1024
     box_positive_iou: float = 0.5
     box_batch_size: int = 512
@@ -96,6 +139,10 @@ class Config:
     box_delta_weights: tuple[float, ...] = (10.0, 10.0, 5.0, 5.0)
     box_smooth_l1_beta: float = 1 / 9
     class_agnostic_boxes: bool = False
+    cascade_ious: tuple[float, ...] = ()
+    """Further box stages (Cascade R-CNN, Cai and Vasconcelos 2018), each with its box_positive_iou."""
+    cascade_delta_weights: tuple[tuple[float, ...], ...] = ()
+    """Their box_delta_weights."""
     background_outputs: bool = True
     """Whether box and mask predictors have (unused) outputs for the background, as torchvision's have."""
 
@@ -104,18 +151,36 @@ class Config:
     """"fcn" (four convolutions, a deconvolution), "mlp" (table 2e; two layers of box_head_channels) or "none"."""
     mask_loss: str = "sigmoid"
     """"sigmoid" per class, "class_agnostic" (one sigmoid mask) or "softmax" over classes (paper, table 2b)."""
+    mask_convs: int = 4
+    """3x3 convolutions of the "fcn" head. A "c4" model has res5 instead."""
     mask_pool_size: int = 14
     mask_head_channels: int = 256
+
+    # Keypoints (Mask R-CNN section 5)
+    keypoint_names: tuple[str, ...] = ()
+    """Names of an object's keypoints, none for no keypoint head. A mirrored picture swaps those whose names differ in
+    left and right."""
+    keypoint_convs: int = 8
+    keypoint_pool_size: int = 14
+    keypoint_head_channels: int = 512
+    keypoint_offset: float = 0.0
+    """Added to annotated keypoints, in pixels, and taken from written ones: COCO's are indices of pixels, whose centres
+    lie at 0.5 for Detectron2 and at 0 for torchvision."""
+    keypoint_probabilities: bool = False
+    """Whether a keypoint's score is its pixel's probability (Detectron2) or logit (torchvision)."""
 
     # Detections
     score_threshold: float = 0.05
     nms_iou: float = 0.5
     class_agnostic_nms: bool = False
+    one_class_per_box: bool = False
+    """Whether a proposal gives a detection of its best class only (Matterport) or one of each that scores enough."""
     max_detections: int = 100
     min_detection_size: float = 1e-2
     """Detections with a side below this, in pixels, are dropped."""
-    integer_paste: bool = False
-    """Whether masks are pasted into boxes of whole pixels, as torchvision does, or into the exact ones."""
+    paste: str = "exact"
+    """Into which boxes masks are pasted: the "exact" ones (Detectron2), or whole pixels as "torchvision" or
+    "matterport" round them."""
 
     def __post_init__(self) -> None:
         _freeze_sequences(self)
@@ -125,6 +190,11 @@ class Config:
     def num_classes(self) -> int:
         """Number of classes without the background."""
         return len(self.class_names)
+
+    @property
+    def mask_size(self) -> int:
+        """Side of the predicted masks: the deconvolution doubles what was pooled, which res5 has halved before."""
+        return self.mask_pool_size if self.architecture == "c4" else 2 * self.mask_pool_size
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as JSON-ready values."""
@@ -168,8 +238,14 @@ def _check(config: Config) -> None:
         "depth": (18, 34, 50, 101),
         "norm": NORMS,
         "head_norm": NORMS,
-        "size_rounding": ("floor", "round"),
-        "roi_mode": ("average", "max"),
+        "fpn_norm": NORMS,
+        "architecture": ARCHITECTURES,
+        "size_rounding": ("floor", "round", "half_even"),
+        "resize": ("bilinear", "pillow", "skimage"),
+        "pool_padding": ("symmetric", "end"),
+        "level_rule": ("torchvision", "detectron2", "matterport"),
+        "roi_mode": ("average", "max", "crop_and_resize"),
+        "paste": ("exact", "torchvision", "matterport"),
         "mask_head": MASK_HEADS,
         "mask_loss": MASK_LOSSES,
         "frozen_stages": range(6),
@@ -187,12 +263,41 @@ def _check(config: Config) -> None:
         raise ValueError(f"Config.pixel_std must be positive; got {config.pixel_std}")
     if config.bgr and config.channels != 3:
         raise ValueError(f"Config.bgr needs 3 channels; got {config.channels}")
-    if len(config.anchor_sizes) != 5 or len({len(sizes) for sizes in config.anchor_sizes}) != 1:
-        raise ValueError(
-            "Config.anchor_sizes needs five tuples of equal length, one per level P2..P6; "
-            f"got {config.anchor_sizes}"
-        )
+    _check_architecture(config)
     _check_ranges(config)
+
+
+def _check_architecture(config: Config) -> None:
+    fpn = config.architecture == "fpn"
+    levels = 5 if fpn else 1
+    if len(config.anchor_sizes) != levels or len({len(sizes) for sizes in config.anchor_sizes}) != 1:
+        needed = "five tuples of equal length, one per level P2..P6" if fpn else "one tuple, of its one level"
+        raise ValueError(
+            f'Config.anchor_sizes needs {needed} for architecture="{config.architecture}"; got {config.anchor_sizes}'
+        )
+    if fpn and config.size_divisor % 32:
+        raise ValueError(
+            f"Config.size_divisor must be a multiple of 32 for an FPN; got {config.size_divisor}"
+        )
+    if config.square and config.max_size % 64:
+        raise ValueError(f"Config.max_size must be a multiple of 64 with square=True; got {config.max_size}")
+    if config.groups > 1 and config.depth < 50:
+        raise ValueError(f"Config.groups needs bottlenecks, so depth 50 or more; got depth {config.depth}")
+    if config.architecture == "c4" and (config.keypoint_names or config.mask_head == "mlp"):
+        raise ValueError('Config.architecture="c4" has a res5 head, for boxes and "fcn" masks only')
+    if len(config.cascade_ious) != len(config.cascade_delta_weights):
+        raise ValueError(
+            "Config.cascade_delta_weights needs four values for each of "
+            f"cascade_ious {config.cascade_ious}; got {config.cascade_delta_weights}"
+        )
+    if config.cascade_ious and not config.class_agnostic_boxes:
+        raise ValueError(
+            "Config.cascade_ious needs class_agnostic_boxes=True: a stage refines boxes, not classes"
+        )
+    if config.architecture != "c4" and config.box_fcs < 1:
+        raise ValueError(f"Config.box_fcs must be at least 1; got {config.box_fcs}")
+    if len(set(config.keypoint_names)) < len(config.keypoint_names):
+        raise ValueError(f"Config.keypoint_names holds a name more than once: {config.keypoint_names}")
 
 
 def _check_classes(config: Config) -> None:
@@ -213,7 +318,7 @@ def _check_ranges(config: Config) -> None:
         "channels", "min_size", "max_size", "size_divisor", "mask_crop_size", "fpn_channels", "rpn_convs",
         "rpn_batch_size", "pre_nms_top_k", "pre_nms_top_k_train", "post_nms_top_k", "post_nms_top_k_train",
         "box_pool_size", "box_head_channels", "box_batch_size", "mask_pool_size", "mask_head_channels",
-        "max_detections",
+        "max_detections", "groups", "group_width", "keypoint_pool_size", "keypoint_head_channels",
     )  # fmt: skip
     for name in at_least_one:
         if getattr(config, name) < 1:
@@ -226,7 +331,12 @@ def _check_ranges(config: Config) -> None:
         if not 0 <= getattr(config, name) <= 1:
             raise ValueError(f"Config.{name} must lie in 0..1; got {getattr(config, name)}")
     _check_sequences(config)
-    for name in ("roi_sampling_ratio", "rpn_smooth_l1_beta", "box_smooth_l1_beta", "norm_epsilon"):
+    not_negative = (
+        "roi_sampling_ratio", "rpn_smooth_l1_beta", "box_smooth_l1_beta", "norm_epsilon", "rpn_min_size",
+        "min_detection_size", "rpn_channels", "rpn_loss_anchors", "box_convs", "box_fcs", "mask_convs",
+        "keypoint_convs",
+    )  # fmt: skip
+    for name in not_negative:
         if getattr(config, name) < 0:
             raise ValueError(f"Config.{name} must not be negative; got {getattr(config, name)}")
     if config.rpn_negative_iou > config.rpn_positive_iou:
@@ -240,10 +350,6 @@ def _check_ranges(config: Config) -> None:
         )
     if config.min_size > config.max_size:
         raise ValueError(f"Config.min_size {config.min_size} exceeds Config.max_size {config.max_size}")
-    if config.size_divisor % 32:
-        raise ValueError(
-            f"Config.size_divisor must be a multiple of 32 for an FPN; got {config.size_divisor}"
-        )
 
 
 def _check_sequences(config: Config) -> None:
@@ -253,12 +359,20 @@ def _check_sequences(config: Config) -> None:
         "anchor_ratios": config.anchor_ratios,
         "box_delta_weights": config.box_delta_weights,
         "train_min_sizes": config.train_min_sizes or (1,),
+        "rpn_delta_weights": config.rpn_delta_weights,
+        "cascade_ious": config.cascade_ious or (1,),
+        "cascade_delta_weights": [w for stage in config.cascade_delta_weights for w in stage] or (1,),
     }
     for name, values in positive.items():
         if not values or min(values) <= 0:
             raise ValueError(f"Config.{name} needs values above 0; got {getattr(config, name)}")
-    if len(config.box_delta_weights) != 4:
-        raise ValueError(f"Config.box_delta_weights needs four values; got {config.box_delta_weights}")
+    for name in ("rpn_delta_weights", "box_delta_weights"):
+        if len(getattr(config, name)) != 4:
+            raise ValueError(f"Config.{name} needs four values; got {getattr(config, name)}")
+    if any(len(weights) != 4 for weights in config.cascade_delta_weights):
+        raise ValueError(
+            f"Config.cascade_delta_weights needs four values per stage; got {config.cascade_delta_weights}"
+        )
     if max(config.train_min_sizes, default=0) > config.max_size:
         raise ValueError(
             f"Config.train_min_sizes {config.train_min_sizes} exceeds max_size {config.max_size}"
