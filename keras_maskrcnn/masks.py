@@ -53,7 +53,8 @@ def paste_mask(
     """Return the pixels of an image that a mask predicted in a box's frame covers.
 
     Each pixel centre is looked up in the mask by bilinear interpolation with zeros around it, and the box is
-    not rounded: Detectron2's rule (torchvision's follows from `torchvision_paste_boxes`).
+    not rounded: Detectron2's rule (torchvision's follows from `torchvision_paste_boxes`, Matterport's from
+    `matterport_paste`).
 
     Args:
         probabilities: [M, M] floats in 0..1.
@@ -129,6 +130,25 @@ def torchvision_paste_boxes(boxes: np.ndarray, mask_size: int) -> np.ndarray:
     stops = np.trunc(centres + half_sizes) + 1
     margin = (stops - starts) / (mask_size + 2)
     return np.concatenate([starts + margin, stops - margin], axis=1)
+
+
+def matterport_paste(probabilities: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the masks and boxes that `paste_masks` must be given for Matterport's masks.
+
+    Matterport rounds a box to whole pixels, half to even, and resizes the mask to that with scikit-image, which
+    interpolates towards zeros beyond the border and then clips to the mask's own range.
+
+    Args:
+        probabilities: [N, M, M] floats in 0..1.
+        boxes: [N, 4] in pixels of the image.
+
+    Returns:
+        [N, M, M], to be pasted at 0.5 and no probabilities any more, and [N, 4] whole numbers.
+    """
+    # The clipping lets a mask that nowhere falls below 0.5 fill its box. So it does four times as high, since at
+    # least a quarter of a pixel's weights fall on the mask, also in a corner.
+    fills = probabilities.min(axis=(1, 2), initial=1) >= 0.5
+    return np.where(fills[:, None, None], 4 * probabilities, probabilities), np.around(boxes)
 
 
 def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:

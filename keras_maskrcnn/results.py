@@ -8,7 +8,13 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.drawing import draw_instances
-from keras_maskrcnn.masks import mask_to_rle, paste_masks, paste_masks_as_rle, torchvision_paste_boxes
+from keras_maskrcnn.masks import (
+    mask_to_rle,
+    matterport_paste,
+    paste_masks,
+    paste_masks_as_rle,
+    torchvision_paste_boxes,
+)
 
 ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints")
 
@@ -41,6 +47,8 @@ class Detections:
     """[N, J, 3]: x, y in pixels of the original image, and a score; or None."""
     image: np.ndarray | None = None
     """[height, width, C], what `draw` draws on."""
+    keypoint_offset: float = 0.0
+    """What `to_coco` takes from keypoints, in pixels; see `Config.keypoint_offset`."""
 
     def __post_init__(self) -> None:
         self.boxes = np.asarray(self.boxes, np.float32)
@@ -98,7 +106,7 @@ class Detections:
 
         Returns:
             N dicts with image_id, category_id, bbox (x, y, width, height), score, and segmentation (RLE) and
-            keypoints (flat x, y, score) where there are any.
+            keypoints (flat x, y, score, with x and y less `keypoint_offset`) where there are any.
 
         Raises:
             ValueError: a class that was found has no category id; the message names it.
@@ -116,7 +124,8 @@ class Detections:
                 mask = self.masks[row]
                 result["segmentation"] = mask if isinstance(mask, dict) else mask_to_rle(mask)
             if self.keypoints is not None:
-                result["keypoints"] = self.keypoints[row].reshape(-1).tolist()
+                offset = np.array([self.keypoint_offset, self.keypoint_offset, 0], np.float32)
+                result["keypoints"] = (self.keypoints[row] - offset).reshape(-1).tolist()
             results.append(result)
         return results
 
@@ -145,52 +154,90 @@ def make_detections(
     class_names: Sequence[str],
     masks: str | None = "bool",
     image: np.ndarray | None = None,
-    integer_paste: bool = False,
+    paste: str = "exact",
+    keypoint_offset: float = 0.0,
+    square: bool = False,
 ) -> Detections:
     """Bring the model's outputs for one image to `Detections` in that image's pixels.
 
-    Boxes are rescaled per axis (the resized sides were rounded) and clipped to the image; padded rows are
-    dropped and the order is kept.
+    Boxes are rescaled per axis (the resized sides were rounded) and clipped to the image; padded rows and boxes
+    left without area are dropped, and the order is kept.
 
     Args:
         outputs: the rows of one image: "boxes" [D, 4] float in pixels of the resized image, "scores" [D],
-            "classes" [D] int with 0 for padded rows, and unless the model has no masks "masks" [D, M, M]
-            probabilities.
+            "classes" [D] int with 0 for padded rows, and where the model has such heads "masks" [D, M, M]
+            probabilities and "keypoints" [D, J, 3], x and y in pixels of the resized image and a score.
         original_size: (height, width) of the image as given.
         resized_size: (height, width) of the image as the model saw it, without padding.
         class_names: K names; class k is class_names[k - 1].
         masks: "bool" for [N, height, width] arrays, "rle" for run lengths (little memory for large images or
             many instances), None for no masks.
         image: the image as given, kept for `draw`.
-        integer_paste: paste masks into boxes rounded as torchvision rounds them, instead of the exact boxes.
+        paste: into which boxes masks are pasted: the "exact" ones (Detectron2), or whole pixels as "torchvision"
+            or "matterport" round them. The last drops boxes that are rounded to nothing.
+        keypoint_offset: `Config.keypoint_offset`, kept for `Detections.to_coco`.
+        square: whether boxes end on their last pixel, and so are rescaled from the first pixel's centre to the
+            last's, as Matterport's are.
 
     Raises:
-        ValueError: `masks` is none of these.
+        ValueError: `masks` or `paste` is none of these.
     """
     if masks not in ("bool", "rle", None):
         raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
-    rows = np.flatnonzero(np.asarray(outputs["classes"]) > 0)
-    class_ids = np.asarray(outputs["classes"])[rows]
+    if paste not in ("exact", "torchvision", "matterport"):
+        raise ValueError(f'paste must be "exact", "torchvision" or "matterport"; got {paste!r}')
     height, width = (int(side) for side in original_size)
-    scale = np.array([width / resized_size[1], height / resized_size[0]] * 2, np.float32)
-    limits = np.array([width, height] * 2, np.float32)
-    boxes = np.clip(np.asarray(outputs["boxes"], np.float32)[rows] * scale, 0, limits)
+    boxes = _original_boxes(outputs["boxes"], (height, width), resized_size, square)
+    drawn = np.around(boxes) if paste == "matterport" else boxes
+    nonempty = (drawn[:, :2] < drawn[:, 2:]).all(axis=1)
+    rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & nonempty)
+    class_ids = np.asarray(outputs["classes"])[rows]
     found = None
     if masks is not None and "masks" in outputs:
-        probabilities = np.asarray(outputs["masks"], np.float32)[rows]
-        frames = torchvision_paste_boxes(boxes, probabilities.shape[-1]) if integer_paste else boxes
-        paste = paste_masks if masks == "bool" else paste_masks_as_rle
-        found = paste(probabilities, frames, height, width)
+        probabilities, frames = _pasting(np.asarray(outputs["masks"], np.float32)[rows], boxes[rows], paste)
+        paste_all = paste_masks if masks == "bool" else paste_masks_as_rle
+        found = paste_all(probabilities, frames, height, width)
+    keypoints = None
+    if "keypoints" in outputs:
+        scale = np.array([width / resized_size[1], height / resized_size[0], 1], np.float32)
+        keypoints = np.asarray(outputs["keypoints"], np.float32)[rows] * scale
     return Detections(
-        boxes=boxes,
+        boxes=boxes[rows],
         scores=np.asarray(outputs["scores"], np.float32)[rows],
         class_ids=class_ids,
         class_names=[class_names[class_id - 1] for class_id in class_ids],
         height=height,
         width=width,
         masks=found,
+        keypoints=keypoints,
+        keypoint_offset=keypoint_offset,
         image=image,
     )
+
+
+def _original_boxes(
+    boxes: np.ndarray, original_size: tuple[int, int], resized_size: tuple[int, int], square: bool
+) -> np.ndarray:
+    height, width = original_size
+    precision: type[Any] = np.float64 if square else np.float32  # as the sources compute what they round
+    # Boxes that end on their last pixel are one shorter than in continuous pixels, and so are images.
+    less = int(square)
+    scale = [
+        (width - less) / max(resized_size[1] - less, 1),
+        (height - less) / max(resized_size[0] - less, 1),
+    ]
+    ends = np.array([0, 0, less, less], precision)
+    scaled = (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
+    return np.clip(scaled, 0, np.array([width, height] * 2, precision))
+
+
+def _pasting(probabilities: np.ndarray, boxes: np.ndarray, paste: str) -> tuple[np.ndarray, np.ndarray]:
+    """What `paste_masks` must be given to follow a source's rule."""
+    if paste == "matterport":
+        return matterport_paste(probabilities, boxes)
+    if paste == "torchvision":
+        return probabilities, torchvision_paste_boxes(boxes, probabilities.shape[-1])
+    return probabilities, boxes
 
 
 def _no_category_id(name: str, class_id: int) -> ValueError:
@@ -207,6 +254,8 @@ def _check(found: Detections) -> None:
         values = getattr(found, name)
         if values is not None and len(values) != count:
             raise ValueError(f"Detections.{name} must have {count} rows, as scores has; got {len(values)}")
+    if found.keypoints is not None and (found.keypoints.ndim != 3 or found.keypoints.shape[2] != 3):
+        raise ValueError(f"Detections.keypoints must be [N, J, 3]; got {found.keypoints.shape}")
     size = (found.height, found.width)
     if isinstance(found.masks, np.ndarray) and found.masks.shape[1:] != size:
         raise ValueError(f"Detections.masks must be [N, {size[0]}, {size[1]}]; got {found.masks.shape}")

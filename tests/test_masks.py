@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
+from skimage.transform import resize
 
 from keras_maskrcnn import masks
 
@@ -160,6 +161,27 @@ def test_torchvision_boxes_follow_from_its_integer_rule():
     # A 10-pixel box grows to 12 with a 10-cell mask: 4.6..16.6 becomes pixels 4 to 16, 13 for 12 cells.
     box = masks.torchvision_paste_boxes(np.array([[5.6, 5.6, 15.6, 15.6]]), 10)[0]
     assert box == pytest.approx([4 + 13 / 12, 4 + 13 / 12, 17 - 13 / 12, 17 - 13 / 12])
+
+
+@pytest.mark.parametrize("lowest", [0.0, 0.3, 0.5, 0.9])
+def test_matterports_masks_are_resized_to_whole_boxes_by_scikit_image(lowest):
+    rng = np.random.default_rng(0)
+    coarse = rng.uniform(lowest, 1, (60, 7, 7))
+    probabilities = np.kron(coarse, np.ones((4, 4))).astype(np.float32)
+    starts = rng.uniform(0, 30, (60, 2))
+    boxes = np.concatenate([starts, starts + rng.uniform(1, 60, (60, 2))], axis=1)
+    ours = masks.paste_masks(*masks.matterport_paste(probabilities, boxes), 100, 100)
+    for mask, prediction, box in zip(ours, probabilities, boxes, strict=True):
+        x1, y1, x2, y2 = np.around(box).astype(int)
+        expected = np.zeros((100, 100), bool)
+        resized = resize(prediction, (y2 - y1, x2 - x1), order=1, mode="constant", anti_aliasing=False)
+        expected[y1:y2, x1:x2] = resized >= 0.5
+        np.testing.assert_array_equal(mask, expected)
+
+
+def test_no_masks_at_all_are_pasted_as_matterport_does():
+    nothing = masks.matterport_paste(np.zeros((0, 28, 28), np.float32), np.zeros((0, 4)))
+    assert masks.paste_masks(*nothing, 5, 6).shape == (0, 5, 6)
 
 
 # --- Segmentations
