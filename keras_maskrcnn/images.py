@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_maskrcnn.orientation import is_turned, upright
+from keras_maskrcnn.resizing import resize_whole
 
 _LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weights of Pillow's mode "L"
 
@@ -88,13 +89,21 @@ def resized_size(height: int, width: int, min_size: int, max_size: int, rounding
     """Return (height, width) with the short side at `min_size`, but the long side at most at `max_size`.
 
     "floor" is torchvision's rule: one scale, sides cut to whole pixels. "round" is Detectron2's: sides are
-    scaled to `min_size`, then down to `max_size` where needed, and rounded. In Python floats as in both
-    sources, so that sides such as 799.9999... fall alike. A side never becomes less than 1.
+    scaled to `min_size`, then down to `max_size` where needed, and rounded. "half_even" is Matterport's: images
+    whose short side is longer than `min_size` stay as they are unless `max_size` shrinks them, and sides are rounded
+    half to even. In Python floats as in the sources, so that sides such as 799.9999... fall alike. A side never
+    becomes less than 1.
     """
+    short, long = min(height, width), max(height, width)
     if rounding == "floor":
-        scale = min(min_size / min(height, width), max_size / max(height, width))
+        scale = min(min_size / short, max_size / long)
         return max(1, int(height * scale)), max(1, int(width * scale))
-    scale = min_size / min(height, width)
+    if rounding == "half_even":
+        scale = max(1, min_size / short)
+        if round(long * scale) > max_size:
+            scale = max_size / long
+        return max(1, round(height * scale)), max(1, round(width * scale))
+    scale = min_size / short
     new_height, new_width = (min_size, scale * width) if height < width else (scale * height, min_size)
     if max(new_height, new_width) > max_size:
         shrink = max_size / max(new_height, new_width)
@@ -102,17 +111,21 @@ def resized_size(height: int, width: int, min_size: int, max_size: int, rounding
     return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
 
 
-def resize_image(image: Any, size: Any) -> tf.Tensor:
-    """Resize bilinearly with half-pixel centres and no antialiasing (torchvision's rule).
+def resize_image(image: Any, size: Any, method: str = "bilinear") -> tf.Tensor:
+    """Resize bilinearly with half-pixel centres, by the rule of the weights' source.
 
     Args:
-        image: [H, W, C], any number type.
+        image: [H, W, C], any number type; an array for other methods than "bilinear".
         size: (height, width) in pixels, integers.
+        method: "bilinear" has no antialiasing and keeps fractions (torchvision); for "pillow" (Detectron2) and
+            "skimage" (Matterport) see `resizing.resize_whole`.
 
     Returns:
         [height, width, C] float32.
     """
-    return tf.cast(tf.image.resize(image, size, "bilinear", antialias=False), tf.float32)
+    if method == "bilinear":
+        return tf.cast(tf.image.resize(image, size, "bilinear", antialias=False), tf.float32)
+    return tf.constant(resize_whole(image, size, method), tf.float32)
 
 
 def pad_to_multiple(image: tf.Tensor, divisor: int) -> tf.Tensor:

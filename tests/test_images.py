@@ -17,6 +17,7 @@ from keras_maskrcnn.images import (
     resize_image,
     resized_size,
 )
+from keras_maskrcnn.resizing import resize_whole
 
 ORIENTATION = 0x0112
 
@@ -231,10 +232,23 @@ def test_floats_0_to_255_and_black_ones_are_taken():
         (300, 1000, "floor", (399, 1333)),
         (300, 1000, "round", (400, 1333)),
         (1, 5000, "floor", (1, 1333)),
+        (480, 640, "half_even", (800, 1067)),
+        (1000, 1200, "half_even", (1000, 1200)),
+        (900, 1334, "half_even", (899, 1333)),
+        (1000, 1333, "half_even", (1000, 1333)),
+        (5, 3, "half_even", (1333, 800)),
+        (640, 541, "half_even", (946, 800)),
+        (1, 5000, "half_even", (1, 1333)),
     ],
 )
-def test_sizes_follow_torchvision_and_detectron2(height, width, rounding, expected):
+def test_sizes_follow_the_source(height, width, rounding, expected):
     assert resized_size(height, width, 800, 1333, rounding) == expected
+
+
+def test_half_even_rounds_halves_to_even():
+    # Both are scaled by 2.5: 2.5 * 5 is 12.5 and 2.5 * 7 is 17.5.
+    assert resized_size(4, 5, 10, 100, "half_even") == (10, 12)
+    assert resized_size(4, 7, 10, 100, "half_even") == (10, 18)
 
 
 def test_floor_keeps_the_slips_of_float_arithmetic():
@@ -249,6 +263,13 @@ def test_resize_is_bilinear_about_pixel_centres():
     # Without antialiasing a shrunk image only sees the neighbours of its sample points.
     comb = np.array([255, 0, 0, 0, 255, 0, 0, 0], np.uint8).reshape(1, 8, 1)
     np.testing.assert_allclose(resize_image(comb, (1, 2)).numpy().ravel(), [0, 0], atol=1e-6)
+
+
+def test_the_sources_that_resize_whole_values_are_followed(photo):
+    for method in ("pillow", "skimage"):
+        found = resize_image(photo, (50, 17), method)
+        assert found.dtype == tf.float32
+        np.testing.assert_array_equal(found, resize_whole(photo, (50, 17), method))
 
 
 def test_padding_reaches_a_common_multiple_at_the_bottom_right():

@@ -17,6 +17,7 @@ from keras_maskrcnn.data.coco import load_coco
 from keras_maskrcnn.data.examples import crop_segmentation
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.images import resize_image
 from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
 
 COCO_MINI = Path(__file__).parents[2] / "shared" / "data" / "coco_mini"
@@ -93,6 +94,17 @@ def test_without_resizing_pixels_are_those_of_the_image():
     config = dataclasses.replace(SMALL, min_size=20)
     (batch,) = batches([square(9)], config)
     np.testing.assert_array_equal(batch["images"][0, :20, :32], picture(9))
+
+
+@pytest.mark.parametrize("method", ["bilinear", "pillow", "skimage"])
+def test_pixels_are_resized_as_detection_resizes_them(method):
+    config = dataclasses.replace(SMALL, min_size=13, resize=method, size_rounding="round")
+    image = np.random.default_rng(0).integers(0, 256, (20, 32, 3), np.uint8)
+    (batch,) = batches([make_record(image, masks=[], image_id=1)], config)
+    expected = resize_image(image, (13, 21), method)
+    assert batch["sizes"].tolist() == [[13, 21]]
+    np.testing.assert_array_equal(batch["images"][0, :13, :21], expected)
+    assert batch["images"].dtype == np.float32 and not batch["images"][0, 13:].any()
 
 
 def test_boxes_alone_have_no_masks():
@@ -300,6 +312,7 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.images import resize_image
 
 shapes = [(32, 40), (64, 33), (40, 70), (90, 32), (33, 33), (50, 60), (70, 40)]
 records = [make_record(np.zeros(shape, np.uint8), masks=[], image_id=i) for i, shape in enumerate(shapes)]

@@ -9,6 +9,7 @@ from keras_maskrcnn.data.checks import naming
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.images import read_image, resized_size
 from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
+from keras_maskrcnn.resizing import resize_whole
 
 _VANISHED = 1e-3
 """Boxes with a side below this, in pixels of the resized image, would be lost in float32 and divide by zero."""
@@ -18,9 +19,10 @@ def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndar
     """Read a record's image and bring its objects to the frame of the image resized to `min_size`.
 
     Returns:
-        image [H, W, C] float32, not yet resized; size [2] int32, (height, width) to resize it to; boxes [N, 4]
-        float32 in pixels of the resized image; class ids [N] int32; crowd [N] bool; and, unless
-        config.mask_head is "none", masks [N, S, S] uint8, the coverage of each box (zeros for crowds).
+        image [H, W, C] float32, already resized unless config.resize is "bilinear", which is left to TensorFlow;
+        size [2] int32, (height, width) to resize it to; boxes [N, 4] float32 in pixels of the resized image; class
+        ids [N] int32; crowd [N] bool; and, unless config.mask_head is "none", masks [N, S, S] uint8, the coverage
+        of each box (zeros for crowds).
 
     Raises:
         FileNotFoundError: the image file is missing.
@@ -34,6 +36,8 @@ def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndar
             found = f"{image.shape[1]} x {image.shape[0]} (width x height)"
             raise ValueError(f"the image is {found}; its record says {record.width} x {record.height}")
         size = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
+        if config.resize != "bilinear":
+            image = resize_whole(image, size, config.resize)
         fields = (
             image.astype(np.float32),
             np.array(size, np.int32),

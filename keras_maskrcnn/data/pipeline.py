@@ -138,7 +138,7 @@ def _example(
 
 
 def _loaded(records: Sequence[Record], config: Config, index: tf.Tensor, min_size: tf.Tensor) -> Example:
-    """Load one example in Python and resize its image."""
+    """Load one example in Python and resize its image, unless it comes resized."""
     crop = config.mask_crop_size
     fields: dict[str, tuple[tf.DType, list[int | None]]] = {
         "images": (tf.float32, [None, None, config.channels]),
@@ -160,7 +160,8 @@ def _loaded(records: Sequence[Record], config: Config, index: tf.Tensor, min_siz
         key: tf.ensure_shape(value, shape)
         for (key, (_, shape)), value in zip(fields.items(), loaded, strict=True)
     }
-    example["images"] = resize_image(example["images"], example["sizes"])
+    if config.resize == "bilinear":
+        example["images"] = resize_image(example["images"], example["sizes"])
     return example
 
 
