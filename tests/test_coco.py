@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.keypoints import PERSON_KEYPOINTS
 from keras_maskrcnn.masks import segmentation_to_mask
 
 COCO_MINI = Path(__file__).parents[2] / "shared" / "data" / "coco_mini"
@@ -108,6 +109,36 @@ def test_keypoints_are_kept_and_zero_where_missing(folder):
     points = [12, 8, 2, 14, 9, 1]
     records, _ = load(folder, content(annotation(1), annotation(2, keypoints=points)))
     np.testing.assert_array_equal(records[0].keypoints, [np.zeros((2, 3)), [[12, 8, 2], [14, 9, 1]]])
+
+
+def with_points(*categories):
+    points = annotation(2, keypoints=[12, 8, 2, 14, 9, 1])
+    return content(annotation(1), points, categories=list(categories))
+
+
+def test_keypoints_are_named_and_counted_in_the_report(folder):
+    bolt = {"id": 5, "name": "bolt", "keypoints": ["head", "tip"]}
+    report = load(folder, with_points({"id": 9, "name": "nut"}, bolt))[0].report
+    assert report.keypoint_names == ("head", "tip") and report.with_keypoints == 1
+    assert "1 with keypoints" in str(report)
+    assert load(folder, with_points({"id": 5, "name": "bolt"}))[0].report.keypoint_names == ()
+    assert load(folder, content(annotation(), categories=[bolt]))[0].report.keypoint_names == ()
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (["head", "tip", "end"], "2 different names, as objects have"),
+        (["head", "head"], "2 different names"),
+        ("head", "list of names"),
+        ([1, 2], "list of names"),
+        (["tip", "head"], "categories bolt and nut have different keypoints"),
+    ],
+)
+def test_names_that_do_not_fit_the_keypoints_are_refused(folder, names, reason):
+    bolt = {"id": 5, "name": "bolt", "keypoints": ["head", "tip"]}
+    with pytest.raises(ValueError, match=f"annotations.json: .*{reason}"):
+        load(folder, with_points(bolt, {"id": 9, "name": "nut", "keypoints": names}))
 
 
 def test_missing_area_and_crowd_flag_are_filled(folder):
@@ -312,4 +343,7 @@ def test_real_person_keypoints_are_read():
     assert names == ["person"] and len(records) == 79
     assert all(record.keypoints.shape == (len(record.boxes), 17, 3) for record in records)
     labelled = sum(int((record.keypoints[..., 2] > 0).sum()) for record in records)
-    assert labelled == sum(a["num_keypoints"] for a in json.loads(path.read_text())["annotations"])
+    raw = json.loads(path.read_text())["annotations"]
+    assert labelled == sum(a["num_keypoints"] for a in raw)
+    assert records.report.keypoint_names == PERSON_KEYPOINTS
+    assert records.report.with_keypoints == sum(a["num_keypoints"] > 0 for a in raw)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_maskrcnn"
 FLOORS = [
-    {"config", "boxes", "ops", "plain_roi_align", "resizing", "custom_ops"},
+    {"config", "boxes", "ops", "plain_roi_align", "resizing", "keypoints", "custom_ops"},
     {"anchors", "images", "orientation", "masks", "segmentations", "drawing", "results", "layers"},
     {"model", "graphs"},
     {"weights", "data"},

@@ -89,6 +89,11 @@ def test_boxes_slightly_outside_are_clipped():
         ({"masks": [{"size": [20, 31], "counts": [620]}], "class_ids": [1]}, "size"),
         ({"boxes": [[12, 12, 15, 15]], "class_ids": [1], "masks": [SQUARE]}, "outside its box"),
         ({"boxes": [[2, 3, 8, 9]], "class_ids": [1], "keypoints": [[1, 2, 2]]}, "keypoints must be"),
+        ({"boxes": [[2, 3, 8, 9]], "class_ids": [1], "keypoints": [[[1, 2, 3]]]}, "object 0: .*visibility"),
+        (
+            {"boxes": [[2, 3, 8, 9]], "class_ids": [1], "keypoints": [[[1, np.nan, 2]]]},
+            "object 0: .*not finite",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_and_the_image_named(fields, reason):
@@ -109,3 +114,14 @@ def test_class_ids_and_masks_are_checked_against_a_model():
     with pytest.raises(ValueError, match="image 'it': its objects have no masks"):
         check_record(boxes_only, num_classes=3, needs_masks=True)
     check_record(record(), num_classes=3, needs_masks=True)
+
+
+def test_keypoints_are_checked_against_a_model():
+    boxes, points = [[2, 3, 8, 9]], np.ones((1, 3, 3))
+    check_record(record(boxes=boxes, class_ids=[1], keypoints=points), 1, False, num_keypoints=3)
+    check_record(record(boxes=boxes, class_ids=[1], keypoints=points), 1, False)
+    check_record(record(), 1, False, num_keypoints=3)
+    with pytest.raises(ValueError, match=r"image 'it': its objects have 3 keypoints; .*names 17"):
+        check_record(record(boxes=boxes, class_ids=[1], keypoints=points), 1, False, num_keypoints=17)
+    with pytest.raises(ValueError, match="image 'it': its objects have no keypoints"):
+        check_record(record(boxes=boxes, class_ids=[1]), 1, False, num_keypoints=17)

@@ -1,4 +1,4 @@
-"""What must hold for a box and a mask of any source; the caller names the image and the object."""
+"""What must hold for a box, a mask and keypoints of any source; the caller names the image and the object."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -61,3 +61,15 @@ def check_mask_meets_box(rle: dict[str, Any], box: Any) -> None:
         raise ValueError(
             f"its mask (x1, y1, x2, y2 = {extent}) lies outside its box {[float(v) for v in box]}"
         )
+
+
+def check_keypoints(points: np.ndarray) -> None:
+    """Check keypoints [J, 3] of one object.
+
+    Raises:
+        ValueError: one is not finite, or its visibility is not 0, 1 or 2.
+    """
+    if not np.isfinite(points).all():
+        raise ValueError("its keypoints are not finite")
+    if not np.isin(points[:, 2], (0, 1, 2)).all():
+        raise ValueError(f"the visibility of keypoints must be 0, 1 or 2; got {points[:, 2].tolist()}")

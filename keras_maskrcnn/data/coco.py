@@ -38,7 +38,8 @@ def load_coco(
 
     Returns:
         (records, class names): one record per image in the file's order, also of images without objects, with
-        the class ids 1..K, and keypoints [N, J, 3] where the file has any (zeros for objects without).
+        the class ids 1..K, and keypoints [N, J, 3] where the file has any (zeros for objects without), whose names
+        are `records.report.keypoint_names`.
 
     Raises:
         FileNotFoundError: the annotation file is missing.
@@ -51,13 +52,16 @@ def load_coco(
         images = _images_by_id(content["images"], Path(image_folder))
         files = [(image.path, image.height, image.width) for image in images.values()]
         problems = file_problems(files) if check_images else []
-        reader = Annotations(images, classes, _has_masks(content) and masks, _keypoint_count(content))
+        count = _keypoint_count(content)
+        keypoint_names = _keypoint_names(content["categories"], count)
+        reader = Annotations(images, classes, _has_masks(content) and masks, count)
         reader.read(content["annotations"])
         _raise_first([*problems, *reader.problems])
         _check_crowds(content["annotations"])
         report = LoadReport(
             unusable=reader.unusable,
             category_ids=_category_ids(classes, len(names)),
+            keypoint_names=keypoint_names,
             notes=_notes(content, masks, classes, names),
         )
         records = Records([reader.record(image) for image in images.values()], report)
@@ -148,6 +152,25 @@ def _keypoint_count(content: dict[str, Any]) -> int:
     """Number of keypoints per object, 0 where the file has none."""
     lists = (annotation.get("keypoints") for annotation in content["annotations"])
     return next((len(values) // 3 for values in lists if isinstance(values, list) and values), 0)
+
+
+def _keypoint_names(categories: list[dict[str, Any]], count: int) -> tuple[str, ...]:
+    """What the categories call their keypoints: all of them the same, or nothing where they do not say."""
+    known: dict[tuple[str, ...], str] = {}
+    for category in categories if count else []:
+        with naming(f"category {category['name']}"):
+            names = category.get("keypoints") or []
+            if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+                raise ValueError(f'"keypoints" must be a list of names; got {names!r}')
+            if names and len(set(names)) != count:
+                raise ValueError(f'"keypoints" must be {count} different names, as objects have; got {names}')
+        if names:
+            known[tuple(names)] = category["name"]
+    if len(known) > 1:
+        raise ValueError(
+            f"categories {' and '.join(known.values())} have different keypoints; a model has one kind"
+        )
+    return next(iter(known), ())
 
 
 def _raise_first(problems: list[str]) -> None:

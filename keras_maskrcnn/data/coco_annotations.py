@@ -9,6 +9,7 @@ import pycocotools.mask as coco_mask
 
 from keras_maskrcnn.data.checks import (
     EDGE_TOLERANCE,
+    check_keypoints,
     check_mask_meets_box,
     clipped_box,
     has_area,
@@ -150,8 +151,7 @@ def _keypoints(values: Any, count: int) -> np.ndarray | None:
     if not isinstance(values, list) or len(values) != 3 * count or not all(map(is_number, values)):
         raise ValueError(f'"keypoints" must be {count} times x, y, visibility like the first; got {values!r}')
     points = np.reshape(values, (count, 3))
-    if not np.isin(points[:, 2], (0, 1, 2)).all():
-        raise ValueError(f"the visibility of keypoints must be 0, 1 or 2; got {points[:, 2].tolist()}")
+    check_keypoints(points)
     return points
 
 

@@ -21,15 +21,17 @@ def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndar
     Returns:
         image [H, W, C] float32, already resized unless config.resize is "bilinear", which is left to TensorFlow;
         size [2] int32, (height, width) to resize it to; boxes [N, 4] float32 in pixels of the resized image; class
-        ids [N] int32; crowd [N] bool; and, unless config.mask_head is "none", masks [N, S, S] uint8, the coverage
-        of each box (zeros for crowds).
+        ids [N] int32; crowd [N] bool; unless config.mask_head is "none", masks [N, S, S] uint8, the coverage of
+        each box (zeros for crowds); and, if config names any, keypoints [N, J, 3] float32: x, y in pixels of the
+        resized image and visibility, zeros where not labelled.
 
     Raises:
         FileNotFoundError: the image file is missing.
         ValueError: the image is broken or of another size than the record says, or an object has vanished;
             the message names the image.
     """
-    check_record(record, config.num_classes, needs_masks=config.mask_head != "none")
+    needs_masks, num_keypoints = config.mask_head != "none", len(config.keypoint_names)
+    check_record(record, config.num_classes, needs_masks, num_keypoints)
     image = read_image(record.image, config.channels)
     with naming(record.name):
         if image.shape[:2] != (record.height, record.width):
@@ -38,14 +40,18 @@ def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndar
         size = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
         if config.resize != "bilinear":
             image = resize_whole(image, size, config.resize)
-        fields = (
+        fields = [
             image.astype(np.float32),
             np.array(size, np.int32),
             _scaled_boxes(record, size),
             record.class_ids.astype(np.int32),
             record.crowd.astype(bool),
-        )
-        return fields if config.mask_head == "none" else (*fields, _mask_crops(record, config.mask_crop_size))
+        ]
+        if needs_masks:
+            fields.append(_mask_crops(record, config.mask_crop_size))
+        if num_keypoints:
+            fields.append(_scaled_keypoints(record, size, num_keypoints, config.keypoint_offset))
+        return tuple(fields)
 
 
 def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: int, size: int) -> np.ndarray:
@@ -82,6 +88,14 @@ def _scaled_boxes(record: Record, size: tuple[int, int]) -> np.ndarray:
             f"{size[1]} x {size[0]}; boxes are x1, y1, x2, y2 with x1 < x2 and y1 < y2"
         )
     return boxes
+
+
+def _scaled_keypoints(record: Record, size: tuple[int, int], count: int, offset: float) -> np.ndarray:
+    if record.keypoints is None or not len(record.boxes):
+        return np.zeros((0, count, 3), np.float32)
+    visibility = record.keypoints[..., 2:]
+    points = (record.keypoints[..., :2] + offset) * [size[1] / record.width, size[0] / record.height]
+    return np.concatenate([np.where(visibility > 0, points, 0), visibility], axis=2).astype(np.float32)
 
 
 def _mask_crops(record: Record, size: int) -> np.ndarray:

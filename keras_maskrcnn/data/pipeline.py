@@ -10,7 +10,9 @@ from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.clock import Clock
 from keras_maskrcnn.data.examples import load_example
 from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.data.report import check_keypoint_names
 from keras_maskrcnn.images import pad_to_multiple, resize_image
+from keras_maskrcnn.keypoints import mirror_order
 
 Example = dict[str, tf.Tensor]
 
@@ -34,6 +36,10 @@ def make_dataset(
     one; `dataset.clock` (a `Clock`) tells which comes next and can be set. Without `training`, images come in
     their own order, as they are, with fixed seeds.
 
+    Every record is used, and objects without a labelled keypoint are there as boxes and masks. The published recipes
+    for keypoints leave out images without any:
+    `[record for record in records if (record.keypoints[..., 2] > 0).any()]`.
+
     Args:
         records: the images and their objects; a list is checked here, another sequence record by record.
             `records[i]` is called from several threads at once: where that is not safe (one open file or database
@@ -50,19 +56,26 @@ def make_dataset(
         gt_boxes [B, G, 4] float32 x1, y1, x2, y2 in pixels of the resized images, G >= 1, padded with zero rows;
         gt_classes [B, G] int32 1..K, 0 in padded rows; gt_crowd [B, G] bool;
         gt_masks [B, G, S, S] uint8 coverage 0..255 of each box, unless config.mask_head is "none";
+        gt_keypoints [B, G, J, 3] float32, if config.keypoint_names has any: x and y in pixels of the resized images,
+        config.keypoint_offset added before, and visibility 0 (not labelled, x and y 0), 1 (hidden) or 2; zeros in
+        padded rows;
         seeds [B, 2] int32, for what the model draws at random.
 
     Raises:
-        ValueError: there are no records, or one does not fit the config; the message names the image. Images
+        ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints); the
+            message names the image. Or a keypoint has a side but no partner to swap with in flipped images. Images
             are read later: an unreadable one stops the iteration with a TensorFlow error that names it.
     """
     if not len(records) or batch_size < 1:
         raise ValueError(
             f"make_dataset needs records and a positive batch_size; got {len(records)} and {batch_size}"
         )
+    check_keypoint_names(records, config.keypoint_names)
     if isinstance(records, (list, tuple)):
         for record in records:
-            check_record(record, config.num_classes, needs_masks=config.mask_head != "none")
+            check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
+    if training and config.flip_probability:
+        mirror_order(config.keypoint_names)  # which refuses names that cannot be mirrored
     clock = Clock()
     count = len(records)
     positions = _shuffled(count, batch_size, seed, clock) if training else _in_order(count)
@@ -130,9 +143,9 @@ def _example(
     short_sides = tf.constant((training and config.train_min_sizes) or (config.min_size,))
     drawn = tf.random.stateless_uniform([], seed_of(_SEED_OF_SIZE), 0, len(short_sides), tf.int32)
     example = _loaded(records, config, index, short_sides[drawn])
-    if training:
+    if training and config.flip_probability:
         flip = tf.random.stateless_uniform([], seed_of(_SEED_OF_FLIP)) < config.flip_probability
-        example = tf.cond(flip, lambda: _flipped(example), lambda: example)
+        example = tf.cond(flip, lambda: _flipped(example, config.keypoint_names), lambda: example)
     example["seeds"] = tf.random.stateless_uniform([2], seed_of(_SEED_OF_MODEL), None, None, tf.int32)
     return _padded(example, config.size_divisor)
 
@@ -146,10 +159,11 @@ def _loaded(records: Sequence[Record], config: Config, index: tf.Tensor, min_siz
         "gt_boxes": (tf.float32, [None, 4]),
         "gt_classes": (tf.int32, [None]),
         "gt_crowd": (tf.bool, [None]),
-        "gt_masks": (tf.uint8, [None, crop, crop]),
     }
-    if config.mask_head == "none":
-        del fields["gt_masks"]
+    if config.mask_head != "none":
+        fields["gt_masks"] = (tf.uint8, [None, crop, crop])
+    if config.keypoint_names:
+        fields["gt_keypoints"] = (tf.float32, [None, len(config.keypoint_names), 3])
 
     @tf.autograph.experimental.do_not_convert
     def load(index: np.ndarray, min_size: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -165,8 +179,8 @@ def _loaded(records: Sequence[Record], config: Config, index: tf.Tensor, min_siz
     return example
 
 
-def _flipped(example: Example) -> Example:
-    """Mirror left and right whatever lies in the image's frame."""
+def _flipped(example: Example, keypoint_names: Sequence[str]) -> Example:
+    """Mirror left and right whatever lies in the image's frame; left keypoints become right ones."""
     x1, y1, x2, y2 = tf.unstack(example["gt_boxes"], axis=1)
     width = tf.cast(example["sizes"][1], tf.float32)
     flipped = example | {
@@ -175,6 +189,11 @@ def _flipped(example: Example) -> Example:
     }
     if "gt_masks" in example:
         flipped["gt_masks"] = tf.reverse(example["gt_masks"], [2])
+    if "gt_keypoints" in example:
+        x, y, visibility = tf.unstack(example["gt_keypoints"], axis=2)
+        x = tf.where(visibility > 0, width - x, 0.0)
+        points = tf.stack([x, y, visibility], axis=2)
+        flipped["gt_keypoints"] = tf.gather(points, mirror_order(keypoint_names), axis=1)
     return flipped
 
 

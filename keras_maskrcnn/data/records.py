@@ -8,7 +8,14 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_mask
 
-from keras_maskrcnn.data.checks import check_mask_meets_box, clipped_box, has_area, mask_extent, naming
+from keras_maskrcnn.data.checks import (
+    check_keypoints,
+    check_mask_meets_box,
+    clipped_box,
+    has_area,
+    mask_extent,
+    naming,
+)
 from keras_maskrcnn.images import image_size
 from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
 
@@ -68,7 +75,7 @@ def make_record(
         masks: bool array [N, H, W], or N COCO segmentations (lists of polygons, RLE dicts). None: boxes only.
         crowd: [N] bool; left out: none is a crowd.
         areas: [N] square pixels; left out: of the masks, or of the boxes where there are no masks.
-        keypoints: [N, J, 3] x, y, visibility.
+        keypoints: [N, J, 3] x, y in pixels, and visibility: 0 not labelled, 1 hidden, 2 visible.
         image_id: unique id; left out: the path. An image given as an array needs one.
 
     Raises:
@@ -94,7 +101,7 @@ def make_record(
             masks=segmentations,
             crowd=np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool),
             areas=_areas(encoded, boxes) if areas is None else np.asarray(areas, np.float32),
-            keypoints=None if keypoints is None else np.asarray(keypoints, np.float32),
+            keypoints=None if keypoints is None else _checked_keypoints(keypoints),
             image_id=str(image) if image_id is None else image_id,
         )
         _check_counts(record)
@@ -104,11 +111,12 @@ def make_record(
     return record
 
 
-def check_record(record: Record, num_classes: int, needs_masks: bool) -> None:
+def check_record(record: Record, num_classes: int, needs_masks: bool, num_keypoints: int = 0) -> None:
     """Check that a record can be trained on with `num_classes` classes; reads no image.
 
     Raises:
-        ValueError: a class id outside 1..num_classes, missing masks, or counts that differ; names the image.
+        ValueError: a class id outside 1..num_classes, missing masks, missing or other than `num_keypoints` keypoints
+            (0 needs none), or counts that differ; names the image.
     """
     with naming(record.name):
         _check_counts(record)
@@ -119,6 +127,12 @@ def check_record(record: Record, num_classes: int, needs_masks: bool) -> None:
             )
         if needs_masks and record.masks is None and len(record.boxes):
             raise ValueError('its objects have no masks; Config(mask_head="none") trains on boxes alone')
+        if num_keypoints and len(record.boxes):
+            found = 0 if record.keypoints is None else record.keypoints.shape[1]
+            if found != num_keypoints:
+                raise ValueError(
+                    f"its objects have {found or 'no'} keypoints; Config.keypoint_names names {num_keypoints}"
+                )
 
 
 def _segmentations(masks: Any, height: int, width: int) -> tuple[Any, ...]:
@@ -172,6 +186,15 @@ def _checked_boxes(boxes: Any, height: int, width: int) -> np.ndarray:
             if not has_area(clipped[index]):
                 raise ValueError(f"box {box} has no area inside the image")
     return clipped
+
+
+def _checked_keypoints(keypoints: Any) -> np.ndarray:
+    values = np.asarray(keypoints, np.float32)
+    if values.ndim == 3 and values.shape[2] == 3:  # or else the counts are refused
+        for index, points in enumerate(values):
+            with naming(f"object {index}"):
+                check_keypoints(points)
+    return values
 
 
 def _whole_numbers(class_ids: Any) -> np.ndarray:

@@ -1,0 +1,57 @@
+"""What keypoint names mean: COCO's of a person, their limbs and spread, and which change sides in a mirror."""
+
+import re
+from collections.abc import Sequence
+
+PERSON_KEYPOINTS = (
+    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow",
+    "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle",
+    "right_ankle",
+)  # fmt: skip
+"""COCO's keypoints of a person, in the order of its annotations."""
+
+PERSON_SIGMAS = (
+    0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062, 0.107, 0.107, 0.087, 0.087, 0.089,
+    0.089,
+)  # fmt: skip
+"""How far apart annotators mark each of them, in square roots of the person's area; COCO's similarity divides by it."""
+
+PERSON_LIMBS = (
+    ("left_ankle", "left_knee"), ("left_knee", "left_hip"), ("right_ankle", "right_knee"),
+    ("right_knee", "right_hip"), ("left_hip", "right_hip"), ("left_shoulder", "left_hip"),
+    ("right_shoulder", "right_hip"), ("left_shoulder", "right_shoulder"), ("left_shoulder", "left_elbow"),
+    ("right_shoulder", "right_elbow"), ("left_elbow", "left_wrist"), ("right_elbow", "right_wrist"),
+    ("left_eye", "right_eye"), ("nose", "left_eye"), ("nose", "right_eye"), ("left_eye", "left_ear"),
+    ("right_eye", "right_ear"), ("left_ear", "left_shoulder"), ("right_ear", "right_shoulder"),
+)  # fmt: skip
+"""COCO's skeleton: the pairs that are drawn as lines."""
+
+_SIDES = {"left": "right", "right": "left"}
+
+
+def mirror_order(names: Sequence[str]) -> list[int]:
+    """Return the place of the keypoint that each one becomes in a mirrored picture.
+
+    A name's partner has "left" for its "right" and the other way round, in small letters or large; a name without
+    sides is its own.
+
+    Args:
+        names: J names.
+
+    Returns:
+        J places, so that `keypoints[..., mirror_order(names), :]` is in the order of the names again.
+
+    Raises:
+        ValueError: a name has the word left or right in it, but no partner.
+    """
+    places = {name.lower(): place for place, name in enumerate(names)}
+    order = []
+    for place, name in enumerate(names):
+        partner = re.sub("left|right", lambda side: _SIDES[side.group()], name.lower())
+        if partner not in places and _SIDES.keys() & set(re.split("[^a-z]+", name.lower())):
+            raise ValueError(
+                f"the keypoint {name!r} has no partner {partner!r} that it becomes in a mirrored picture; "
+                "rename it, or train with flip_probability=0"
+            )
+        order.append(places.get(partner, place))
+    return order

@@ -1,0 +1,50 @@
+"""Keypoint names: COCO's person, and which keypoints change sides in a mirror."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pycocotools.cocoeval import Params
+
+from keras_maskrcnn.keypoints import PERSON_KEYPOINTS, PERSON_LIMBS, PERSON_SIGMAS, mirror_order
+
+COCO = Path(__file__).parents[2] / "shared/data/coco_mini"
+
+
+def test_sigmas_are_pycocotools():
+    np.testing.assert_allclose(PERSON_SIGMAS, Params("keypoints").kpt_oks_sigmas)
+
+
+@pytest.mark.skipif(not COCO.exists(), reason="needs the coco_mini annotations beside the repository")
+def test_names_and_limbs_are_those_of_cocos_files():
+    content = json.loads((COCO / "annotations/person_keypoints_val2017.json").read_text())
+    (person,) = content["categories"]
+    assert list(PERSON_KEYPOINTS) == person["keypoints"]
+    named = [tuple(PERSON_KEYPOINTS[number - 1] for number in limb) for limb in person["skeleton"]]
+    assert list(PERSON_LIMBS) == named
+
+
+def test_left_and_right_change_places_in_a_mirror():
+    order = mirror_order(PERSON_KEYPOINTS)
+    assert order == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
+    assert [order[place] for place in order] == list(range(17))
+
+
+@pytest.mark.parametrize(
+    ("names", "order"),
+    [
+        (("tail", "LeftEye", "RightEye"), [0, 2, 1]),
+        (("ear left", "ear right"), [1, 0]),
+        (("left left hand", "left right hand", "right left hand", "right right hand"), [3, 2, 1, 0]),
+        (("bright spot", "copyright"), [0, 1]),
+        ((), []),
+    ],
+)
+def test_sides_are_found_in_names_of_any_spelling(names, order):
+    assert mirror_order(names) == order
+
+
+def test_a_side_without_its_partner_is_refused():
+    with pytest.raises(ValueError, match=r"'left_eye' has no partner 'right_eye'.*flip_probability=0"):
+        mirror_order(("left_eye", "rigth_eye"))
