@@ -1,4 +1,4 @@
-"""Instances drawn on a picture: translucent masks with outlines, boxes and labels."""
+"""Instances drawn on a picture: translucent masks with outlines, boxes, keypoints with limbs, and labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from keras_maskrcnn.keypoints import PERSON_LIMBS
 from keras_maskrcnn.masks import rle_to_mask
 
 MASK_OPACITY = 0.4
@@ -25,10 +26,13 @@ def draw_instances(
     scores: np.ndarray | None = None,
     masks: Any = None,
     *,
+    keypoints: np.ndarray | None = None,
+    keypoint_names: Sequence[str] | None = None,
+    keypoint_threshold: float = 0.05,
     color_by: str = "instance",
     font: str | None = None,
 ) -> Image.Image:
-    """Draw instances on an image; the line widths and the text grow with it.
+    """Draw instances on an image; the line widths, the dots and the text grow with it.
 
     Args:
         image: a PIL image, or an array [H, W] or [H, W, C]; shown as `displayable` does.
@@ -36,6 +40,10 @@ def draw_instances(
         names: N labels, or None for none.
         scores: [N] floats written after the labels, or None.
         masks: [N, H, W] bool, N COCO RLE dicts, or None.
+        keypoints: [N, J, 3] x, y in pixels of the image, and a score or an annotation's visibility; or None.
+        keypoint_names: J names; between those that COCO's skeleton of a person joins, limbs are drawn.
+        keypoint_threshold: keypoints whose third value is above it are drawn. At 0.05 these are all that are
+            annotated, hidden ones too, or of a model's those with such a probability or logit.
         color_by: "instance" gives each its own colour, "class" each name.
         font: path of a TrueType font, for names in scripts that Pillow's own font lacks.
 
@@ -48,9 +56,11 @@ def draw_instances(
     canvas = displayable(image)
     height, width = canvas.shape[:2]
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    for argument, values in (("names", names), ("scores", scores), ("masks", masks)):
+    rows = {"names": names, "scores": scores, "masks": masks, "keypoints": keypoints}
+    for argument, values in rows.items():
         if values is not None and len(values) != len(boxes):
             raise ValueError(f"draw_instances got {len(boxes)} boxes but {len(values)} {argument}")
+    limbs = _limbs(keypoints, keypoint_names)
     colors = _colors(len(boxes), names, color_by)
     line = max(1, round(max(height, width) / 700))
     # Large ones first, so that small ones in front of them stay visible.
@@ -62,6 +72,9 @@ def draw_instances(
     draw = ImageDraw.Draw(picture)
     for index in order:
         _draw_box(draw, boxes[index], colors[index], line, (height, width))
+    if keypoints is not None:
+        for index in order:
+            _draw_keypoints(draw, keypoints[index], limbs, keypoint_threshold, colors[index], line)
     labels = _labels(names, scores)
     _draw_labels(draw, boxes, labels, colors, _font(font, height, width), (height, width))
     return picture
@@ -134,6 +147,40 @@ def _draw_box(
     left, right = np.clip([np.floor(x1), np.ceil(x2) - 1], 0, width - 1)
     top, bottom = np.clip([np.floor(y1), np.ceil(y2) - 1], 0, height - 1)
     draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=line)
+
+
+def _limbs(keypoints: np.ndarray | None, names: Sequence[str] | None) -> list[tuple[int, int]]:
+    """Which keypoints are joined, by their places among the names."""
+    if keypoints is None or not names:
+        return []
+    if len(keypoints) and len(names) != len(keypoints[0]):
+        raise ValueError(
+            f"draw_instances got {len(keypoints[0])} keypoints per instance but {len(names)} keypoint_names"
+        )
+    places = {name: place for place, name in enumerate(names)}
+    return [(places[one], places[other]) for one, other in PERSON_LIMBS if {one, other} <= places.keys()]
+
+
+def _draw_keypoints(
+    draw: ImageDraw.ImageDraw,
+    points: np.ndarray,
+    limbs: list[tuple[int, int]],
+    threshold: float,
+    color: Color,
+    line: int,
+) -> None:
+    points = np.asarray(points, np.float64)
+    seen = (points[:, 2] > threshold) & np.isfinite(points).all(axis=1)
+    places = [(float(x), float(y)) for x, y in points[:, :2]]
+    drawn = [(places[one], places[other]) for one, other in limbs if seen[one] and seen[other]]
+    # White around the colour, which the instance's mask has too.
+    for fill, width in (("white", 4 * line), (color, 2 * line)):
+        for limb in drawn:
+            draw.line(limb, fill=fill, width=width)
+    for x, y in (places[index] for index in np.flatnonzero(seen)):
+        radius = 2 * line + 1
+        dot = (x - radius, y - radius, x + radius, y + radius)
+        draw.ellipse(dot, fill=color, outline="white", width=line)
 
 
 def _labels(names: Sequence[str] | None, scores: np.ndarray | None) -> list[str]:

@@ -47,6 +47,8 @@ class Detections:
     """[N, J, 3]: x, y in pixels of the original image, and a score; or None."""
     image: np.ndarray | None = None
     """[height, width, C], what `draw` draws on."""
+    keypoint_names: tuple[str, ...] = ()
+    """J names, by which `draw` knows a person's limbs."""
     keypoint_offset: float = 0.0
     """What `to_coco` takes from keypoints, in pixels; see `Config.keypoint_offset`."""
 
@@ -94,7 +96,10 @@ class Detections:
         if image is None:
             raise ValueError("These Detections hold no image to draw on: pass one, draw(image)")
         shown = self[self.scores >= min_score]
-        return draw_instances(image, shown.boxes, shown.class_names, shown.scores, shown.masks, **options)
+        rows = {"keypoints": shown.keypoints, "keypoint_names": self.keypoint_names}
+        return draw_instances(
+            image, shown.boxes, shown.class_names, shown.scores, shown.masks, **{**rows, **options}
+        )
 
     def to_coco(self, image_id: int | str, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Return the detections as COCO results, ready for JSON.
@@ -157,6 +162,7 @@ def make_detections(
     paste: str = "exact",
     keypoint_offset: float = 0.0,
     square: bool = False,
+    keypoint_names: Sequence[str] = (),
 ) -> Detections:
     """Bring the model's outputs for one image to `Detections` in that image's pixels.
 
@@ -178,6 +184,7 @@ def make_detections(
         keypoint_offset: `Config.keypoint_offset`, kept for `Detections.to_coco`.
         square: whether boxes end on their last pixel, and so are rescaled from the first pixel's centre to the
             last's, as Matterport's are.
+        keypoint_names: J names, kept for `draw`.
 
     Raises:
         ValueError: `masks` or `paste` is none of these.
@@ -210,6 +217,7 @@ def make_detections(
         width=width,
         masks=found,
         keypoints=keypoints,
+        keypoint_names=tuple(keypoint_names),
         keypoint_offset=keypoint_offset,
         image=image,
     )
@@ -256,6 +264,11 @@ def _check(found: Detections) -> None:
             raise ValueError(f"Detections.{name} must have {count} rows, as scores has; got {len(values)}")
     if found.keypoints is not None and (found.keypoints.ndim != 3 or found.keypoints.shape[2] != 3):
         raise ValueError(f"Detections.keypoints must be [N, J, 3]; got {found.keypoints.shape}")
+    points = len(found.keypoint_names) if found.keypoints is None else found.keypoints.shape[1]
+    if found.keypoint_names and len(found.keypoint_names) != points:
+        raise ValueError(
+            f"Detections.keypoint_names must name {points} keypoints; got {found.keypoint_names}"
+        )
     size = (found.height, found.width)
     if isinstance(found.masks, np.ndarray) and found.masks.shape[1:] != size:
         raise ValueError(f"Detections.masks must be [N, {size[0]}, {size[1]}]; got {found.masks.shape}")

@@ -83,6 +83,40 @@ def test_run_lengths_draw_like_arrays():
     assert ImageChops.difference(dense, encoded).getbbox() is None
 
 
+def keypoints_drawn(points, names=None, **options):
+    """Which pixels of a black image change when keypoints of one instance are drawn: [H, W] bool."""
+    image, box = np.zeros((100, 120, 3), np.uint8), [[0, 0, 1, 1]]
+    without = np.asarray(draw_instances(image, box))
+    with_points = draw_instances(image, box, keypoints=[points], keypoint_names=names, **options)
+    return (np.asarray(with_points) != without).any(axis=-1)
+
+
+def test_keypoints_are_dots_and_those_below_the_threshold_are_left_out():
+    points = [[30, 20, 2], [60, 50, 1], [90, 80, 0]]  # visibilities, as annotated
+    drawn = keypoints_drawn(points)
+    assert drawn[20, 30] and drawn[50, 60] and not drawn[80, 90]
+    assert not drawn[35, 45]  # no limbs without names
+    scored = [[30, 20, 0.9], [60, 50, 0.3], [90, 80, -4.0]]
+    assert keypoints_drawn(scored, keypoint_threshold=0.5).sum() == drawn.sum() / 2
+
+
+def test_limbs_join_the_named_keypoints_that_are_seen():
+    points = [[20, 50, 2], [60, 50, 2], [100, 50, 2]]
+    drawn = keypoints_drawn(points, ("left_wrist", "left_elbow", "tail"))
+    assert drawn[50, 40] and not drawn[50, 80]
+    points[0][2] = 0
+    assert not keypoints_drawn(points, ("left_wrist", "left_elbow", "tail"))[50, 40]
+
+
+def test_keypoints_anywhere_do_no_harm():
+    assert not keypoints_drawn([[np.nan, 5, 1], [np.inf, 5, 1], [-500, 900, 1]]).any()
+    names = ("left_wrist", "left_elbow")
+    picture = draw_instances(
+        np.zeros((9, 9)), np.zeros((0, 4)), keypoints=np.zeros((0, 2, 3)), keypoint_names=names
+    )
+    assert picture.size == (9, 9)
+
+
 def test_empty_masks_and_odd_boxes_do_no_harm():
     boxes = np.array(
         [[5, 5, 5, 5], [-50, -50, -10, -10], [200, 200, 300, 300], [9, 9, 2, 2], [0, 0, np.inf, 50]]
@@ -148,6 +182,10 @@ def test_lengths_and_choices_that_disagree_are_refused():
     image = np.zeros((100, 120, 3), np.uint8)
     with pytest.raises(ValueError, match="2 boxes but 1 names"):
         draw_instances(image, BOXES, ["a"])
+    with pytest.raises(ValueError, match="2 boxes but 1 keypoints"):
+        draw_instances(image, BOXES, keypoints=np.zeros((1, 3, 3)))
+    with pytest.raises(ValueError, match="3 keypoints per instance but 1 keypoint_names"):
+        draw_instances(image, BOXES, keypoints=np.zeros((2, 3, 3)), keypoint_names=["nose"])
     with pytest.raises(ValueError, match="color_by"):
         draw_instances(image, BOXES, color_by="score")
     with pytest.raises(ValueError, match="does not fit its image"):

@@ -104,9 +104,15 @@ def test_boxes_that_end_on_their_last_pixel_are_scaled_between_pixel_centres():
 def test_keypoints_come_back_to_the_original_image_per_axis():
     keypoints = np.array([[[75, 30.5, 0.9], [150, 61, -2]]] * 3, np.float32)
     found = make_detections(
-        {**outputs(), "keypoints": keypoints}, (40, 100), (61, 150), ("cat", "dog"), keypoint_offset=0.5
+        {**outputs(), "keypoints": keypoints},
+        (40, 100),
+        (61, 150),
+        ("cat", "dog"),
+        keypoint_offset=0.5,
+        keypoint_names=("nose", "tail"),
     )
-    assert found.keypoints.shape == (2, 2, 3) and found.keypoint_offset == 0.5
+    assert found.keypoints.shape == (2, 2, 3)
+    assert found[1:].keypoint_offset == 0.5 and found[1:].keypoint_names == ("nose", "tail")
     assert found.keypoints[0] == pytest.approx(np.array([[50, 20, 0.9], [100, 40, -2]]))
 
 
@@ -221,6 +227,17 @@ def test_draw_shows_confident_instances_on_the_image():
     assert found.draw(image=Image.new("L", (30, 20)), min_score=1).getextrema() == ((0, 0),) * 3
 
 
+def test_draw_shows_keypoints_and_limbs_of_confident_instances():
+    keypoints = np.array([[[80, 20, 0.9], [80, 60, 0.9]]], np.float32)
+    names = ("left_wrist", "left_elbow")
+    black = np.zeros((90, 100, 3), np.uint8)
+    found = Detections([[0, 80, 9, 90]], [0.9], [1], ["a"], 90, 100, None, keypoints, black, names)
+    assert found.draw().getpixel((80, 20)) != (0, 0, 0) != found.draw().getpixel((80, 40))
+    assert found.draw(keypoint_names=()).getpixel((80, 40)) == (0, 0, 0)
+    assert found.draw(keypoint_threshold=0.95).getpixel((80, 20)) == (0, 0, 0)
+    assert found.draw(min_score=1).getextrema() == ((0, 0),) * 3
+
+
 def test_draw_without_an_image_says_what_to_do():
     with pytest.raises(ValueError, match=r"draw\(image\)"):
         detections(image=None).draw()
@@ -242,3 +259,10 @@ def test_draw_without_an_image_says_what_to_do():
 def test_fields_that_disagree_are_named(field, value):
     with pytest.raises(ValueError, match=rf"Detections\.{field} "):
         detections(**{field: value})
+
+
+def test_keypoint_names_that_disagree_are_refused():
+    with pytest.raises(
+        ValueError, match=r"Detections\.keypoint_names must name 2 keypoints; got \('nose',\)"
+    ):
+        detections(keypoints=np.zeros((3, 2, 3)), keypoint_names=("nose",))
