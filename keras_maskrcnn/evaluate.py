@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.keypoints import checked_sigmas
 from keras_maskrcnn.results import Detections, check_category_ids
 from keras_maskrcnn.scoring import COCO_LIMIT, check_ground_truth, score_coco
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from keras_maskrcnn.model import MaskRCNN
 
 LOGGED = ("AP", "AP50", "AP75")
-"""What the callback logs of each of box and mask; `CocoEvaluation.scores` holds the rest."""
+"""What the callback logs of each of box, mask and keypoint; `CocoEvaluation.scores` holds the rest."""
 
 
 def evaluate_coco(
@@ -31,13 +33,14 @@ def evaluate_coco(
     progress: bool = True,
     results_file: str | Path | None = None,
     category_ids: Sequence[int] | None = None,
+    keypoint_sigmas: Sequence[float] | None = None,
 ) -> dict[str, float]:
     """Run a model on records and score what it finds, as `score_coco` does.
 
     Pictures are read as they are needed and masks kept as run lengths, so memory holds one batch of pictures.
 
     Args:
-        model: its config's class names must be those of the records.
+        model: its config's class names, and its keypoint names if it has any, must be those of the records.
         records: pictures with ground truth.
         batch_size: pictures that go through the network together.
         per_class: also give each class's AP.
@@ -48,16 +51,19 @@ def evaluate_coco(
         results_file: where to write the detections as COCO results (JSON).
         category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
             `load_coco`'s `records.report.category_ids`; None writes 1..K.
+        keypoint_sigmas: as in `score_coco`; needed for other keypoints than COCO's 17 of a person.
 
     Returns:
         What `score_coco` returns. The names do not depend on what is found: recall is "box_AR1", "box_AR10" and
         "box_AR100", or instead of the last "box_AR300" with a limit of 300.
 
     Raises:
-        ValueError: there is no ground truth to compare with, or `category_ids` has not one id per class, both
-            before the model runs; or an image is unreadable; see `score_coco`.
+        ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, or the keypoints
+            are other ones or lack their sigmas, all of it before the model runs; or an image is unreadable; see
+            `score_coco`.
     """
     check_ground_truth(records)
+    _check_keypoints(records, model.config.keypoint_names, keypoint_sigmas)
     class_names = model.config.class_names
     if category_ids is not None:
         check_category_ids(category_ids, class_names)
@@ -73,7 +79,20 @@ def evaluate_coco(
     if results_file is not None:
         write_coco_results(results_file, records, found, category_ids)
     limit = model.config.max_detections if max_detections is None else max_detections
-    return score_coco(records, found, class_names, per_class, max(COCO_LIMIT, limit))
+    return score_coco(records, found, class_names, per_class, max(COCO_LIMIT, limit), keypoint_sigmas)
+
+
+def _check_keypoints(records: Sequence[Record], names: Sequence[str], sigmas: Sequence[float] | None) -> None:
+    """Check what can be known of scoring keypoints before there are any, by the first record with objects."""
+    check_keypoint_names(records, names)
+    first = next(record for record in map(records.__getitem__, range(len(records))) if len(record.boxes))
+    if names and first.keypoints is not None:
+        annotated = first.keypoints.shape[1]
+        if annotated != len(names):
+            raise ValueError(
+                f"{first.name}: its objects have {annotated} keypoints; the model finds {len(names)}"
+            )
+        checked_sigmas(sigmas, len(names), names)
 
 
 def write_coco_results(
@@ -100,7 +119,7 @@ def write_coco_results(
 
 
 class CocoEvaluation(keras.callbacks.Callback):
-    """Evaluate during `fit` and log val_box_AP, val_box_AP50, val_box_AP75 and the same for masks.
+    """Evaluate during `fit` and log val_box_AP, val_box_AP50, val_box_AP75 and the same for masks and keypoints.
 
     Callbacks that come after it in the list, like `EarlyStopping(monitor="val_mask_AP", mode="max")` and
     `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch
@@ -113,11 +132,12 @@ class CocoEvaluation(keras.callbacks.Callback):
         batch_size: pictures that go through the network together.
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
-        score_threshold, max_detections: as in `evaluate_coco`.
+        score_threshold, max_detections, keypoint_sigmas: as in `evaluate_coco`.
         progress: show a progress bar during each evaluation.
 
     Raises:
-        ValueError: no record has an object to find, or `every` is below 1.
+        ValueError: no record has an object to find, or `every` is below 1; when training begins, the keypoints of
+            records and model differ, or lack their sigmas.
     """
 
     def __init__(
@@ -130,6 +150,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         score_threshold: float | None = None,
         max_detections: int | None = None,
         progress: bool = False,
+        keypoint_sigmas: Sequence[float] | None = None,
     ):
         super().__init__()
         if every < 1:
@@ -146,11 +167,13 @@ class CocoEvaluation(keras.callbacks.Callback):
             "score_threshold": score_threshold,
             "max_detections": max_detections,
             "progress": progress,
+            "keypoint_sigmas": keypoint_sigmas,
         }
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Forget the run before."""
+        """Forget the run before; refuse what could not be scored after an epoch of training."""
         self.scores = {}
+        _check_keypoints(self.records, self.model.config.keypoint_names, self._options["keypoint_sigmas"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Put the figures into the logs that the callbacks after this one get."""

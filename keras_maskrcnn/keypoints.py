@@ -55,3 +55,22 @@ def mirror_order(names: Sequence[str]) -> list[int]:
             )
         order.append(places.get(partner, place))
     return order
+
+
+def checked_sigmas(sigmas: Sequence[float] | None, count: int, names: Sequence[str] = ()) -> list[float]:
+    """Return the sigmas by which `count` keypoints are scored: those given, or else COCO's if they are a person's.
+
+    Raises:
+        ValueError: none are given for other keypoints than COCO's of a person, which go by their names where these are
+            known and else by their number; or there is not one above 0 for each keypoint.
+    """
+    if sigmas is None:
+        if count != len(PERSON_SIGMAS) or (names and tuple(names) != PERSON_KEYPOINTS):
+            raise ValueError(
+                f"keypoint_sigmas is needed to score these {count} keypoints: COCO has measured how far apart "
+                f"annotators mark keypoints for its own {len(PERSON_SIGMAS)} of a person only"
+            )
+        return list(PERSON_SIGMAS)
+    if len(sigmas) != count or min(sigmas) <= 0:
+        raise ValueError(f"keypoint_sigmas needs {count} numbers above 0, one per keypoint; got {sigmas}")
+    return list(sigmas)

@@ -129,10 +129,16 @@ class Detections:
                 mask = self.masks[row]
                 result["segmentation"] = mask if isinstance(mask, dict) else mask_to_rle(mask)
             if self.keypoints is not None:
-                offset = np.array([self.keypoint_offset, self.keypoint_offset, 0], np.float32)
-                result["keypoints"] = (self.keypoints[row] - offset).reshape(-1).tolist()
+                result["keypoints"] = self.coco_keypoints(row)
             results.append(result)
         return results
+
+    def coco_keypoints(self, row: int) -> list[float]:
+        """Return one row's keypoints as COCO writes them: J times x, y, score, x and y less `keypoint_offset`."""
+        if self.keypoints is None:
+            raise ValueError("These Detections hold no keypoints")
+        offset = np.array([self.keypoint_offset, self.keypoint_offset, 0], np.float32)
+        return (self.keypoints[row] - offset).reshape(-1).tolist()
 
     def _category_id(self, row: int, category_ids: Sequence[int] | None) -> int:
         class_id = int(self.class_ids[row])

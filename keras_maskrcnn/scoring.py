@@ -12,6 +12,7 @@ import pycocotools.mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from keras_maskrcnn.keypoints import checked_sigmas
 from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
 from keras_maskrcnn.results import Detections
 
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
 
 COCO_LIMIT = 100
-"""Detections per image and class that count in COCO's own figures."""
+"""Detections per image and class that count in COCO's own figures of boxes and masks."""
+KEYPOINT_LIMIT = 20
+"""And in those of keypoints, here too if more detections count for the others."""
 
 
 def score_coco(
@@ -28,6 +31,7 @@ def score_coco(
     class_names: Sequence[str],
     per_class: bool = False,
     max_detections: int | None = None,
+    keypoint_sigmas: Sequence[float] | None = None,
 ) -> dict[str, float]:
     """Return COCO's average precision and recall of detections.
 
@@ -38,17 +42,21 @@ def score_coco(
         per_class: also give "box_AP/<class name>" (and mask) for each class.
         max_detections: detections per image and class that count, best first. None is COCO's 100, or as many as
             there are in the image with the most where that is more; give a number for figures to compare.
+        keypoint_sigmas: J numbers, how far apart annotators mark each keypoint in square roots of the object's area;
+            the similarity of keypoints takes the place of IoU. None is COCO's for its 17 keypoints of a person.
 
     Returns:
         Figures in 0..1: "box_AP" (mean over IoU 0.50 to 0.95), "box_AP50", "box_AP75"; "box_AP_small",
         "box_AP_medium", "box_AP_large" (objects by annotated area: below 32^2, to 96^2, above); recall with
         so many detections, "box_AR1", "box_AR10", "box_AR100" (the last is named after max_detections), and
         "box_AR_small", "box_AR_medium", "box_AR_large". The same with "mask_" where records and detections
-        have masks. A figure without ground truth, like the AP of a class that no image shows, is nan, and the
-        means leave it out.
+        have masks. With "keypoint_" where they have keypoints, of the best 20 detections ("keypoint_AR20") and
+        not of small objects; objects without labelled keypoints count neither as found nor as missed. A figure
+        without ground truth, like the AP of a class that no image shows, is nan, and the means leave it out.
 
     Raises:
-        ValueError: no ground truth at all, numbers or sizes of images disagree, or a class id is not in 1..K.
+        ValueError: no ground truth at all, numbers or sizes of images or numbers of keypoints disagree, a class id
+            is not in 1..K, or keypoints other than COCO's 17 come without sigmas.
     """
     if len(records) != len(detections):
         raise ValueError(f"{len(detections)} detections do not belong to {len(records)} records")
@@ -62,10 +70,17 @@ def score_coco(
         _check_pair(record, found, len(class_names))
         images.append({"id": index, "height": record.height, "width": record.width})
         truth.extend(_truth(record, index))
+    kinds = _kinds(truth, detections)
+    sigmas = _sigmas(detections, keypoint_sigmas) if "keypoint" in kinds else None
     scores: dict[str, float] = {}
-    for kind, iou_type in _kinds(truth, detections).items():
+    for kind, iou_type in kinds.items():
         rows = [row for index, found in enumerate(detections) for row in _found(found, index, iou_type)]
-        evaluation = _evaluation(images, truth, rows, iou_type, len(class_names), max_detections)
+        limits = (KEYPOINT_LIMIT,) if kind == "keypoint" else (1, 10, max_detections)
+        evaluation = _evaluation(images, truth, rows, iou_type, len(class_names))
+        evaluation.params.maxDets = sorted({min(limit, max_detections) for limit in limits})
+        if kind == "keypoint":
+            evaluation.params.kpt_oks_sigmas = sigmas
+        _run(evaluation)
         summary = _summary(evaluation, class_names if per_class else ())
         scores.update({f"{kind}_{name}": value for name, value in summary.items()})
     return scores
@@ -88,6 +103,12 @@ def _check_pair(record: Record, found: Detections, classes: int) -> None:
             f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
             f"but its detections are of {found.height} x {found.width}"
         )
+    if record.keypoints is not None and found.keypoints is not None and len(record.boxes):
+        annotated, detected = record.keypoints.shape[1], found.keypoints.shape[1]
+        if annotated != detected:
+            raise ValueError(
+                f"{record.name}: its objects have {annotated} keypoints, its detections {detected}"
+            )
     for owner, class_ids in (("record", record.class_ids), ("detections", found.class_ids)):
         if len(class_ids) and (np.min(class_ids) < 1 or np.max(class_ids) > classes):
             raise ValueError(
@@ -99,8 +120,18 @@ def _check_pair(record: Record, found: Detections, classes: int) -> None:
 def _kinds(truth: list[dict[str, Any]], detections: Sequence[Detections]) -> dict[str, str]:
     """What can be scored, with pycocotools' name for it."""
     found = [one for one in detections if len(one)] or detections
-    masks = all(one.masks is not None for one in found) and all("segmentation" in row for row in truth)
-    return {"box": "bbox", "mask": "segm"} if masks else {"box": "bbox"}
+    kinds = {"box": "bbox"}
+    if all(one.masks is not None for one in found) and all("segmentation" in row for row in truth):
+        kinds["mask"] = "segm"
+    if all(one.keypoints is not None for one in found) and all("keypoints" in row for row in truth):
+        kinds["keypoint"] = "keypoints"
+    return kinds
+
+
+def _sigmas(detections: Sequence[Detections], given: Sequence[float] | None) -> np.ndarray:
+    """The sigmas of detections of which some have keypoints."""
+    found = [(one.keypoints.shape[1], one.keypoint_names) for one in detections if one.keypoints is not None]
+    return np.array(checked_sigmas(given, *found[0]), np.float64)
 
 
 def _truth(record: Record, image: int) -> Iterator[dict[str, Any]]:
@@ -118,6 +149,10 @@ def _truth(record: Record, image: int) -> Iterator[dict[str, Any]]:
             except ValueError as error:
                 raise ValueError(f"{record.name}: object {row}: {error}") from error
             annotation["segmentation"] = rle
+        if record.keypoints is not None:
+            points = record.keypoints[row]
+            annotation["num_keypoints"] = int((points[:, 2] > 0).sum())
+            annotation["keypoints"] = points.reshape(-1).tolist()
         yield annotation
 
 
@@ -136,6 +171,11 @@ def _found(found: Detections, image: int, iou_type: str) -> Iterator[dict[str, A
             rle = mask if isinstance(mask, dict) else mask_to_rle(mask)
             # Whether an unmatched detection counts for small, medium or large goes by its mask's area here.
             result.update(segmentation=rle, area=float(coco_mask.area(rle)))
+        if iou_type == "keypoints":
+            # And here by the box around its keypoints, as pycocotools takes it from results without boxes.
+            points = np.reshape(found.coco_keypoints(row), (-1, 3))
+            width, height = np.ptp(points[:, :2], axis=0)
+            result.update(keypoints=points.reshape(-1).tolist(), area=float(width * height))
         yield result
 
 
@@ -145,9 +185,8 @@ def _evaluation(
     found: list[dict[str, Any]],
     iou_type: str,
     classes: int,
-    max_detections: int,
 ) -> Any:
-    """Run pycocotools without files, prints and `loadRes`, which fails on empty results."""
+    """Set pycocotools up without files and `loadRes`, which fails on empty results."""
 
     def indexed(annotations: list[dict[str, Any]]) -> COCO:
         coco = COCO()
@@ -157,12 +196,19 @@ def _evaluation(
         coco.createIndex()
         return coco
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation = COCOeval(indexed(truth), indexed(found), iou_type)
-        evaluation.params.maxDets = sorted({min(limit, max_detections) for limit in (1, 10, max_detections)})
+    with _silence():
+        return COCOeval(indexed(truth), indexed(found), iou_type)
+
+
+def _run(evaluation: Any) -> None:
+    with _silence():
         evaluation.evaluate()
         evaluation.accumulate()
-    return evaluation
+
+
+def _silence() -> contextlib.AbstractContextManager[Any]:
+    """Keep what pycocotools prints to itself."""
+    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _summary(evaluation: Any, class_names: Sequence[str]) -> dict[str, float]:

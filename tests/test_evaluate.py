@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.masks import mask_to_rle
 from keras_maskrcnn.results import Detections
@@ -42,7 +44,7 @@ class FindsEverything:
     """Stands for a model: it recognises the pictures of `records()` and knows what is in them."""
 
     def __init__(self, misses=(), copies=1, max_detections=100):
-        self.config = SimpleNamespace(class_names=NAMES, max_detections=max_detections)
+        self.config = SimpleNamespace(class_names=NAMES, max_detections=max_detections, keypoint_names=())
         self.misses, self.copies = misses, copies
         self.asked = []
 
@@ -152,13 +154,55 @@ def test_category_ids_that_do_not_fit_the_classes_are_refused_before_the_model_r
     assert model.asked == []
 
 
+def with_keypoints(names=("nose", "tail")):
+    """Records with two keypoints each, and a model that finds them, half a pixel on as its offset says."""
+    points = np.array([[[10, 12, 2], [30, 25, 1]]], np.float32)
+    annotated = [dataclasses.replace(record, keypoints=points) for record in records()]
+    model = FindsEverything()
+    model.config.keypoint_names = names
+
+    def detect_iter(*arguments, **limits):
+        model.asked.append(arguments)
+        for one in annotated:
+            found = points + np.float32([0.5, 0.5, 0])
+            yield dataclasses.replace(
+                truth(one), keypoints=found, keypoint_names=names, keypoint_offset=0.5, masks=None
+            )
+
+    model.detect_iter = detect_iter
+    return model, annotated
+
+
+def test_keypoints_are_scored_with_the_sigmas_given(tmp_path):
+    model, annotated = with_keypoints()
+    path = tmp_path / "results.json"
+    scores = evaluate_coco(model, annotated, progress=False, keypoint_sigmas=[0.1, 0.1], results_file=path)
+    assert scores["keypoint_AP"] == pytest.approx(1)
+    assert json.loads(path.read_text())[0]["keypoints"] == [10, 12, 2, 30, 25, 1]
+    # Without keypoints in the records there is nothing to score, and no sigmas are needed.
+    assert "keypoint_AP" not in evaluate_coco(model, records(), progress=False)
+
+
+def test_keypoints_that_cannot_be_scored_are_refused_before_the_model_runs():
+    model, annotated = with_keypoints()
+    with pytest.raises(ValueError, match="keypoint_sigmas is needed"):
+        evaluate_coco(model, annotated)
+    swapped = Records(annotated, LoadReport(keypoint_names=("tail", "nose")))
+    with pytest.raises(ValueError, match="the records' keypoints are tail, nose"):
+        evaluate_coco(model, swapped, keypoint_sigmas=[0.1, 0.1])
+    model.config.keypoint_names = ("nose",)
+    with pytest.raises(ValueError, match="its objects have 2 keypoints; the model finds 1"):
+        evaluate_coco(model, annotated, keypoint_sigmas=[0.1])
+    assert model.asked == []
+
+
 # --- During training
 
 
 class Learner(keras.Model):
     """A model of one weight that finds picture k's object from its epoch k + 1 on."""
 
-    config = SimpleNamespace(class_names=NAMES, max_detections=100)
+    config = SimpleNamespace(class_names=NAMES, max_detections=100, keypoint_names=())
 
     def __init__(self):
         super().__init__()
@@ -194,6 +238,21 @@ def test_each_epoch_logs_box_and_mask_ap():
     )
     logged = {name for name in history if name.startswith("val_")}
     assert logged == {f"val_{kind}_{name}" for kind in ("box", "mask") for name in ("AP", "AP50", "AP75")}
+
+
+def test_keypoint_ap_is_logged_too():
+    model, annotated = with_keypoints()
+    learner = Learner()
+    learner.config, learner.detect_iter = model.config, model.detect_iter
+    learner.compile("sgd", "mse")
+    data = np.ones((2, 1), np.float32)
+    with pytest.raises(ValueError, match="keypoint_sigmas is needed"):
+        learner.fit(data, data, verbose=0, callbacks=[CocoEvaluation(annotated)])
+    assert learner.optimizer.iterations == 0  # it is said before training
+    callback = CocoEvaluation(annotated, keypoint_sigmas=(0.1, 0.1))
+    history = learner.fit(data, data, verbose=0, callbacks=[callback]).history
+    assert history["val_keypoint_AP"] == pytest.approx([1])
+    assert "val_keypoint_AP50" in history and "val_keypoint_AR20" not in history
 
 
 def test_per_class_figures_are_logged_on_request_and_the_rest_is_kept():

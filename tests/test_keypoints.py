@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from pycocotools.cocoeval import Params
 
-from keras_maskrcnn.keypoints import PERSON_KEYPOINTS, PERSON_LIMBS, PERSON_SIGMAS, mirror_order
+from keras_maskrcnn.keypoints import (
+    PERSON_KEYPOINTS,
+    PERSON_LIMBS,
+    PERSON_SIGMAS,
+    checked_sigmas,
+    mirror_order,
+)
 
 COCO = Path(__file__).parents[2] / "shared/data/coco_mini"
 
@@ -48,3 +54,15 @@ def test_sides_are_found_in_names_of_any_spelling(names, order):
 def test_a_side_without_its_partner_is_refused():
     with pytest.raises(ValueError, match=r"'left_eye' has no partner 'right_eye'.*flip_probability=0"):
         mirror_order(("left_eye", "rigth_eye"))
+
+
+def test_a_persons_keypoints_have_cocos_sigmas_and_others_need_their_own():
+    assert checked_sigmas(None, 17) == checked_sigmas(None, 17, PERSON_KEYPOINTS) == list(PERSON_SIGMAS)
+    assert checked_sigmas((0.1, 0.2), 2) == [0.1, 0.2]
+    horse = tuple(f"part {number}" for number in range(17))
+    for count, names in [(2, ()), (17, horse)]:
+        with pytest.raises(ValueError, match=f"keypoint_sigmas is needed to score these {count} keypoints"):
+            checked_sigmas(None, count, names)
+    for wrong in [(0.1,), (0.1, 0.0)]:
+        with pytest.raises(ValueError, match="needs 2 numbers above 0"):
+            checked_sigmas(wrong, 2)
