@@ -19,7 +19,7 @@ def base_anchors(sizes: tuple[float, ...], ratios: tuple[float, ...], rounded: b
 
 def level_anchors(
     feature_shape: tf.Tensor,
-    image_shape: tf.Tensor,
+    strides: tf.Tensor,
     sizes: tuple[float, ...],
     ratios: tuple[float, ...],
     rounded: bool,
@@ -28,7 +28,7 @@ def level_anchors(
 
     Args:
         feature_shape: `[2]` int32, (H, W) of the level.
-        image_shape: `[2]` int32, (height, width) of the padded image; the stride is their whole-number ratio.
+        strides: `[2]`, pixels from one cell to the next (down, across).
         sizes: square roots of areas in pixels.
         ratios: heights over widths.
         rounded: as in `base_anchors`.
@@ -36,9 +36,9 @@ def level_anchors(
     Order is y, x, anchor. Cell (0, 0) is centred on the origin (torchvision's and Detectron2's offset 0).
     """
     base = tf.constant(base_anchors(sizes, ratios, rounded))  # [A, 4]
-    stride = tf.cast(image_shape // feature_shape, tf.float32)
-    y = tf.range(feature_shape[0], dtype=tf.float32) * stride[0]
-    x = tf.range(feature_shape[1], dtype=tf.float32) * stride[1]
+    strides = tf.cast(strides, tf.float32)
+    y = tf.range(feature_shape[0], dtype=tf.float32) * strides[0]
+    x = tf.range(feature_shape[1], dtype=tf.float32) * strides[1]
     grid_x, grid_y = tf.meshgrid(x, y)  # [H, W]
     shifts = tf.stack([grid_x, grid_y, grid_x, grid_y], axis=-1)  # [H, W, 4]
     return tf.reshape(shifts[:, :, None] + base, [-1, 4])

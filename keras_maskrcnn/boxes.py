@@ -44,13 +44,13 @@ def intersection_over_area(boxes: keras.KerasTensor, others: keras.KerasTensor) 
     return ops.where(own > 0, intersection(boxes, others) / ops.where(own > 0, own, 1), 0)
 
 
-def clip(boxes: keras.KerasTensor, sizes: keras.KerasTensor) -> keras.KerasTensor:
-    """Return boxes `[B, ..., 4]` clipped to their images, whose `sizes [B, 2]` are (height, width) in pixels."""
-    sizes = ops.cast(sizes, boxes.dtype)
-    limits = ops.stack([sizes[:, 1], sizes[:, 0], sizes[:, 1], sizes[:, 0]], axis=-1)  # [B, 4]
+def clip(boxes: keras.KerasTensor, windows: keras.KerasTensor) -> keras.KerasTensor:
+    """Return boxes `[B, ..., 4]` clipped to their images' `windows [B, 4]`, boxes as well."""
     for _ in range(len(boxes.shape) - 2):
-        limits = limits[:, None]
-    return ops.minimum(ops.maximum(boxes, 0), limits)
+        windows = windows[:, None]
+    low = ops.concatenate([windows[..., :2], windows[..., :2]], axis=-1)
+    high = ops.concatenate([windows[..., 2:], windows[..., 2:]], axis=-1)
+    return ops.minimum(ops.maximum(boxes, low), high)
 
 
 def _center_size(boxes: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -78,14 +78,18 @@ def encode(
 
 
 def decode(
-    deltas: keras.KerasTensor, references: keras.KerasTensor, weights: tuple[float, ...] = (1, 1, 1, 1)
+    deltas: keras.KerasTensor,
+    references: keras.KerasTensor,
+    weights: tuple[float, ...] = (1, 1, 1, 1),
+    clamp: bool = True,
 ) -> keras.KerasTensor:
     """Return the boxes `[..., 4]` that `deltas [..., 4]` make of `references [..., 4]`; the inverse of `encode`.
 
-    Log sizes are cut at `MAX_LOG_SCALE`.
+    `clamp` cuts log sizes at `MAX_LOG_SCALE`.
     """
     deltas = deltas / ops.convert_to_tensor(weights, deltas.dtype)
     reference_center, reference_size = _center_size(references)
     center = reference_center + deltas[..., :2] * reference_size
-    half = 0.5 * reference_size * ops.exp(ops.minimum(deltas[..., 2:], MAX_LOG_SCALE))
+    log_size = ops.minimum(deltas[..., 2:], MAX_LOG_SCALE) if clamp else deltas[..., 2:]
+    half = 0.5 * reference_size * ops.exp(log_size)
     return ops.concatenate([center - half, center + half], axis=-1)

@@ -285,6 +285,10 @@ def _check_architecture(config: Config) -> None:
         raise ValueError(f"Config.groups needs bottlenecks, so depth 50 or more; got depth {config.depth}")
     if config.architecture == "c4" and (config.keypoint_names or config.mask_head == "mlp"):
         raise ValueError('Config.architecture="c4" has a res5 head, for boxes and "fcn" masks only')
+    if config.architecture == "c4" and not config.box_pool_size == config.mask_pool_size == 14:
+        raise ValueError(
+            'Config.box_pool_size and mask_pool_size must be 14 with architecture="c4": res5 halves both'
+        )
     if len(config.cascade_ious) != len(config.cascade_delta_weights):
         raise ValueError(
             "Config.cascade_delta_weights needs four values for each of "

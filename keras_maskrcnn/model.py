@@ -16,9 +16,10 @@ from keras_maskrcnn.config import Config
 from keras_maskrcnn.images import pad_batch, read_image, resize_image, resized_size
 from keras_maskrcnn.layers import losses
 from keras_maskrcnn.layers.fpn import FPN
-from keras_maskrcnn.layers.heads import BoxHead, MaskHead, MLPMaskHead
+from keras_maskrcnn.layers.heads import BoxHead, KeypointHead, MaskHead, MLPMaskHead
 from keras_maskrcnn.layers.inputs import blank_batch
-from keras_maskrcnn.layers.resnet import ResNet
+from keras_maskrcnn.layers.keypoints import KeypointLoss
+from keras_maskrcnn.layers.resnet import Res5, ResNet
 from keras_maskrcnn.layers.rpn import RPNHead
 from keras_maskrcnn.results import Detections, make_detections
 
@@ -27,9 +28,9 @@ Tensors = dict[str, tf.Tensor]
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
 class MaskRCNN(keras.Model):
-    """Mask R-CNN (He et al. 2017) with a ResNet-FPN backbone.
+    """Mask R-CNN (He et al. 2017) and its kin: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
 
-    `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise five losses that
+    `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise losses that
     the logs show by name; `compile` needs only an optimizer. `predict` takes batches with or without ground truth
     and returns padded detections; `detect` takes pictures and returns them as numpy values in their own pixels.
 
@@ -59,27 +60,35 @@ class MaskRCNN(keras.Model):
 
     def _make_layers(self) -> None:
         config = self.config
+        kind: dict[str, Any] = {
+            "depth": config.depth,
+            "stride_in_1x1": config.stride_in_1x1,
+            "norm": config.norm,
+            "epsilon": config.norm_epsilon,
+            "groups": config.groups,
+            "group_width": config.group_width,
+            "bias": config.conv_bias,
+        }
         self.backbone = ResNet(
-            config.depth,
-            config.stride_in_1x1,
-            config.norm,
-            config.norm_epsilon,
-            config.frozen_stages,
+            **kind,
+            frozen_stages=config.frozen_stages,
+            last_stage=4 if config.architecture == "c4" else 5,
+            dilated=config.architecture == "dc5",
+            pool_padding=config.pool_padding,
             name="backbone",
         )
-        self.fpn = FPN(config.fpn_channels, config.head_norm, config.norm_epsilon, name="fpn")
+        self.fpn = self.res5 = None
+        if config.architecture == "fpn":
+            self.fpn = FPN(config.fpn_channels, config.fpn_norm, config.norm_epsilon, name="fpn")
+        if config.architecture == "c4":
+            self.res5 = Res5(**kind, name="res5")
+            self.res5.trainable = config.frozen_stages < 5
         num_anchors = len(config.anchor_sizes[0]) * len(config.anchor_ratios)
-        self.rpn_head = RPNHead(
-            config.fpn_channels, num_anchors, config.rpn_convs, config.head_norm, name="rpn_head"
-        )
-        self.box_head = BoxHead(
-            config.num_classes,
-            config.box_head_channels,
-            config.class_agnostic_boxes,
-            config.background_outputs,
-            name="box_head",
-        )
+        channels = config.rpn_channels or _feature_channels(config)
+        self.rpn_head = RPNHead(channels, num_anchors, config.rpn_convs, config.rpn_softmax, name="rpn_head")
+        self.box_heads = [_box_head(config, stage) for stage in range(1 + len(config.cascade_ious))]
         self.mask_head = _mask_head(config)
+        self.keypoint_head = _keypoint_head(config)
         self.loss_layers = _loss_layers(config)
 
     @property
@@ -115,7 +124,7 @@ class MaskRCNN(keras.Model):
         if _is_frozen_at_random(self.backbone):
             warnings.warn(
                 "The backbone's batch norm is frozen and no weights were loaded: what is frozen stays random. To train "
-                'from scratch, use Config(norm="group_norm", head_norm="group_norm", frozen_stages=0).',
+                'from scratch, use Config(norm="group_norm", fpn_norm=..., head_norm=..., frozen_stages=0).',
                 stacklevel=2,
             )
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
@@ -217,7 +226,10 @@ class MaskRCNN(keras.Model):
                 config.class_names,
                 masks=masks,
                 image=picture,
-                integer_paste=config.integer_paste,
+                paste=config.paste,
+                keypoint_offset=config.keypoint_offset,
+                square=config.square,
+                keypoint_names=config.keypoint_names,
             )
 
     def get_config(self) -> dict[str, Any]:
@@ -251,7 +263,9 @@ def image_batch(pictures: list[np.ndarray], config: Config) -> Tensors:
     """
     limits = config.min_size, config.max_size, config.size_rounding
     sizes = [resized_size(picture.shape[0], picture.shape[1], *limits) for picture in pictures]
-    resized = [resize_image(picture, size) for picture, size in zip(pictures, sizes, strict=True)]
+    resized = [
+        resize_image(picture, size, config.resize) for picture, size in zip(pictures, sizes, strict=True)
+    ]
     images, image_sizes = pad_batch(resized, config.size_divisor)
     return {"images": images, "sizes": image_sizes}
 
@@ -260,7 +274,7 @@ def _run(graph: keras.Model, inputs: Tensors, config: Config, training: bool) ->
     """Run a graph on the inputs that it knows, also on a batch without rows, as a replica may get."""
     known = {key: inputs[key] for key in graph.input}
     rows = tf.shape(known["images"])[0]
-    blank = blank_batch(list(known), config.channels, config.mask_crop_size)
+    blank = blank_batch(list(known), config.channels, config.mask_crop_size, len(config.keypoint_names))
     known = tf.cond(rows > 0, lambda: known, lambda: blank)
     for key, keras_input in graph.input.items():
         known[key].set_shape(keras_input.shape)
@@ -268,6 +282,31 @@ def _run(graph: keras.Model, inputs: Tensors, config: Config, training: bool) ->
     if "gt_boxes" in known:
         return outputs
     return {key: value[:rows] for key, value in outputs.items()}
+
+
+def _feature_channels(config: Config) -> int:
+    """Channels of what the proposals are made from."""
+    if config.architecture == "fpn":
+        return config.fpn_channels
+    res2 = 256 if config.depth >= 50 else 64
+    return res2 * (4 if config.architecture == "c4" else 8)
+
+
+def _box_head(config: Config, stage: int) -> BoxHead:
+    has_res5 = config.architecture == "c4"
+    return BoxHead(
+        config.num_classes,
+        config.class_agnostic_boxes,
+        config.background_outputs,
+        convs=0 if has_res5 else config.box_convs,
+        conv_channels=config.fpn_channels,
+        fcs=0 if has_res5 else config.box_fcs,
+        channels=config.box_head_channels,
+        norm=config.head_norm,
+        epsilon=config.norm_epsilon,
+        fc_norm=config.box_fc_norm,
+        name=graphs.stage_name("box_head", stage),
+    )
 
 
 def _mask_head(config: Config) -> keras.layers.Layer | None:
@@ -279,18 +318,43 @@ def _mask_head(config: Config) -> keras.layers.Layer | None:
         num_masks = config.num_classes + int(config.background_outputs or config.mask_loss == "softmax")
     if config.mask_head == "mlp":
         return MLPMaskHead(num_masks, config.box_head_channels, name="mask_head")
-    return MaskHead(num_masks, config.mask_head_channels, config.head_norm, name="mask_head")
+    return MaskHead(
+        num_masks,
+        config.mask_head_channels,
+        0 if config.architecture == "c4" else config.mask_convs,
+        config.head_norm,
+        config.norm_epsilon,
+        config.conv_bias,
+        name="mask_head",
+    )
+
+
+def _keypoint_head(config: Config) -> KeypointHead | None:
+    if not config.keypoint_names:
+        return None
+    return KeypointHead(
+        len(config.keypoint_names),
+        config.keypoint_head_channels,
+        config.keypoint_convs,
+        config.head_norm,
+        config.norm_epsilon,
+        name="keypoint_head",
+    )
 
 
 def _loss_layers(config: Config) -> list[losses.Loss]:
     layers = [
-        losses.ObjectnessLoss(name="rpn_class_loss"),
-        losses.AnchorBoxLoss(config.rpn_smooth_l1_beta, name="rpn_box_loss"),
-        losses.ClassLoss(name="class_loss"),
-        losses.BoxLoss(config.box_smooth_l1_beta, config.background_outputs, name="box_loss"),
+        losses.ObjectnessLoss(config.rpn_loss_anchors, name="rpn_class_loss"),
+        losses.AnchorBoxLoss(config.rpn_smooth_l1_beta, config.rpn_loss_anchors, name="rpn_box_loss"),
     ]
+    for stage in range(1 + len(config.cascade_ious)):
+        name = graphs.stage_name("box_loss", stage)
+        layers.append(losses.ClassLoss(name=graphs.stage_name("class_loss", stage)))
+        layers.append(losses.BoxLoss(config.box_smooth_l1_beta, config.background_outputs, name=name))
     if config.mask_head != "none":
         layers.append(losses.MaskLoss(config.mask_loss, config.background_outputs, name="mask_loss"))
+    if config.keypoint_names:
+        layers.append(KeypointLoss(name="keypoint_loss"))
     return layers
 
 

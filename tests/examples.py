@@ -58,6 +58,13 @@ def batch(config: Config = TINY, objects=(1, 2), size=(64, 96), seed=0) -> dict[
             values["gt_masks"][i, j] = 255
     if config.mask_head == "none":
         del values["gt_masks"]
+    if config.keypoint_names:  # all visible, from corner to corner of their object
+        steps = np.linspace(0, 1, len(config.keypoint_names))[:, None]
+        corners = values["gt_boxes"][:, :, None]
+        points = corners[..., :2] * (1 - steps) + corners[..., 2:] * steps
+        values["gt_keypoints"] = np.concatenate([points, np.full_like(points[..., :1], 2)], axis=-1).astype(
+            "float32"
+        )
     return {key: tf.constant(value) for key, value in values.items()}
 
 

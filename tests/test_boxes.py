@@ -32,11 +32,11 @@ def test_intersection_over_area_asks_how_much_of_the_box_lies_in_the_crowd():
     np.testing.assert_allclose(inside[:, 0], [0.5, 1.0])
 
 
-def test_clip_uses_each_images_own_size():
+def test_clip_uses_each_images_own_window():
     found = boxes.clip(
-        tf.constant([[[-5.0, -5, 50, 50]], [[-5.0, -5, 50, 50]]]), tf.constant([[20, 30], [40, 10]])
+        tf.fill((2, 1, 4), 50.0) * [-1, -1, 1, 1], tf.constant([[0.0, 0, 30, 20], [3.0, 4, 10, 40]])
     )
-    np.testing.assert_array_equal(found[:, 0], [[0, 0, 30, 20], [0, 0, 10, 40]])
+    np.testing.assert_array_equal(found[:, 0], [[0, 0, 30, 20], [3, 4, 10, 40]])
 
 
 def test_decode_inverts_encode():
@@ -63,3 +63,8 @@ def test_encode_of_padded_rows_is_finite():
 def test_decode_cuts_huge_sizes():
     found = boxes.decode(tf.constant([[0.0, 0, 1000, 1000]]), tf.constant(UNIT))
     np.testing.assert_allclose(found[0, 2] - found[0, 0], 10 * 1000 / 16, rtol=1e-5)
+
+
+def test_decode_without_clamp_lets_boxes_grow():
+    found = boxes.decode(tf.constant([[0.0, 0, 8, 0]]), tf.constant(UNIT), clamp=False)
+    np.testing.assert_allclose(found[0, 2] - found[0, 0], 10 * np.exp(8), rtol=1e-5)

@@ -20,7 +20,7 @@ from keras_maskrcnn.evaluate import CocoEvaluation
 from keras_maskrcnn.model import MaskRCNN
 from keras_maskrcnn.train import BackupAndRestore, WarmUp, sgd
 
-FROM_SCRATCH = {"norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
+FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
 """Without weights to start from, frozen statistics and frozen stages would stay random."""
 RECIPE_BATCH, RECIPE_RATE, RECIPE_WARMUP = 16, 0.02, 1000
 

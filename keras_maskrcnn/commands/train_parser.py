@@ -94,7 +94,7 @@ def _add_model_options(command: Any) -> None:
         type=arguments.model_file,
         metavar="FILE",
         help="a .keras file to start from, with its Config; if its classes are others, the layers that depend on "
-        "them are new (default: random weights, with norm and head_norm group_norm and frozen_stages 0)",
+        "them are new (default: random weights, with norm, fpn_norm and head_norm group_norm and frozen_stages 0)",
     )
     model.add_argument(
         "--config",

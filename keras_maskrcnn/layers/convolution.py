@@ -7,7 +7,7 @@ GROUPS = 32  # of group normalisation (Wu and He 2018, section 4)
 
 
 class FrozenBatchNorm(keras.layers.Layer):
-    """Holds a batch normalisation whose statistics and affine never change.
+    """A batch normalisation whose statistics and affine never change.
 
     `model.trainable = True` does not thaw it: the weights themselves are not trainable.
     """
@@ -27,11 +27,15 @@ class FrozenBatchNorm(keras.layers.Layer):
             shape=shape, initializer="ones", trainable=False, name="moving_variance"
         )
 
+    def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        scale, shift = folded(self)
+        return x * ops.cast(scale, x.dtype) + ops.cast(shift, x.dtype)
+
 
 class ConvNorm(keras.layers.Layer):
     """A 2-D convolution, optionally normalised, optionally followed by ReLU: `[B, H, W, I] -> [B, H', W', O]`.
 
-    Padding is symmetric, (kernel - 1) / 2 on every side, as in torch; Keras' "same" differs for stride 2.
+    Padding is symmetric, dilation * (kernel - 1) / 2 on every side, as in torch; Keras' "same" differs for stride 2.
     A batch normalisation that uses its moving statistics is folded into the kernel, in float32 and
     differentiably, so that one fused convolution runs.
 
@@ -43,6 +47,9 @@ class ConvNorm(keras.layers.Layer):
         epsilon: of the normalisation.
         relu: whether ReLU follows.
         initializer: Keras' name for the distribution of the initial kernel.
+        groups: of channels that are convolved apart (ResNeXt).
+        dilation: step between the kernel's taps.
+        bias: whether there is a bias before the normalisation; without normalisation there always is.
     """
 
     def __init__(
@@ -54,50 +61,71 @@ class ConvNorm(keras.layers.Layer):
         epsilon: float = 1e-5,
         relu: bool = True,
         initializer: str = "he_normal",
+        groups: int = 1,
+        dilation: int = 1,
+        bias: bool = False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)  # the fold below must not see rounded variables
         self.filters, self.kernel_size, self.strides = filters, kernel_size, strides
         self.norm, self.epsilon, self.relu, self.initializer = norm, epsilon, relu, initializer
-        if norm == "group_norm":
-            if filters % GROUPS:
-                raise ValueError(f"Group norm needs a multiple of {GROUPS} filters; got {filters}")
-            self.normalization = keras.layers.GroupNormalization(GROUPS, epsilon=epsilon, name="norm")
-        elif norm == "batch_norm":
-            self.normalization = keras.layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name="norm")
-        elif norm == "frozen_batch_norm":
-            self.normalization = FrozenBatchNorm(epsilon, name="norm")
-        else:
-            self.normalization = None
+        self.groups, self.dilation = groups, dilation
+        self.normalization = make_norm(norm, filters, epsilon)
+        self.has_bias = bias or self.normalization is None
 
     def build(self, input_shape: tuple) -> None:
-        shape = (self.kernel_size, self.kernel_size, input_shape[-1], self.filters)
+        shape = (self.kernel_size, self.kernel_size, input_shape[-1] // self.groups, self.filters)
         self.kernel = self.add_weight(shape=shape, initializer=self.initializer, name="kernel")
-        if self.normalization is None:
+        if self.has_bias:
             self.bias = self.add_weight(shape=(self.filters,), initializer="zeros", name="bias")
-        else:
+        if self.normalization is not None:
             self.normalization.build((*input_shape[:-1], self.filters))
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
-        if self.norm == "group_norm" or (self.norm == "batch_norm" and training and self.trainable):
-            x = self.normalization(self._convolve(x, self.kernel), training=training)
-        elif self.normalization is None:
-            x = self._convolve(x, self.kernel) + ops.cast(self.bias, self.compute_dtype)
+        if self.normalization is None:
+            x = self._convolve(x, self.kernel, self.bias)
+        elif self.norm == "group_norm" or (self.norm == "batch_norm" and training and self.trainable):
+            x = self._convolve(x, self.kernel, self.bias if self.has_bias else None)
+            x = self.normalization(x, training=training)
         else:
-            kernel, bias = self._folded()
-            x = self._convolve(x, kernel) + ops.cast(bias, self.compute_dtype)
+            x = self._convolve(x, *self._folded())
         return ops.relu(x) if self.relu else x
 
-    def _convolve(self, x: keras.KerasTensor, kernel: keras.KerasTensor) -> keras.KerasTensor:
+    def _convolve(
+        self, x: keras.KerasTensor, kernel: keras.KerasTensor, bias: keras.KerasTensor | None
+    ) -> keras.KerasTensor:
         x = ops.cast(x, self.compute_dtype)
         padding = "same"
         if self.strides > 1 and self.kernel_size > 1:
-            side = self.kernel_size // 2
+            side = self.dilation * (self.kernel_size // 2)
             x = ops.pad(x, [[0, 0], [side, side], [side, side], [0, 0]])
             padding = "valid"
-        return ops.conv(x, ops.cast(kernel, self.compute_dtype), strides=self.strides, padding=padding)
+        kernel = ops.cast(kernel, self.compute_dtype)
+        x = ops.conv(x, kernel, strides=self.strides, padding=padding, dilation_rate=self.dilation)
+        return x if bias is None else x + ops.cast(bias, self.compute_dtype)
 
     def _folded(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        norm = self.normalization
-        scale = norm.gamma * ops.rsqrt(norm.moving_variance + self.epsilon)
-        return self.kernel * scale, norm.beta - norm.moving_mean * scale
+        scale, shift = folded(self.normalization)
+        return self.kernel * scale, shift + self.bias * scale if self.has_bias else shift
+
+
+def folded(norm: keras.layers.Layer) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return scale and shift `[C]` that a batch norm with its moving statistics amounts to."""
+    # torchvision's v1 weights go with an epsilon of 0, and a channel that never fires may have no variance
+    scale = norm.gamma * ops.rsqrt(ops.maximum(norm.moving_variance + norm.epsilon, 1e-30))
+    return scale, norm.beta - norm.moving_mean * scale
+
+
+def make_norm(norm: str, channels: int, epsilon: float, name: str = "norm") -> keras.layers.Layer | None:
+    """Return the layer that a name of `Config.norm` stands for, None for "none".
+
+    Raises:
+        ValueError: "group_norm" with channels that cannot be grouped.
+    """
+    if norm == "group_norm":
+        if channels % GROUPS:
+            raise ValueError(f"Group norm needs a multiple of {GROUPS} filters; got {channels}")
+        return keras.layers.GroupNormalization(GROUPS, epsilon=epsilon, name=name)
+    if norm == "batch_norm":
+        return keras.layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)
+    return FrozenBatchNorm(epsilon, name=name) if norm == "frozen_batch_norm" else None

@@ -12,9 +12,10 @@ from keras_maskrcnn.layers.losses import select_mask
 
 
 class SelectDetections(keras.layers.Layer):
-    """Class logits, deltas and proposals -> `boxes [B, D, 4]`, `scores [B, D]`, `classes [B, D]` int32, best first.
+    """Class probabilities, deltas and boxes -> `boxes [B, D, 4]`, `scores [B, D]`, `classes [B, D]` int32, best first.
 
-    Boxes are in pixels of the network's input image. Rows that hold no detection have class 0 and zeros.
+    Called with probabilities `[B * R, K + 1]`, deltas `[B * R, boxes, 4]`, the boxes `[B, R, 4]` they refine, `valid
+    [B, R]` and `windows [B, 4]`, which they are clipped to. Rows that hold no detection have class 0 and zeros.
 
     Args:
         score_threshold: detections must score more, 0..1.
@@ -22,8 +23,9 @@ class SelectDetections(keras.layers.Layer):
         class_agnostic_nms: whether detections of other classes count as better ones too.
         max_detections: D.
         min_size: detections with a side below this, in pixels, are dropped.
-        delta_weights: of `boxes.decode`.
+        delta_weights: of `boxes.decode`, as is `clamp`.
         background: whether the deltas have a row for the background, at index 0.
+        one_class: whether a box is a detection of its most probable class only, and of none if that is the background.
     """
 
     def __init__(
@@ -35,29 +37,34 @@ class SelectDetections(keras.layers.Layer):
         min_size: float,
         delta_weights: tuple[float, ...],
         background: bool,
+        clamp: bool = True,
+        one_class: bool = False,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
         self.score_threshold, self.nms_iou = score_threshold, nms_iou
         self.class_agnostic_nms, self.max_detections = class_agnostic_nms, max_detections
         self.min_size, self.delta_weights = min_size, tuple(delta_weights)
-        self.background = background
+        self.background, self.clamp, self.one_class = background, clamp, one_class
 
     def call(
         self,
-        logits: keras.KerasTensor,
+        probabilities: keras.KerasTensor,
         deltas: keras.KerasTensor,
         proposals: keras.KerasTensor,
         valid: keras.KerasTensor,
-        sizes: keras.KerasTensor,
+        windows: keras.KerasTensor,
     ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
         batch, rows = tf.shape(proposals)[0], tf.shape(proposals)[1]
-        scores = tf.reshape(tf.nn.softmax(logits), [batch, rows, logits.shape[-1]])[..., 1:]  # [B, R, K]
+        if self.one_class:
+            best = tf.reduce_max(probabilities, axis=-1, keepdims=True)
+            probabilities = tf.where(probabilities == best, probabilities, -1.0)
+        scores = tf.reshape(probabilities, [batch, rows, probabilities.shape[-1]])[..., 1:]  # [B, R, K]
         deltas = tf.reshape(deltas, [batch, rows, deltas.shape[1], 4])
         if self.background and deltas.shape[2] > 1:
             deltas = deltas[:, :, 1:]
-        decoded = boxes.decode(deltas, proposals[:, :, None], self.delta_weights)  # [B, R, K or 1, 4]
-        decoded = boxes.clip(decoded, sizes)
+        decoded = boxes.decode(deltas, proposals[:, :, None], self.delta_weights, self.clamp)
+        decoded = boxes.clip(decoded, windows)  # [B, R, K or 1, 4]
         large = tf.reduce_all(decoded[..., 2:] - decoded[..., :2] >= self.min_size, axis=-1)
         scores = tf.where(valid[..., None] & large, scores, -1.0)
         if self.class_agnostic_nms:

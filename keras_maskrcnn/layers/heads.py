@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.layers.convolution import ConvNorm, make_norm
 
 # He et al.: classifiers of 81 and 320 outputs start near zero, boxes nearer
 CLASS_STD = 0.01
@@ -13,24 +13,49 @@ BOX_STD = 0.001
 class BoxHead(keras.layers.Layer):
     """Pooled RoIs `[N, P, P, C]` -> class logits `[N, K + 1]` and box deltas `[N, boxes, 4]`, float32.
 
-    Two hidden layers (FPN, section 4.2). Class 0 is the background. `boxes` is 1 when class-agnostic, else K + 1
-    with a row for the background, or K without.
+    Class 0 is the background. `boxes` is 1 when class-agnostic, else K + 1 with a row for the background, or K without.
+    Two fully connected layers are the FPN's (section 4.2), four convolutions and one are Wu and He's (2018), and
+    neither is for what res5 has made of the RoIs, which are averaged then.
 
     Args:
         num_classes: K, without the background.
-        channels: of the hidden layers.
         class_agnostic: one box for all classes.
         background: whether the background has a row of deltas.
+        convs: 3x3 convolutions.
+        conv_channels: of these.
+        fcs: fully connected layers.
+        channels: of these.
+        norm: of the convolutions.
+        epsilon: of the normalisation.
+        fc_norm: whether it is also that of the fully connected layers.
     """
 
-    def __init__(self, num_classes: int, channels: int, class_agnostic: bool, background: bool, **kwargs):
+    def __init__(
+        self,
+        num_classes: int,
+        class_agnostic: bool,
+        background: bool,
+        convs: int = 0,
+        conv_channels: int = 256,
+        fcs: int = 2,
+        channels: int = 1024,
+        norm: str = "none",
+        epsilon: float = 1e-5,
+        fc_norm: bool = False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)
-        self.num_classes, self.channels = num_classes, channels
-        self.class_agnostic, self.background = class_agnostic, background
-        self.flatten = keras.layers.Flatten()
-        hidden = {"activation": "relu", "kernel_initializer": "he_normal"}
-        self.fc1 = keras.layers.Dense(channels, name="fc1", **hidden)
-        self.fc2 = keras.layers.Dense(channels, name="fc2", **hidden)
+        self.convs = [
+            ConvNorm(conv_channels, 3, norm=norm, epsilon=epsilon, name=f"conv{i + 1}") for i in range(convs)
+        ]
+        self.flatten = keras.layers.Flatten() if fcs else keras.layers.GlobalAveragePooling2D()
+        self.fcs = [
+            keras.layers.Dense(channels, kernel_initializer="he_normal", name=f"fc{i + 1}")
+            for i in range(fcs)
+        ]
+        self.fc_norms = [
+            make_norm(norm, channels, epsilon, f"norm{i + 1}") for i in range(fcs if fc_norm else 0)
+        ]
         self.logits = keras.layers.Dense(
             num_classes + 1,
             kernel_initializer=keras.initializers.RandomNormal(stddev=CLASS_STD),
@@ -45,26 +70,50 @@ class BoxHead(keras.layers.Layer):
             name="deltas",
         )
 
-    def call(self, pooled: keras.KerasTensor) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        x = self.fc2(self.fc1(self.flatten(pooled)))
+    def call(
+        self, pooled: keras.KerasTensor, training: bool = False
+    ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        x = pooled
+        for conv in self.convs:
+            x = conv(x, training=training)
+        x = self.flatten(x)
+        for number, fc in enumerate(self.fcs):
+            x = fc(x)
+            if self.fc_norms:
+                x = self.fc_norms[number](x, training=training)
+            x = ops.relu(x)
         return self.logits(x), ops.reshape(self.deltas(x), (-1, self.num_boxes, 4))
 
 
 class MaskHead(keras.layers.Layer):
     """Pooled RoIs `[M, P, P, C]` -> mask logits `[M, 2P, 2P, masks]`, float32.
 
-    The default of the paper (figure 4, right): four 3x3 convolutions, a 2x2 deconvolution and a 1x1 predictor.
+    The paper's (figure 4): four 3x3 convolutions, or none after res5, a 2x2 deconvolution and a 1x1 predictor.
 
     Args:
         num_masks: output channels.
         channels: of the hidden convolutions.
-        norm: of the hidden convolutions.
+        convs: 3x3 convolutions.
+        norm: of these.
+        epsilon: of the normalisation.
+        bias: whether they have one beside the normalisation.
     """
 
-    def __init__(self, num_masks: int, channels: int, norm: str = "none", **kwargs):
+    def __init__(
+        self,
+        num_masks: int,
+        channels: int,
+        convs: int = 4,
+        norm: str = "none",
+        epsilon: float = 1e-5,
+        bias: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
-        self.num_masks, self.channels, self.norm = num_masks, channels, norm
-        self.convs = [ConvNorm(channels, 3, norm=norm, name=f"conv{i + 1}") for i in range(4)]
+        self.convs = [
+            ConvNorm(channels, 3, norm=norm, epsilon=epsilon, bias=bias, name=f"conv{i + 1}")
+            for i in range(convs)
+        ]
         self.deconv = keras.layers.Conv2DTranspose(
             channels, 2, 2, activation="relu", kernel_initializer="he_normal", name="deconv"
         )
@@ -107,3 +156,48 @@ class MLPMaskHead(keras.layers.Layer):
     def call(self, pooled: keras.KerasTensor) -> keras.KerasTensor:
         logits = self.logits(self.fc2(self.fc1(self.flatten(pooled))))
         return ops.cast(ops.reshape(logits, (-1, self.size, self.size, self.num_masks)), "float32")
+
+
+class KeypointHead(keras.layers.Layer):
+    """Pooled RoIs `[M, P, P, C]` -> a map of logits for each keypoint, `[M, 4P, 4P, keypoints]`, float32.
+
+    Eight 3x3 convolutions, a deconvolution and bilinear upscaling (Mask R-CNN section 5).
+
+    Args:
+        num_keypoints: output channels.
+        channels: of the hidden convolutions.
+        convs: 3x3 convolutions.
+        norm: of these.
+        epsilon: of the normalisation.
+    """
+
+    def __init__(
+        self,
+        num_keypoints: int,
+        channels: int = 512,
+        convs: int = 8,
+        norm: str = "none",
+        epsilon: float = 1e-5,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.convs = [
+            ConvNorm(channels, 3, norm=norm, epsilon=epsilon, name=f"conv{i + 1}") for i in range(convs)
+        ]
+        self.logits = keras.layers.Conv2DTranspose(
+            num_keypoints,
+            4,
+            2,
+            padding="same",
+            kernel_initializer=keras.initializers.RandomNormal(stddev=BOX_STD),
+            name="logits",
+        )
+
+    def call(self, pooled: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        x = pooled
+        for conv in self.convs:
+            x = conv(x, training=training)
+        x = ops.cast(self.logits(x), "float32")
+        return ops.image.resize(
+            x, (2 * x.shape[1], 2 * x.shape[2]), "bilinear", antialias=False, data_format="channels_last"
+        )

@@ -30,7 +30,18 @@ class Normalize(keras.layers.Layer):
         return ops.flip(images, axis=-1) if self.bgr else images
 
 
-def blank_batch(names: list[str], channels: int, crop_size: int) -> dict[str, tf.Tensor]:
+class Windows(keras.layers.Layer):
+    """Sizes `[B, 2]` (height, width) -> the images' boxes `[B, 4]` float32, which nothing may reach out of."""
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, sizes: keras.KerasTensor) -> keras.KerasTensor:
+        corner = ops.cast(ops.flip(sizes, axis=1), "float32")  # [B, 2]: width, height
+        return ops.concatenate([ops.zeros_like(corner), corner], axis=1)
+
+
+def blank_batch(names: list[str], channels: int, crop_size: int, keypoints: int) -> dict[str, tf.Tensor]:
     """Return one blank image, with those of the model's inputs that `names` lists, which no loss counts.
 
     A replica of `tf.distribute` gets no row at all when the last batch has fewer images than there are replicas,
@@ -45,6 +56,7 @@ def blank_batch(names: list[str], channels: int, crop_size: int) -> dict[str, tf
         "gt_classes": tf.ones((1, 1), tf.int32),
         "gt_crowd": tf.ones((1, 1), tf.bool),
         "gt_masks": tf.zeros((1, 1, crop_size, crop_size), tf.uint8),
+        "gt_keypoints": tf.zeros((1, 1, keypoints, 3)),
         "seeds": tf.zeros((1, 2), tf.int32),
     }
     return {name: values[name] for name in names}

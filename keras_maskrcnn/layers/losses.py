@@ -1,4 +1,4 @@
-"""The five losses, each a layer that adds itself to the model's loss and shows its mean in the logs.
+"""The losses of proposals, boxes and masks: each a layer that joins the model's loss and shows its mean in the logs.
 
 B images; S sampled anchors or proposals per image; M positive RoIs of the batch; K classes.
 """
@@ -25,13 +25,17 @@ class Loss(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.tracker = keras.metrics.Mean(name=self.name)
 
-    def record(self, losses: keras.KerasTensor, valid: keras.KerasTensor) -> keras.KerasTensor:
+    def record(
+        self, losses: keras.KerasTensor, valid: keras.KerasTensor, divisor: keras.KerasTensor | None = None
+    ) -> keras.KerasTensor:
         """Return the mean of `losses` over the rows that are `valid`, after adding it to the model's loss.
 
-        Without such a row the loss is 0 and the log keeps the mean of the batches that had one.
+        Without such a row the loss is 0 and the log keeps the mean of the batches that had one. A `divisor` takes the
+        place of their number.
         """
         weights = ops.cast(valid, losses.dtype)
-        loss = ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1)
+        count = ops.maximum(ops.sum(weights), 1) if divisor is None else ops.cast(divisor, losses.dtype)
+        loss = ops.sum(losses * weights) / count
         self.add_loss(loss)
         self.tracker.update_state(loss, sample_weight=ops.any(valid))
         return loss
@@ -41,7 +45,14 @@ class ObjectnessLoss(Loss):
     """Binary cross-entropy of the sampled anchors, averaged over them (Faster R-CNN equation 1).
 
     Called with the logits by level and what `AnchorTargets` returns.
+
+    Args:
+        anchors_per_image: what the sum is divided by for each image; 0 for the anchors that were sampled.
     """
+
+    def __init__(self, anchors_per_image: int = 0, **kwargs):
+        super().__init__(**kwargs)
+        self.anchors_per_image = anchors_per_image
 
     def call(
         self, logits: dict[str, keras.KerasTensor], targets: dict[str, keras.KerasTensor]
@@ -49,18 +60,22 @@ class ObjectnessLoss(Loss):
         joined = ops.concatenate(list(logits.values()), axis=1)  # [B, N]
         sampled = ops.take_along_axis(joined, targets["indices"], axis=1)  # [B, S]
         losses = ops.binary_crossentropy(targets["labels"], sampled, from_logits=True)
-        return self.record(losses, targets["valid"])
+        return self.record(losses, targets["valid"], _fixed_divisor(self.anchors_per_image, targets))
 
 
 class AnchorBoxLoss(Loss):
     """Smooth L1 of the deltas of object anchors, divided by the number of sampled anchors, objects or not.
 
     Called with the deltas by level and what `AnchorTargets` returns.
+
+    Args:
+        beta: of smooth L1.
+        anchors_per_image: as in `ObjectnessLoss`.
     """
 
-    def __init__(self, beta: float, **kwargs):
+    def __init__(self, beta: float, anchors_per_image: int = 0, **kwargs):
         super().__init__(**kwargs)
-        self.beta = beta
+        self.beta, self.anchors_per_image = beta, anchors_per_image
 
     def call(
         self, deltas: dict[str, keras.KerasTensor], targets: dict[str, keras.KerasTensor]
@@ -68,7 +83,8 @@ class AnchorBoxLoss(Loss):
         joined = ops.concatenate(list(deltas.values()), axis=1)  # [B, N, 4]
         sampled = ops.take_along_axis(joined, targets["indices"][..., None], axis=1)  # [B, S, 4]
         losses = ops.sum(smooth_l1(sampled - targets["deltas"], self.beta), axis=-1)
-        return self.record(losses * targets["labels"], targets["valid"])
+        divisor = _fixed_divisor(self.anchors_per_image, targets)
+        return self.record(losses * targets["labels"], targets["valid"], divisor)
 
 
 class ClassLoss(Loss):
@@ -131,6 +147,10 @@ class MaskLoss(Loss):
             own = select_mask(logits, rois["classes"], self.background)
             losses = ops.binary_crossentropy(masks, own, from_logits=True)
         return self.record(ops.mean(losses, axis=(1, 2)), rois["valid"])
+
+
+def _fixed_divisor(anchors_per_image: int, targets: dict[str, keras.KerasTensor]) -> keras.KerasTensor | None:
+    return anchors_per_image * ops.shape(targets["valid"])[0] if anchors_per_image else None
 
 
 def select_class(rows: keras.KerasTensor, classes: keras.KerasTensor, background: bool) -> keras.KerasTensor:

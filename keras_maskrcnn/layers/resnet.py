@@ -1,4 +1,4 @@
-"""Residual networks (He et al. 2016), the bottom-up part of the backbone."""
+"""Residual networks (He et al. 2016) and ResNeXt (Xie et al. 2017), the bottom-up part of the backbone."""
 
 import functools
 
@@ -8,17 +8,25 @@ from keras import ops
 from keras_maskrcnn.layers.convolution import ConvNorm
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}
 
 
 class BasicBlock(keras.layers.Layer):
     """Two 3x3 convolutions and a shortcut (ResNet-18 and -34): `[B, H, W, I] -> [B, H / strides, W / strides, O]`."""
 
-    def __init__(self, filters: int, strides: int, project: bool, norm: str, epsilon: float, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        strides: int,
+        project: bool,
+        norm: str,
+        epsilon: float,
+        dilation: int = 1,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon)
-        self.conv1 = conv(filters, 3, strides, name="conv1")
-        self.conv2 = conv(filters, 3, relu=False, name="conv2")
+        self.conv1 = conv(filters, 3, strides, dilation=dilation, name="conv1")
+        self.conv2 = conv(filters, 3, dilation=dilation, relu=False, name="conv2")
         self.shortcut = None
         if project:
             self.shortcut = conv(filters, 1, strides, relu=False, name="shortcut")
@@ -30,31 +38,45 @@ class BasicBlock(keras.layers.Layer):
 
 
 class Bottleneck(keras.layers.Layer):
-    """1x1, 3x3, 1x1 and a shortcut: `[B, H, W, I] -> [B, H / strides, W / strides, 4 * filters]`.
+    """1x1, 3x3, 1x1 and a shortcut: `[B, H, W, I] -> [B, H / strides, W / strides, O]`.
 
-    `stride_in_1x1` puts the stride in the first convolution, as the original paper and its weights do, instead
-    of the second.
+    Args:
+        filters: of the first two convolutions.
+        out_filters: O.
+        strides: of the block.
+        project: whether the shortcut is a convolution.
+        norm: of every convolution.
+        epsilon: of the normalisation.
+        stride_in_1x1: puts the stride in the first convolution, as the original paper and its weights do, instead
+            of the second.
+        groups: of the 3x3 convolution.
+        dilation: of the 3x3 convolution.
+        bias: whether convolutions have one beside the normalisation.
     """
 
     def __init__(
         self,
         filters: int,
+        out_filters: int,
         strides: int,
         project: bool,
         norm: str,
         epsilon: float,
-        stride_in_1x1: bool,
+        stride_in_1x1: bool = False,
+        groups: int = 1,
+        dilation: int = 1,
+        bias: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
         first, second = (strides, 1) if stride_in_1x1 else (1, strides)
-        conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon)
+        conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon, bias=bias)
         self.conv1 = conv(filters, 1, first, name="conv1")
-        self.conv2 = conv(filters, 3, second, name="conv2")
-        self.conv3 = conv(4 * filters, 1, relu=False, name="conv3")
+        self.conv2 = conv(filters, 3, second, groups=groups, dilation=dilation, name="conv2")
+        self.conv3 = conv(out_filters, 1, relu=False, name="conv3")
         self.shortcut = None
         if project:
-            self.shortcut = conv(4 * filters, 1, strides, relu=False, name="shortcut")
+            self.shortcut = conv(out_filters, 1, strides, relu=False, name="shortcut")
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         residual = x if self.shortcut is None else self.shortcut(x, training=training)
@@ -71,6 +93,12 @@ class ResNet(keras.layers.Layer):
         norm: normalisation of every convolution.
         epsilon: of the normalisation.
         frozen_stages: how many of stem, res2, ..., res5 are not trained.
+        groups: of a bottleneck's 3x3 convolution.
+        group_width: channels of each of these groups in res2.
+        bias: whether convolutions have one beside the normalisation.
+        last_stage: 5, or 4 for a network without res5.
+        dilated: keeps res5 at stride 16, by dilation.
+        pool_padding: "symmetric", as torch pads the stem's pooling, or "end", as Keras' "same" does.
     """
 
     def __init__(
@@ -80,42 +108,108 @@ class ResNet(keras.layers.Layer):
         norm: str = "frozen_batch_norm",
         epsilon: float = 1e-5,
         frozen_stages: int = 2,
+        groups: int = 1,
+        group_width: int = 64,
+        bias: bool = False,
+        last_stage: int = 5,
+        dilated: bool = False,
+        pool_padding: str = "symmetric",
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.depth, self.stride_in_1x1, self.frozen_stages = depth, stride_in_1x1, frozen_stages
-        self.norm, self.epsilon = norm, epsilon
-        self.stem = ConvNorm(64, 7, 2, norm=norm, epsilon=epsilon, name="stem")
-        self.stages = [self._stage(level) for level in range(2, 6)]
-        for stage in [[self.stem], *self.stages][:frozen_stages]:
-            for layer in stage:
+        self.norm, self.pool_padding = norm, pool_padding
+        self.stem = ConvNorm(64, 7, 2, norm=norm, epsilon=epsilon, bias=bias, name="stem")
+        stage = functools.partial(
+            residual_stage,
+            depth=depth,
+            stride_in_1x1=stride_in_1x1,
+            norm=norm,
+            epsilon=epsilon,
+            groups=groups,
+            group_width=group_width,
+            bias=bias,
+        )
+        self.stages = [stage(level, dilated=dilated and level == 5) for level in range(2, last_stage + 1)]
+        for layers in [[self.stem], *self.stages][:frozen_stages]:
+            for layer in layers:
                 layer.trainable = False
-
-    def _stage(self, level: int) -> list[keras.layers.Layer]:
-        filters = 64 * 2 ** (level - 2)
-        bottleneck = self.depth >= 50
-        blocks: list[keras.layers.Layer] = []
-        for number in range(1, BLOCKS[self.depth][level - 2] + 1):
-            strides = 2 if number == 1 and level > 2 else 1
-            # res2 of the shallow networks keeps both size and channels, so nothing needs projecting
-            project = number == 1 and (bottleneck or level > 2)
-            name = f"res{level}_block{number}"
-            if bottleneck:
-                block = Bottleneck(
-                    filters, strides, project, self.norm, self.epsilon, self.stride_in_1x1, name=name
-                )
-            else:
-                block = BasicBlock(filters, strides, project, self.norm, self.epsilon, name=name)
-            blocks.append(block)
-        return blocks
 
     def call(self, images: keras.KerasTensor, training: bool = False) -> dict[str, keras.KerasTensor]:
         x = self.stem(images, training=training)
         # zeros pad as well as minus infinity would: x is not negative after ReLU
-        x = ops.max_pool(ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]), 3, 2, padding="valid")
+        first = 1 if self.pool_padding == "symmetric" else 0
+        x = ops.pad(x, [[0, 0], [first, 1], [first, 1], [0, 0]])
+        x = ops.max_pool(x, 3, 2, padding="valid")
         features = {}
         for level, stage in enumerate(self.stages, start=2):
             for block in stage:
                 x = block(x, training=training)
             features[f"C{level}"] = x
         return features
+
+
+class Res5(keras.layers.Layer):
+    """The last stage of a ResNet on each pooled RoI: `[N, P, P, I] -> [N, P / 2, P / 2, O]` (Mask R-CNN, figure 4).
+
+    Arguments as in `ResNet`.
+    """
+
+    def __init__(
+        self,
+        depth: int,
+        stride_in_1x1: bool,
+        norm: str,
+        epsilon: float,
+        groups: int = 1,
+        group_width: int = 64,
+        bias: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.blocks = residual_stage(
+            5,
+            depth=depth,
+            stride_in_1x1=stride_in_1x1,
+            norm=norm,
+            epsilon=epsilon,
+            groups=groups,
+            group_width=group_width,
+            bias=bias,
+        )
+
+    def call(self, pooled: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        for block in self.blocks:
+            pooled = block(pooled, training=training)
+        return pooled
+
+
+def residual_stage(
+    level: int,
+    *,
+    depth: int,
+    stride_in_1x1: bool,
+    norm: str,
+    epsilon: float,
+    groups: int,
+    group_width: int,
+    bias: bool,
+    dilated: bool = False,
+) -> list[keras.layers.Layer]:
+    """Return the blocks of res2, ..., res5 (`level`); `dilated` ones have dilation 2 instead of a stride."""
+    scale, dilation = 2 ** (level - 2), 2 if dilated else 1
+    blocks: list[keras.layers.Layer] = []
+    for number in range(1, BLOCKS[depth][level - 2] + 1):
+        strides = 2 if number == 1 and level > 2 and not dilated else 1
+        # res2 of the shallow networks keeps both size and channels, so nothing needs projecting
+        project = number == 1 and (level > 2 or depth >= 50)
+        name = f"res{level}_block{number}"
+        if depth < 50:
+            blocks.append(BasicBlock(64 * scale, strides, project, norm, epsilon, dilation, name=name))
+            continue
+        width, out = groups * group_width * scale, 256 * scale
+        blocks.append(
+            Bottleneck(
+                width, out, strides, project, norm, epsilon, stride_in_1x1, groups, dilation, bias, name=name
+            )
+        )
+    return blocks

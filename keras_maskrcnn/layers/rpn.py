@@ -26,17 +26,18 @@ class RPNHead(keras.layers.Layer):
         channels: of the 3x3 convolutions.
         num_anchors: A, anchors per cell.
         num_convs: 3x3 convolutions before the predictors.
-        norm: their normalisation.
+        softmax: whether anchors have two logits, for background and object; their difference is the one that a
+            sigmoid takes.
     """
 
-    def __init__(self, channels: int, num_anchors: int, num_convs: int = 1, norm: str = "none", **kwargs):
+    def __init__(self, channels: int, num_anchors: int, num_convs: int = 1, softmax: bool = False, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.channels, self.num_anchors, self.norm = channels, num_anchors, norm
+        self.softmax = softmax
         self.convs = [
-            ConvNorm(channels, 3, norm=norm, initializer="lecun_normal", name=f"conv{i + 1}")
-            for i in range(num_convs)
+            ConvNorm(channels, 3, initializer="lecun_normal", name=f"conv{i + 1}") for i in range(num_convs)
         ]
-        self.logits = keras.layers.Conv2D(num_anchors, 1, kernel_initializer=_small(), name="logits")
+        outputs = 2 * num_anchors if softmax else num_anchors
+        self.logits = keras.layers.Conv2D(outputs, 1, kernel_initializer=_small(), name="logits")
         self.deltas = keras.layers.Conv2D(4 * num_anchors, 1, kernel_initializer=_small(), name="deltas")
 
     def call(self, features: Levels, training: bool = False) -> tuple[Levels, Levels]:
@@ -45,9 +46,15 @@ class RPNHead(keras.layers.Layer):
             for conv in self.convs:
                 x = conv(x, training=training)
             batch = ops.shape(x)[0]
-            logits[level] = ops.cast(ops.reshape(self.logits(x), (batch, -1)), "float32")
+            logits[level] = self._one_logit(ops.cast(self.logits(x), "float32"), batch)
             deltas[level] = ops.cast(ops.reshape(self.deltas(x), (batch, -1, 4)), "float32")
         return logits, deltas
+
+    def _one_logit(self, logits: keras.KerasTensor, batch: keras.KerasTensor) -> keras.KerasTensor:
+        if not self.softmax:
+            return ops.reshape(logits, (batch, -1))
+        pairs = ops.reshape(logits, (batch, -1, 2))
+        return pairs[..., 1] - pairs[..., 0]
 
 
 class Anchors(keras.layers.Layer):
@@ -57,55 +64,92 @@ class Anchors(keras.layers.Layer):
         sizes: one tuple per level of square roots of areas in pixels.
         ratios: heights over widths.
         rounded: whether base anchors have whole corners.
+        strides: pixels between the anchors of each level; none for the whole part of image size / level size.
+        last_pixel: whether boxes end on their last pixel instead of behind it.
     """
 
     def __init__(
-        self, sizes: tuple[tuple[float, ...], ...], ratios: tuple[float, ...], rounded: bool, **kwargs
+        self,
+        sizes: tuple[tuple[float, ...], ...],
+        ratios: tuple[float, ...],
+        rounded: bool,
+        strides: tuple[int, ...] = (),
+        last_pixel: bool = False,
+        **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
         self.sizes, self.ratios, self.rounded = sizes, ratios, rounded
+        self.strides, self.last_pixel = strides, last_pixel
 
     def call(self, features: Levels, images: keras.KerasTensor) -> Levels:
         image_shape = tf.shape(images)[1:3]
-        return {
-            level: anchors.level_anchors(tf.shape(x)[1:3], image_shape, sizes, self.ratios, self.rounded)
-            for (level, x), sizes in zip(features.items(), self.sizes, strict=True)
-        }
+        found = {}
+        for number, (level, x) in enumerate(features.items()):
+            shape = tf.shape(x)[1:3]
+            strides = [self.strides[number]] * 2 if self.strides else image_shape // shape
+            found[level] = anchors.level_anchors(
+                shape, strides, self.sizes[number], self.ratios, self.rounded
+            )
+            if self.last_pixel:
+                found[level] -= [0.0, 0.0, 1.0, 1.0]
+        return found
 
 
 class Proposals(keras.layers.Layer):
     """RPN outputs -> proposals `[B, R, 4]` float32 in image pixels, best first, and `valid [B, R]` bool.
 
     R is the largest number of proposals that an image of the batch has, at least 1; further rows are zeros.
-    No gradient flows through (approximate joint training, Faster R-CNN section 3.2).
+    No gradient flows through (approximate joint training, Faster R-CNN section 3.2). `windows [B, 4]` are what boxes
+    are clipped to.
 
     Args:
         pre_nms_top_k: best anchors kept per level.
         post_nms_top_k: proposals kept over all levels.
         nms_iou: a proposal that overlaps a better one of its level by more than this is dropped.
         min_size: proposals with a side below this, in pixels, are dropped.
+        delta_weights: of `boxes.decode`, as is `clamp`.
+        joint: whether all levels are one.
+        rank_probabilities: whether anchors rank by probability instead of logit: those near 1, which float32 cannot
+            tell apart, by position.
     """
 
-    def __init__(self, pre_nms_top_k: int, post_nms_top_k: int, nms_iou: float, min_size: float, **kwargs):
+    def __init__(
+        self,
+        pre_nms_top_k: int,
+        post_nms_top_k: int,
+        nms_iou: float,
+        min_size: float,
+        delta_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
+        clamp: bool = True,
+        joint: bool = False,
+        rank_probabilities: bool = False,
+        **kwargs,
+    ):
         super().__init__(autocast=False, **kwargs)
         self.pre_nms_top_k, self.post_nms_top_k = pre_nms_top_k, post_nms_top_k
         self.nms_iou, self.min_size = nms_iou, min_size
+        self.delta_weights, self.clamp, self.joint = tuple(delta_weights), clamp, joint
+        self.rank_probabilities = rank_probabilities
 
     def call(
-        self, logits: Levels, deltas: Levels, anchors: Levels, sizes: keras.KerasTensor
+        self, logits: Levels, deltas: Levels, anchors: Levels, windows: keras.KerasTensor
     ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        candidates = [self._best_of_level(logits[k], deltas[k], anchors[k], sizes) for k in logits]
+        if self.joint:
+            logits = {"all": tf.concat(list(logits.values()), axis=1)}
+            deltas = {"all": tf.concat(list(deltas.values()), axis=1)}
+            anchors = {"all": tf.concat(list(anchors.values()), axis=0)}
+        candidates = [self._best_of_level(logits[k], deltas[k], anchors[k], windows) for k in logits]
         # the levels take the place of classes, so that each is suppressed by itself
         most = tf.reduce_max([tf.shape(scores)[1] for _, scores in candidates])
         level_boxes = tf.stack([_pad_rows(b, most, 0.0) for b, _ in candidates], axis=2)  # [B, K, L, 4]
         level_scores = tf.stack([_pad_rows(s, most, -float("inf")) for _, s in candidates], axis=2)
         proposals, _, _, count = tf.image.combined_non_max_suppression(
             level_boxes,
-            level_scores,
+            _ranks(level_scores),
             max_output_size_per_class=self.post_nms_top_k,
             max_total_size=self.post_nms_top_k,
             iou_threshold=self.nms_iou,
-            score_threshold=-float("inf"),
+            score_threshold=0.0,
             clip_boxes=False,
         )
         rows = tf.maximum(tf.reduce_max(count), 1)
@@ -113,14 +157,28 @@ class Proposals(keras.layers.Layer):
         return tf.stop_gradient(proposals[:, :rows]), valid
 
     def _best_of_level(
-        self, logits: tf.Tensor, deltas: tf.Tensor, anchors: tf.Tensor, sizes: tf.Tensor
+        self, logits: tf.Tensor, deltas: tf.Tensor, anchors: tf.Tensor, windows: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         count = tf.minimum(self.pre_nms_top_k, tf.shape(logits)[1])
-        scores, indices = tf.math.top_k(logits, count)  # [B, K]
-        best = boxes.decode(tf.gather(deltas, indices, batch_dims=1), tf.gather(anchors, indices))
-        best = boxes.clip(best, sizes)  # [B, K, 4]
+        # as a softmax computes it, and in its steps of 1e-7, which tf.sigmoid does not have
+        scores = 1 / (1 + tf.exp(-logits)) if self.rank_probabilities else logits
+        scores, indices = tf.math.top_k(scores, count)  # [B, K]
+        best = tf.gather(deltas, indices, batch_dims=1)
+        best = boxes.decode(best, tf.gather(anchors, indices), self.delta_weights, self.clamp)
+        best = boxes.clip(best, windows)  # [B, K, 4]
         large = tf.reduce_all(best[..., 2:] - best[..., :2] >= self.min_size, axis=-1)
         return best, tf.where(large, scores, -float("inf"))
+
+
+def _ranks(scores: tf.Tensor) -> tf.Tensor:
+    """Return `[B, K, L]` in the order of the scores, above 0 but for those that are minus infinity.
+
+    The NMS takes its own padding for candidates whose score is -1: better than many logits.
+    """
+    flat = tf.reshape(scores, [tf.shape(scores)[0], -1])
+    order = tf.argsort(flat, direction="DESCENDING", stable=True)
+    ranks = tf.shape(flat)[1] - tf.argsort(order)
+    return tf.reshape(tf.where(flat > -float("inf"), tf.cast(ranks, tf.float32), -1.0), tf.shape(scores))
 
 
 def _pad_rows(x: tf.Tensor, rows: tf.Tensor, value: float) -> tf.Tensor:

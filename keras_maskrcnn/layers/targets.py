@@ -106,6 +106,7 @@ class AnchorTargets(keras.layers.Layer):
         batch_size: anchors sampled per image.
         positive_fraction: largest share of objects among them.
         crowd_overlap: share of an anchor inside a crowd from which it is ignored.
+        delta_weights: of `boxes.encode`.
     """
 
     def __init__(
@@ -115,12 +116,13 @@ class AnchorTargets(keras.layers.Layer):
         batch_size: int,
         positive_fraction: float,
         crowd_overlap: float,
+        delta_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
         self.positive_iou, self.negative_iou = positive_iou, negative_iou
         self.batch_size, self.positive_fraction = batch_size, positive_fraction
-        self.crowd_overlap = crowd_overlap
+        self.crowd_overlap, self.delta_weights = crowd_overlap, tuple(delta_weights)
 
     def call(
         self,
@@ -139,7 +141,8 @@ class AnchorTargets(keras.layers.Layer):
             )
             indices, valid = sample(labels, self.batch_size, self.positive_fraction, seed)
             positive = (tf.gather(labels, indices) == POSITIVE) & valid
-            deltas = boxes.encode(tf.gather(gt, tf.gather(matched, indices)), tf.gather(joined, indices))
+            truth = tf.gather(gt, tf.gather(matched, indices))
+            deltas = boxes.encode(truth, tf.gather(joined, indices), self.delta_weights)
             return indices, tf.cast(positive, tf.float32), valid, tf.where(positive[:, None], deltas, 0.0)
 
         indices, labels, valid, deltas = tf.map_fn(
@@ -229,8 +232,9 @@ class ProposalTargets(keras.layers.Layer):
 class PositiveRoIs(keras.layers.Layer):
     """The sample of `ProposalTargets` -> its positive rows alone, of all images in one list.
 
-    Returns a dict: `boxes [M, 4]`, `image_indices [M]` int32, `classes [M]` int32, `matched [M]` int32, `valid [M]`
-    bool. Where there is no positive, M is 1 and the row is not valid: a convolution's gradient fails on zero rows.
+    Returns a dict: `boxes [M, 4]`, `valid [M]` bool and, int32, `image_indices [M]`, `classes [M]`, `matched [M]` into
+    G and `rows [M]` into the B * S of the sample. Where there is no positive, M is 1 and the row is not valid: a
+    convolution's gradient fails on zero rows.
     """
 
     def __init__(self, **kwargs):
@@ -246,6 +250,7 @@ class PositiveRoIs(keras.layers.Layer):
             "image_indices": tf.cast(chosen, tf.int32) // rows,
             "classes": tf.gather(tf.reshape(sample["classes"], [-1]), chosen),
             "matched": tf.gather(tf.reshape(sample["matched"], [-1]), chosen),
+            "rows": tf.cast(chosen, tf.int32),
             "valid": tf.range(tf.shape(chosen)[0]) < count,
         }
 

@@ -92,6 +92,7 @@ def main():
         max_size=320,
         depth=18,
         norm="group_norm",
+        fpn_norm="group_norm",
         head_norm="group_norm",
         frozen_stages=0,
         fpn_channels=128,

@@ -6,7 +6,7 @@ import tensorflow as tf
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.layers.fpn import FPN
 from keras_maskrcnn.layers.inputs import Normalize
-from keras_maskrcnn.layers.resnet import ResNet
+from keras_maskrcnn.layers.resnet import Res5, ResNet
 
 X = tf.random.stateless_normal((2, 8, 8, 32), (0, 0))
 
@@ -110,3 +110,62 @@ def test_normalize_leaves_the_padding_zero():
 def test_bgr_reverses_the_channels_after_normalising():
     found = Normalize((4, 5, 6), (1, 1, 1), bgr=True)(tf.fill((1, 1, 1, 3), 10.0), tf.constant([[1, 1]]))
     np.testing.assert_allclose(found[0, 0, 0], [4, 5, 6])
+
+
+def test_resnext_has_its_published_parameters():
+    # ResNeXt-50-32x4d without its classifier: 22,979,904 parameters (Xie et al. 2017, table 1: 25.0 million with it)
+    network = ResNet(50, norm="batch_norm", frozen_stages=0, groups=32, group_width=4)
+    network(tf.zeros((1, 32, 32, 3)))
+    assert sum(int(np.prod(v.shape)) for v in network.trainable_variables) == 22_979_904
+
+
+def test_grouped_convolution_keeps_groups_apart():
+    layer = ConvNorm(4, 3, groups=2, relu=False)
+    layer(tf.zeros((1, 5, 5, 4)))
+    x = np.zeros((1, 5, 5, 4), np.float32)
+    x[..., :2] = 1
+    changed = np.abs(layer(x)).sum(axis=(0, 1, 2)) > 0
+    assert changed.tolist() == [True, True, False, False]
+
+
+def test_dilated_res5_keeps_stride_16():
+    network = ResNet(50, norm="none", dilated=True)
+    shapes = {k: v.shape[1:3] for k, v in network(tf.zeros((1, 64, 96, 3))).items()}
+    assert shapes["C5"] == shapes["C4"] == (4, 6)
+    assert [block.conv2.dilation for block in network.stages[3]] == [2, 2, 2]
+
+
+def test_res5_on_rois_is_the_last_stage_of_the_network():
+    network = randomized(ResNet(18, norm="batch_norm"), tf.zeros((1, 64, 64, 3)))
+    res5 = randomized(Res5(18, False, "batch_norm", 1e-5), tf.zeros((1, 8, 8, 256)))
+    for ours, theirs in zip(res5.blocks, network.stages[3], strict=True):
+        ours.set_weights(theirs.get_weights())
+    x = tf.random.stateless_normal((2, 8, 8, 256), (3, 4))
+    expected = x
+    for block in network.stages[3]:
+        expected = block(expected)
+    np.testing.assert_array_equal(res5(x), expected)
+
+
+def test_bias_before_a_batch_norm_is_folded_too():
+    layer = randomized(ConvNorm(32, 3, norm="batch_norm", relu=False, bias=True))
+    n = layer.normalization
+    plain = n(keras.ops.conv(X, layer.kernel, padding="same") + layer.bias, training=False)
+    np.testing.assert_allclose(layer(X), plain, rtol=1e-4, atol=1e-4)
+
+
+def test_pooling_padded_at_the_end_is_keras_same():
+    network = randomized(ResNet(18, norm="none", pool_padding="end"), tf.zeros((1, 64, 64, 3)))
+    image = tf.random.stateless_uniform((1, 64, 64, 3), (5, 6))
+    expected = keras.ops.max_pool(network.stem(image), 3, 2, padding="same")
+    for block in network.stages[0]:
+        expected = block(expected)
+    np.testing.assert_allclose(network(image)["C2"], expected)
+
+
+def test_variance_of_zero_with_an_epsilon_of_zero_stays_finite():
+    layer = ConvNorm(32, 1, norm="frozen_batch_norm", epsilon=0.0)
+    layer(X)
+    layer.normalization.moving_variance.assign(np.zeros(32))
+    layer.normalization.gamma.assign(np.zeros(32))
+    assert np.isfinite(layer(X)).all()

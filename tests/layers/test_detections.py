@@ -22,11 +22,11 @@ def select(proposals, probabilities, valid=None, **changes):
     options = {**OPTIONS, **changes}
     boxes = np.shape(probabilities)[1] - (0 if options["background"] else 1)
     found = SelectDetections(**options)(
-        tf.math.log(tf.constant(probabilities, tf.float32) + 1e-9),
+        tf.constant(probabilities, tf.float32),
         tf.zeros((rows, boxes, 4)),
         tf.constant([proposals]),
         tf.constant([valid or [True] * rows]),
-        tf.constant([[100, 100]]),
+        tf.constant([[0.0, 0, 100, 100]]),
     )
     boxes, scores, classes = (x.numpy()[0] for x in found)
     count = (classes > 0).sum()
@@ -51,6 +51,11 @@ def test_one_proposal_may_be_two_classes(background):
 def test_nms_within_a_class(agnostic):
     boxes, _, _ = select([NEAR, BOX], [[0.5, 0.5, 0], [0.1, 0.9, 0]], class_agnostic_nms=agnostic)
     np.testing.assert_array_equal(boxes, [BOX])
+
+
+def test_one_class_per_box_is_its_best_or_none():
+    assert select([BOX], [[0.2, 0.5, 0.3]], one_class=True)[2].tolist() == [1]
+    assert select([BOX], [[0.5, 0.2, 0.3]], one_class=True)[2].tolist() == []
 
 
 def test_nms_across_classes_is_a_choice():
@@ -83,11 +88,11 @@ def test_any_number_of_detections():
 
 def test_class_agnostic_deltas_serve_every_class():
     boxes, _, classes = SelectDetections(**OPTIONS)(
-        tf.math.log(tf.constant([[0.2, 0.5, 0.3]])),
+        tf.constant([[0.2, 0.5, 0.3]]),
         tf.constant([[[1.0, 0, 0, 0]]]),  # a tenth of the width to the right
         tf.constant([[BOX]]),
         tf.constant([[True]]),
-        tf.constant([[100, 100]]),
+        tf.constant([[0.0, 0, 100, 100]]),
     )
     assert classes.numpy()[0].tolist() == [1, 2, 0, 0]
     np.testing.assert_allclose(boxes[0, :2], [[14, 10, 54, 50]] * 2, rtol=1e-5)

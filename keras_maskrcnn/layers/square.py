@@ -1,0 +1,64 @@
+"""Matterport's frame: images in the middle of a square, and boxes that end on their last pixel.
+
+The batch has its usual frame outside of the network: images in the upper left corner, boxes that end behind their last
+pixel. S is the square's side; sizes `[B, 2]` are (height, width) of the images in pixels.
+"""
+
+import keras
+import tensorflow as tf
+
+
+class CenterInSquare(keras.layers.Layer):
+    """Images `[B, H, W, C]` with sizes `[B, 2]` -> `[B, S, S, C]`, each in the middle of zeros."""
+
+    def __init__(self, side: int, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.side = side
+
+    def call(self, images: keras.KerasTensor, sizes: keras.KerasTensor) -> keras.KerasTensor:
+        def one_image(image: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            pixels, size = image
+            before = (self.side - size) // 2
+            after = self.side - size - before
+            padding = [[before[0], after[0]], [before[1], after[1]], [0, 0]]
+            return tf.pad(pixels[: size[0], : size[1]], padding)
+
+        squares = tf.map_fn(one_image, (images, sizes), fn_output_signature=images.dtype)
+        return tf.ensure_shape(squares, (None, self.side, self.side, images.shape[-1]))
+
+
+class SquareWindows(keras.layers.Layer):
+    """Sizes `[B, 2]` -> the boxes `[B, 4]` of the images within their squares."""
+
+    def __init__(self, side: int, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.side = side
+
+    def call(self, sizes: keras.KerasTensor) -> keras.KerasTensor:
+        origin = (self.side - sizes[:, ::-1]) // 2  # [B, 2]: x, y
+        return tf.cast(tf.concat([origin, origin + sizes[:, ::-1] - 1], axis=1), tf.float32)
+
+
+class ToSquare(keras.layers.Layer):
+    """Boxes `[B, N, 4]` of the batch's frame and windows `[B, 4]` -> the same boxes in their squares."""
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, boxes: keras.KerasTensor, windows: keras.KerasTensor) -> keras.KerasTensor:
+        return boxes + _shift(windows)
+
+
+class FromSquare(keras.layers.Layer):
+    """Boxes `[B, N, 4]` in their squares and windows `[B, 4]` -> the same boxes in the batch's frame."""
+
+    def __init__(self, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+
+    def call(self, boxes: keras.KerasTensor, windows: keras.KerasTensor) -> keras.KerasTensor:
+        return boxes - _shift(windows)
+
+
+def _shift(windows: tf.Tensor) -> tf.Tensor:
+    origin = tf.tile(windows[:, None, :2], [1, 1, 2])  # [B, 1, 4]
+    return origin - [0.0, 0.0, 1.0, 1.0]
