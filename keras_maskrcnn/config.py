@@ -151,6 +151,8 @@ class Config:
     """"fcn" (four convolutions, a deconvolution), "mlp" (table 2e; two layers of box_head_channels) or "none"."""
     mask_loss: str = "sigmoid"
     """"sigmoid" per class, "class_agnostic" (one sigmoid mask) or "softmax" over classes (paper, table 2b)."""
+    binary_mask_targets: bool = False
+    """Whether a cell of a training mask is 0 or 1 (Detectron2) or the share of it that the object covers (torchvision)."""
     mask_convs: int = 4
     """3x3 convolutions of the "fcn" head. A "c4" model has res5 instead."""
     mask_pool_size: int = 14

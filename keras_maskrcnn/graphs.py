@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 import keras
-from keras import ops
+from keras import KerasTensor, ops
 
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.layers.cascade import RefineBoxes, ScaleGradient, StageTargets
@@ -18,8 +18,7 @@ from keras_maskrcnn.layers.targets import AnchorTargets, MaskTargets, PositiveRo
 if TYPE_CHECKING:
     from keras_maskrcnn.model import MaskRCNN
 
-Tensor = keras.KerasTensor
-Tensors = dict[str, Tensor]
+Tensors = dict[str, KerasTensor]
 
 STRIDES = (4, 8, 16, 32, 64)  # of P2..P6
 LAST_STRIDE = 16  # of the one level without an FPN
@@ -36,8 +35,8 @@ class Dense(NamedTuple):
     logits: Tensors
     deltas: Tensors
     anchors: Tensors
-    windows: Tensor
-    limits: Tensor
+    windows: KerasTensor
+    limits: KerasTensor
 
 
 def image_inputs(config: Config) -> Tensors:
@@ -97,7 +96,7 @@ def training_graph(model: "MaskRCNN") -> keras.Model:
         mask_logits = model.mask_head(ops.take(pooled, rois["rows"], axis=0)) if model.res5 else None
         if mask_logits is None:
             mask_logits = mask_part(model, dense.features, rois)
-        targets = MaskTargets(config.mask_size, name="mask_targets")(
+        targets = MaskTargets(config.mask_size, config.binary_mask_targets, name="mask_targets")(
             rois, truth["gt_boxes"], truth["gt_masks"]
         )
         losses["mask_loss"] = model.losses_by_name["mask_loss"](mask_logits, targets, rois)
@@ -228,7 +227,7 @@ def rpn_losses(model: "MaskRCNN", dense: Dense, truth: Tensors) -> Tensors:
 
 def box_stage_losses(
     model: "MaskRCNN", dense: Dense, sample: Tensors, truth: Tensors
-) -> tuple[Tensors, Tensor]:
+) -> tuple[Tensors, KerasTensor]:
     """The two losses of each box stage, and what the first stage's head was given."""
     config = model.config
     losses, inputs, stages = {}, [], _stage_weights(config)
@@ -263,8 +262,8 @@ def _stage_weights(config: Config) -> list[tuple[float, ...]]:
 
 
 def box_part(
-    model: "MaskRCNN", features: Tensors, boxes: Tensor, stage: int = 0
-) -> tuple[Tensor, Tensor, Tensor]:
+    model: "MaskRCNN", features: Tensors, boxes: KerasTensor, stage: int = 0
+) -> tuple[KerasTensor, KerasTensor, KerasTensor]:
     """A stage's box head on boxes `[B, R, 4]`: class logits `[B * R, K + 1]`, deltas `[B * R, boxes, 4]`, its input."""
     image_indices = _ImageIndices(name=stage_name("image_indices", stage))(boxes)
     pooled = _pooling(model, model.config.box_pool_size, stage_name("box_roi_align", stage))(
@@ -277,7 +276,7 @@ def box_part(
     return *model.box_heads[stage](pooled), pooled
 
 
-def mask_part(model: "MaskRCNN", features: Tensors, rois: Tensors) -> Tensor:
+def mask_part(model: "MaskRCNN", features: Tensors, rois: Tensors) -> KerasTensor:
     """Mask head on rois `[M, ...]`: mask logits `[M, mask_size, mask_size, masks]`."""
     pooled = _pooling(model, model.config.mask_pool_size, "mask_roi_align")(
         features, rois["boxes"], rois["image_indices"]
@@ -288,7 +287,7 @@ def mask_part(model: "MaskRCNN", features: Tensors, rois: Tensors) -> Tensor:
     return model.mask_head(pooled)
 
 
-def keypoint_part(model: "MaskRCNN", features: Tensors, rois: Tensors) -> Tensor:
+def keypoint_part(model: "MaskRCNN", features: Tensors, rois: Tensors) -> KerasTensor:
     """Keypoint head on rois `[M, ...]`: maps of logits `[M, 4P, 4P, J]`."""
     pooled = _pooling(model, model.config.keypoint_pool_size, "keypoint_roi_align")(
         features, rois["boxes"], rois["image_indices"]
@@ -316,6 +315,6 @@ class _ImageIndices(keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
 
-    def call(self, boxes: Tensor) -> Tensor:
+    def call(self, boxes: KerasTensor) -> KerasTensor:
         batch, rows = ops.shape(boxes)[0], ops.shape(boxes)[1]
         return ops.repeat(ops.arange(batch, dtype="int32"), rows)

@@ -366,7 +366,7 @@ def _as_list(images: Any) -> Iterable[Any]:
 
 def _is_frozen_at_random(backbone: ResNet) -> bool:
     """Whether a frozen batch norm still has the statistics that it was made with."""
-    norm = backbone.stem.normalization
+    norm: Any = backbone.stem.normalization
     return backbone.norm == "frozen_batch_norm" and bool(np.all(norm.moving_variance.numpy() == 1))
 
 

@@ -1,5 +1,7 @@
 """The heads of the second stage, each on pooled RoIs."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -80,7 +82,8 @@ class BoxHead(keras.layers.Layer):
         for number, fc in enumerate(self.fcs):
             x = fc(x)
             if self.fc_norms:
-                x = self.fc_norms[number](x, training=training)
+                norm: Any = self.fc_norms[number]
+                x = norm(x, training=training)
             x = ops.relu(x)
         return self.logits(x), ops.reshape(self.deltas(x), (-1, self.num_boxes, 4))
 

@@ -260,11 +260,15 @@ class MaskTargets(keras.layers.Layer):
 
     A crop holds its object's mask in the frame of its own box; outside that box the mask is empty. Each target
     cell is the average of the crop over it (RoIAlign of the mask, as torchvision does).
+
+    Args:
+        size: cells along a side.
+        binary: whether the average is cut at one half (as Detectron2 does).
     """
 
-    def __init__(self, size: int, **kwargs):
+    def __init__(self, size: int, binary: bool = False, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.size = size
+        self.size, self.binary = size, binary
         self.supports_jit = False
 
     def call(
@@ -288,4 +292,5 @@ class MaskTargets(keras.layers.Layer):
             sampling_ratio=0,
             aligned=True,
         )
-        return tf.stop_gradient(masks[..., 0])
+        masks = masks[..., 0]
+        return tf.stop_gradient(tf.cast(masks >= 0.5, tf.float32) if self.binary else masks)

@@ -202,3 +202,16 @@ def test_a_mask_target_is_empty_where_the_roi_leaves_the_objects_box():
 @pytest.mark.parametrize("roi", [[100, 100, 120, 120], [10, 10, 10, 10]])
 def test_mask_targets_are_finite_for_any_roi(roi):
     assert np.isfinite(_mask_targets(roi, np.full((8, 8), 255, np.uint8))).all()
+
+
+def test_mask_targets_may_be_cut_at_one_half():
+    gt_masks = np.zeros((1, 1, 4, 4), np.uint8)
+    gt_masks[..., :3] = 255  # three quarters of the box from the left
+    rois = {
+        "boxes": tf.constant([[0.0, 0, 8, 8]]),
+        "image_indices": tf.constant([0]),
+        "matched": tf.constant([0]),
+    }
+    for binary, expected in ((False, [1.0, 0.5]), (True, [1.0, 1.0])):
+        found = MaskTargets(2, binary)(rois, tf.constant([[[0.0, 0, 8, 8]]]), tf.constant(gt_masks))
+        np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
