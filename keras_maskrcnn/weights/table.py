@@ -4,7 +4,8 @@ A source has one function that returns its table for a model. The same table rea
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from fnmatch import fnmatchcase
 
 import keras
 import numpy as np
@@ -51,42 +52,98 @@ class Entry:
     layout: Layout = SAME
 
 
+TORCH = {
+    "kernel": ".weight",
+    "bias": ".bias",
+    "gamma": ".weight",
+    "beta": ".bias",
+    "moving_mean": ".running_mean",
+    "moving_variance": ".running_var",
+}
+"""What torch appends to a layer's name for each variable."""
+
+
+def parameters(
+    layer: keras.layers.Layer,
+    key: str,
+    endings: Mapping[str, str],
+    kernel: Layout = SAME,
+    bias: Layout = SAME,
+) -> Iterator[Entry]:
+    """Yield the entries of a layer's own variables, those of `endings` that it has.
+
+    Args:
+        layer: a convolution, a dense layer or a normalisation.
+        key: the source's name of the layer.
+        endings: by our name of a variable, what the source appends to the layer's.
+        kernel: layout of the kernel.
+        bias: layout of the bias.
+    """
+    layouts = {"kernel": kernel, "bias": bias}
+    for name, ending in endings.items():
+        variable = getattr(layer, name, None)
+        if variable is not None:
+            yield Entry(key + ending, variable, layouts.get(name, SAME))
+
+
+def torch_conv(layer: keras.layers.Layer, conv: str, norm: str) -> Iterator[Entry]:
+    """Yield the entries of a ConvNorm whose convolution and normalisation have these names in torch."""
+    yield from parameters(layer, conv, TORCH, TORCH_CONV)
+    if layer.normalization is not None:
+        yield from parameters(layer.normalization, norm, TORCH)
+
+
+def refuse_parts(source: str, parts: Mapping[str, bool]) -> None:
+    """Refuse a model with parts that a source's models do not have.
+
+    Args:
+        source: its name.
+        parts: whether the model has each part, by the part's name.
+
+    Raises:
+        ValueError: it has one; the message names all of them.
+    """
+    there = [part for part, has in parts.items() if has]
+    if there:
+        raise ValueError(f"{source} has no names for a model with {', '.join(there)}")
+
+
 def load(
-    table: Iterable[Entry], state: Mapping[str, np.ndarray], model: keras.Model, ignored: tuple[str, ...]
+    table: Iterable[Entry],
+    state: MutableMapping[str, np.ndarray],
+    model: keras.layers.Layer,
+    ignored: tuple[str, ...] = (),
 ) -> None:
-    """Set every variable of `model` from `state`, or none of them.
+    """Set every weight of `model` from `state`, or none of them.
 
     Args:
         table: what belongs where.
-        state: the source's tensors by name.
-        model: whose variables the table must cover exactly once.
-        ignored: endings of names that are knowingly not used.
+        state: the source's tensors by name. Each is taken out once it is set, so that memory need not hold all
+            tensors twice; if an error is raised, all are still there.
+        model: a model or a layer whose weights the table must cover exactly once.
+        ignored: names that are knowingly not used, with "*" for any part.
 
     Raises:
-        ValueError: a tensor is missing, left over or of another shape, or a variable is not covered exactly once;
-            the message lists all of them.
+        ValueError: a tensor is missing, left over, of another shape or no floats, or a weight is not covered exactly
+            once; the message lists all of them.
     """
-    entries = list(table)
-    left = {key: value for key, value in state.items() if not key.endswith(ignored)}
-    problems = _uncovered(entries, model)
-    values = []
-    for entry in entries:
-        array = left.pop(entry.key, None)
-        if array is None:
-            problems.append(f"missing from the file: {entry.key}")
-            continue
-        wanted = entry.layout.write(np.broadcast_to(np.float32(0), entry.variable.shape)).shape
-        if array.shape != wanted:
-            problems.append(f"{entry.key} has shape {array.shape}; the model needs {wanted}")
-            continue
-        values.append((entry.variable, entry.layout.read(array)))
-    problems += [f"not part of this model: {key}" for key in left]
+    load_weights(list(table), state, model.weights, ignored)
+
+
+def load_weights(
+    entries: list[Entry],
+    state: MutableMapping[str, np.ndarray],
+    weights: list[keras.Variable],
+    ignored: tuple[str, ...] = (),
+) -> None:
+    """As `load`, for a part of a model that has these weights."""
+    problems = [*_uncovered(entries, weights), *_misfits(entries, state, ignored)]
     if problems:
         raise ValueError(
             f"The weights do not fit the model ({len(problems)} problems):\n  " + "\n  ".join(problems)
         )
-    for variable, value in values:
-        variable.assign(value)
+    for entry in entries:
+        entry.variable.assign(entry.layout.read(state.pop(entry.key)))
 
 
 def save(table: Iterable[Entry]) -> dict[str, np.ndarray]:
@@ -94,10 +151,29 @@ def save(table: Iterable[Entry]) -> dict[str, np.ndarray]:
     return {entry.key: np.ascontiguousarray(entry.layout.write(entry.variable.numpy())) for entry in table}
 
 
-def _uncovered(entries: list[Entry], model: keras.Model) -> list[str]:
-    metrics = {id(variable) for metric in model.metrics for variable in metric.variables}
-    count = {id(variable): 0 for variable in model.variables if id(variable) not in metrics}
+def _uncovered(entries: list[Entry], weights: list[keras.Variable]) -> Iterator[str]:
+    paths = {id(weight): weight.path for weight in weights}
+    count = dict.fromkeys(paths, 0)
     for entry in entries:
         count[id(entry.variable)] = count.get(id(entry.variable), 0) + 1
-    paths = {id(variable): variable.path for variable in model.variables}
-    return [f"variable {paths[key]} would be set {n} times" for key, n in count.items() if n != 1]
+        paths.setdefault(id(entry.variable), entry.variable.path)
+    yield from (f"variable {paths[key]} would be set {n} times" for key, n in count.items() if n != 1)
+
+
+def _misfits(
+    entries: list[Entry], state: Mapping[str, np.ndarray], ignored: tuple[str, ...]
+) -> Iterator[str]:
+    for entry in entries:
+        array = state.get(entry.key)
+        if array is None:
+            yield f"missing from the file: {entry.key}"
+            continue
+        wanted = entry.layout.write(np.broadcast_to(np.float32(0), entry.variable.shape)).shape
+        if array.shape != wanted:
+            yield f"{entry.key} has shape {array.shape}; the model needs {wanted}"
+        elif array.dtype.kind != "f":
+            yield f"{entry.key} holds {array.dtype}; the model needs floats"
+    used = {entry.key for entry in entries}
+    for key in state:
+        if key not in used and not any(fnmatchcase(key, pattern) for pattern in ignored):
+            yield f"not part of this model: {key}"

@@ -1,21 +1,49 @@
-"""torchvision's names for the tensors of its Mask R-CNN and Faster R-CNN with a ResNet-FPN backbone."""
+"""torchvision's names for the tensors of its Mask, Faster and Keypoint R-CNN with a ResNet-FPN backbone."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 import keras
+import numpy as np
 
 from keras_maskrcnn.layers.convolution import ConvNorm
-from keras_maskrcnn.layers.heads import MLPMaskHead
 from keras_maskrcnn.model import MaskRCNN
 from keras_maskrcnn.weights.table import (
+    TORCH,
     TORCH_CONV,
     TORCH_DENSE,
     Entry,
+    parameters,
+    refuse_parts,
+    torch_conv,
     torch_dense_after_flatten,
 )
 
-IGNORED = ("num_batches_tracked",)
+IGNORED = ("*.num_batches_tracked",)
 """Counters of batch norms that average over all batches, which torchvision's do not."""
+
+
+def rename(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return `state` with today's names where files of 2019 have older ones.
+
+    Raises:
+        ValueError: a tensor is there under both its names.
+    """
+    renamed: dict[str, np.ndarray] = {}
+    for key, array in state.items():
+        current = _current_name(key)
+        if current in renamed or (current != key and current in state):
+            raise ValueError(f"The weights hold both {current} and its older name")
+        renamed[current] = array
+    return renamed
+
+
+def _current_name(key: str) -> str:
+    key = re.sub(r"^rpn\.head\.conv\.(?=weight|bias)", "rpn.head.conv.0.0.", key)
+    key = re.sub(r"^(backbone\.fpn\.\w+_blocks\.\d+\.)(?=weight|bias)", r"\g<1>0.", key)
+    return re.sub(
+        r"^(roi_heads\.mask_head\.)mask_fcn(\d+)\.", lambda match: f"{match[1]}{int(match[2]) - 1}.0.", key
+    )
 
 
 def table(model: MaskRCNN) -> list[Entry]:
@@ -24,72 +52,86 @@ def table(model: MaskRCNN) -> list[Entry]:
     Raises:
         ValueError: the model has a part that torchvision's does not have.
     """
-    if isinstance(model.mask_head, MLPMaskHead):
-        raise ValueError('torchvision has no Mask R-CNN with mask_head="mlp"')
-    return [*_backbone(model), *_fpn(model), *_rpn(model), *_box_head(model), *_mask_head(model)]
+    config = model.config
+    refuse_parts(
+        "torchvision",
+        {
+            f'architecture="{config.architecture}"': config.architecture != "fpn",
+            "conv_bias": config.conv_bias,
+            "rpn_softmax": config.rpn_softmax,
+            "box_fc_norm": config.box_fc_norm,
+            "cascade_ious": bool(config.cascade_ious),
+            "class_agnostic_boxes": config.class_agnostic_boxes,
+            "background_outputs=False": not config.background_outputs,
+            'mask_head="mlp"': config.mask_head == "mlp",
+        },
+    )
+    backbone = resnet(model.backbone.stem, model.backbone.stages, "backbone.body.")
+    heads = [*_rpn(model), *_box_head(model), *_mask_head(model), *_keypoint_head(model)]
+    return [*backbone, *_fpn(model), *heads]
 
 
-def _backbone(model: MaskRCNN) -> Iterator[Entry]:
-    body = "backbone.body"
-    yield from _conv_norm(model.backbone.stem, f"{body}.conv1", f"{body}.bn1")
-    for number, stage in enumerate(model.backbone.stages, start=1):
+def resnet(stem: ConvNorm, stages: Iterable[list[keras.layers.Layer]], prefix: str) -> Iterator[Entry]:
+    """Yield the entries of a ResNet, with its stages from res2 on, whose names begin with `prefix`."""
+    yield from torch_conv(stem, f"{prefix}conv1", f"{prefix}bn1")
+    for number, stage in enumerate(stages, start=1):
         for index, block in enumerate(stage):
-            prefix = f"{body}.layer{number}.{index}"
-            convs = [block.conv1, block.conv2] + ([block.conv3] if hasattr(block, "conv3") else [])
-            for i, conv in enumerate(convs, start=1):
-                yield from _conv_norm(conv, f"{prefix}.conv{i}", f"{prefix}.bn{i}")
+            at = f"{prefix}layer{number}.{index}"
+            for i in (1, 2, 3):
+                if hasattr(block, f"conv{i}"):
+                    yield from torch_conv(getattr(block, f"conv{i}"), f"{at}.conv{i}", f"{at}.bn{i}")
             if block.shortcut is not None:
-                yield from _conv_norm(block.shortcut, f"{prefix}.downsample.0", f"{prefix}.downsample.1")
+                yield from torch_conv(block.shortcut, f"{at}.downsample.0", f"{at}.downsample.1")
 
 
 def _fpn(model: MaskRCNN) -> Iterator[Entry]:
-    for i, (lateral, output) in enumerate(zip(model.fpn.laterals, model.fpn.outputs, strict=True)):
-        yield from _conv_norm(lateral, f"backbone.fpn.inner_blocks.{i}.0", f"backbone.fpn.inner_blocks.{i}.1")
-        yield from _conv_norm(output, f"backbone.fpn.layer_blocks.{i}.0", f"backbone.fpn.layer_blocks.{i}.1")
+    if model.fpn is None:
+        return
+    for name, convs in {"inner": model.fpn.laterals, "layer": model.fpn.outputs}.items():
+        yield from _sequence(convs, f"backbone.fpn.{name}_blocks")
 
 
 def _rpn(model: MaskRCNN) -> Iterator[Entry]:
-    for i, conv in enumerate(model.rpn_head.convs):
-        yield from _conv_norm(conv, f"rpn.head.conv.{i}.0", f"rpn.head.conv.{i}.1")
-    yield from _conv(model.rpn_head.logits, "rpn.head.cls_logits")
-    yield from _conv(model.rpn_head.deltas, "rpn.head.bbox_pred")
+    yield from _sequence(model.rpn_head.convs, "rpn.head.conv")
+    yield from parameters(model.rpn_head.logits, "rpn.head.cls_logits", TORCH, TORCH_CONV)
+    yield from parameters(model.rpn_head.deltas, "rpn.head.bbox_pred", TORCH, TORCH_CONV)
 
 
 def _box_head(model: MaskRCNN) -> Iterator[Entry]:
-    head, size = model.box_head, model.config.box_pool_size
-    yield Entry("roi_heads.box_head.fc6.weight", head.fc1.kernel, torch_dense_after_flatten(size, size))
-    yield Entry("roi_heads.box_head.fc6.bias", head.fc1.bias)
-    dense = {
-        "box_head.fc7": head.fc2,
-        "box_predictor.cls_score": head.logits,
-        "box_predictor.bbox_pred": head.deltas,
-    }
-    for key, layer in dense.items():
-        yield Entry(f"roi_heads.{key}.weight", layer.kernel, TORCH_DENSE)
-        yield Entry(f"roi_heads.{key}.bias", layer.bias)
+    (head,), size = model.box_heads, model.config.box_pool_size
+    yield from _sequence(head.convs, "roi_heads.box_head")
+    if not head.convs and len(head.fcs) == 2:
+        names = ["fc6", "fc7"]
+    else:  # a sequence, in which the flattening and the ReLUs have numbers too
+        names = [str(len(head.convs) + 1 + 2 * i) for i in range(len(head.fcs))]
+    layout = torch_dense_after_flatten(size, size)
+    for name, layer in zip(names, head.fcs, strict=True):
+        yield from parameters(layer, f"roi_heads.box_head.{name}", TORCH, layout)
+        layout = TORCH_DENSE
+    yield from parameters(head.logits, "roi_heads.box_predictor.cls_score", TORCH, TORCH_DENSE)
+    yield from parameters(head.deltas, "roi_heads.box_predictor.bbox_pred", TORCH, TORCH_DENSE)
 
 
 def _mask_head(model: MaskRCNN) -> Iterator[Entry]:
     if model.mask_head is None:
         return
-    for i, conv in enumerate(model.mask_head.convs):
-        yield from _conv_norm(conv, f"roi_heads.mask_head.{i}.0", f"roi_heads.mask_head.{i}.1")
-    yield from _conv(model.mask_head.deconv, "roi_heads.mask_predictor.conv5_mask")
-    yield from _conv(model.mask_head.logits, "roi_heads.mask_predictor.mask_fcn_logits")
+    yield from _sequence(model.mask_head.convs, "roi_heads.mask_head")
+    predictor = "roi_heads.mask_predictor"
+    yield from parameters(model.mask_head.deconv, f"{predictor}.conv5_mask", TORCH, TORCH_CONV)
+    yield from parameters(model.mask_head.logits, f"{predictor}.mask_fcn_logits", TORCH, TORCH_CONV)
 
 
-def _conv(layer: keras.layers.Layer, key: str) -> Iterator[Entry]:
-    yield Entry(f"{key}.weight", layer.kernel, TORCH_CONV)
-    yield Entry(f"{key}.bias", layer.bias)
-
-
-def _conv_norm(layer: ConvNorm, conv: str, norm: str) -> Iterator[Entry]:
-    if layer.normalization is None:
-        yield from _conv(layer, conv)
+def _keypoint_head(model: MaskRCNN) -> Iterator[Entry]:
+    if model.keypoint_head is None:
         return
-    yield Entry(f"{conv}.weight", layer.kernel, TORCH_CONV)
-    yield Entry(f"{norm}.weight", layer.normalization.gamma)
-    yield Entry(f"{norm}.bias", layer.normalization.beta)
-    if layer.norm != "group_norm":
-        yield Entry(f"{norm}.running_mean", layer.normalization.moving_mean)
-        yield Entry(f"{norm}.running_var", layer.normalization.moving_variance)
+    for i, conv in enumerate(model.keypoint_head.convs):
+        yield from parameters(
+            conv, f"roi_heads.keypoint_head.{2 * i}", TORCH, TORCH_CONV
+        )  # ReLUs between them
+    key = "roi_heads.keypoint_predictor.kps_score_lowres"
+    yield from parameters(model.keypoint_head.logits, key, TORCH, TORCH_CONV)
+
+
+def _sequence(convs: Iterable[ConvNorm], key: str) -> Iterator[Entry]:
+    for i, conv in enumerate(convs):
+        yield from torch_conv(conv, f"{key}.{i}.0", f"{key}.{i}.1")
