@@ -50,10 +50,7 @@ class Kit:
                 key: matterport_fill(key, shape, seed)
                 for key, (shape, _) in json.loads(path.read_text()).items()
             }
-        spec = importlib.util.spec_from_file_location("make_checkpoint", KITS / "make_checkpoint.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module.make_state(path, seed)
+        return made_state({key: shape for key, (shape, _) in json.loads(path.read_text()).items()}, seed)
 
     def __getitem__(self, key: str) -> np.ndarray:
         return self.arrays[key]
@@ -93,6 +90,14 @@ class Kit:
                 ]
             )
         return coco, found
+
+
+def made_state(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str, np.ndarray]:
+    """Tensors of torchvision's or Detectron2's names by the kits' recipe."""
+    spec = importlib.util.spec_from_file_location("make_checkpoint", KITS / "make_checkpoint.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {key: module.fill(key, shape, seed) for key, shape in shapes.items()}
 
 
 def matterport_fill(key: str, shape: list[int], seed: int) -> np.ndarray:

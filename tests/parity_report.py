@@ -300,7 +300,7 @@ def ground_truth(kit: Kit, config: Config) -> dict[str, tf.Tensor]:
         scale = np.array([new_width / width, new_height / height])
         for j, annotation in enumerate(of_image):
             x, y, w, h = annotation["bbox"]
-            box = np.clip([x, y, x + w, y + h], 0, [width, height] * 2)
+            box = np.clip(np.float32([x, y, x + w, y + h]), 0, [width, height] * 2)  # as a record holds it
             values["gt_boxes"][i, j] = box * np.tile(scale, 2)
             category = annotation["category_id"]
             values["gt_classes"][i, j] = (
@@ -311,7 +311,8 @@ def ground_truth(kit: Kit, config: Config) -> dict[str, tf.Tensor]:
                 values["gt_masks"][i, j] = crop_mask(mask, box, side)
             if joints:
                 points = np.reshape(annotation["keypoints"], (joints, 3))
-                values["gt_keypoints"][i, j, :, :2] = (points[:, :2] + config.keypoint_offset) * scale
+                # recorded without the half pixel that Detectron2 adds when it reads COCO's files
+                values["gt_keypoints"][i, j, :, :2] = points[:, :2] * scale
                 values["gt_keypoints"][i, j, :, 2] = points[:, 2]
     wanted = {"gt_masks": config.mask_head != "none", "gt_keypoints": joints > 0}
     return {key: tf.constant(value) for key, value in values.items() if wanted.get(key, True)}
