@@ -39,7 +39,7 @@ setup(
     # In a checkout keras_maskrcnn/custom_ops is a link, which not every system keeps.
     packages=sorted({*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.custom_ops"}),
     package_dir={"keras_maskrcnn.custom_ops": "custom_ops"},
-    package_data={"keras_maskrcnn.custom_ops": ["*.cc", "*.h", "*.so"]},
+    package_data={"keras_maskrcnn.custom_ops": ["*.cc", "*.h", "*.so"], "keras_maskrcnn.presets": ["*.txt"]},
     cmdclass={"build_py": BuildPy},
     install_requires=[
         "tensorflow>=2.21",

@@ -1,0 +1,27 @@
+"""Files that are whole or not there."""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+
+@contextlib.contextmanager
+def written_whole(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield the path of a new file to write, which takes the place of `path` when the block is done.
+
+    If the block raises an error, nothing is left of it, and what was at `path` before is still there.
+    """
+    path = Path(path)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        yield part
+        os.replace(part, path)
+
+
+def file_hash(path: str | os.PathLike, algorithm: str) -> str:
+    """Return the hexadecimal hash of a file's content, by an algorithm that hashlib knows."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
