@@ -80,6 +80,8 @@ def _check_architecture(config: Config) -> None:
         raise ValueError(
             "Config.cascade_ious needs class_agnostic_boxes=True: a stage refines boxes, not classes"
         )
+    if config.box_fc_norm and config.head_norm == "none":
+        raise ValueError("Config.box_fc_norm=True needs a head_norm to normalise with")
     if config.architecture != "c4" and config.box_fcs < 1:
         raise ValueError(f"Config.box_fcs must be at least 1; got {config.box_fcs}")
     if len(set(config.keypoint_names)) < len(config.keypoint_names):

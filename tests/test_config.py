@@ -63,6 +63,7 @@ def test_lists_become_tuples():
         {"cascade_delta_weights": ((20, 20, 10, 10),)},
         {"cascade_delta_weights": ((20, 20),), "cascade_ious": (0.6,), "class_agnostic_boxes": True},
         {"box_fcs": 0},
+        {"box_fc_norm": True},
         {"keypoint_names": ("nose", "nose")},
         {"rpn_delta_weights": (1, 1)},
         {"resize": "cubic"},
