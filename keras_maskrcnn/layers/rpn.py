@@ -110,7 +110,7 @@ class Proposals(keras.layers.Layer):
         delta_weights: of `boxes.decode`, as is `clamp`.
         joint: whether all levels are one.
         rank_probabilities: whether anchors rank by probability instead of logit: those near 1, which float32 cannot
-            tell apart, by position.
+            tell apart, by position, the last first.
     """
 
     def __init__(
@@ -160,8 +160,11 @@ class Proposals(keras.layers.Layer):
         self, logits: tf.Tensor, deltas: tf.Tensor, anchors: tf.Tensor, windows: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         count = tf.minimum(self.pre_nms_top_k, tf.shape(logits)[1])
-        # as a softmax computes it, and in its steps of 1e-7, which tf.sigmoid does not have
-        scores = 1 / (1 + tf.exp(-logits)) if self.rank_probabilities else logits
+        scores = logits
+        if self.rank_probabilities:
+            # as a softmax computes them, in steps of 1e-7; of equal ones TensorFlow 1's NMS takes the last first
+            scores = tf.reverse(1 / (1 + tf.exp(-logits)), [1])
+            deltas, anchors = tf.reverse(deltas, [1]), tf.reverse(anchors, [0])
         scores, indices = tf.math.top_k(scores, count)  # [B, K]
         best = tf.gather(deltas, indices, batch_dims=1)
         best = boxes.decode(best, tf.gather(anchors, indices), self.delta_weights, self.clamp)

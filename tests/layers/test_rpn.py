@@ -108,6 +108,12 @@ def test_joint_levels_share_their_top_k_and_their_nms():
     np.testing.assert_array_equal(_proposals(boxes, logits, joint=True, pre_nms_top_k=2), [box])
 
 
+def test_probabilities_that_are_equal_rank_by_position():
+    boxes, logits = {"P2": [[0, 0, 50, 50], [1, 0, 51, 50]]}, {"P2": [20.5, 20.0]}
+    np.testing.assert_array_equal(_proposals(boxes, logits), [boxes["P2"][0]])
+    np.testing.assert_array_equal(_proposals(boxes, logits, rank_probabilities=True), [boxes["P2"][1]])
+
+
 def test_delta_weights_divide():
     layer = Proposals(5, 5, 0.7, 0.0, delta_weights=(10.0, 10.0, 5.0, 5.0))
     found, _ = layer(
