@@ -1,0 +1,150 @@
+"""Every architecture trains, saves, loads, halves its precision and detects."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from examples import batch, tiny
+
+from keras_maskrcnn.model import MaskRCNN, load_model
+
+C4 = {
+    "architecture": "c4",
+    "anchor_sizes": ((16, 32, 64),),
+    "size_divisor": 1,
+    "box_pool_size": 14,
+    "fixed_anchor_strides": True,
+    "level_rule": "detectron2",
+    "rpn_loss_anchors": 32,
+    "background_outputs": False,
+}
+MATTERPORT = {
+    "square": True,
+    "max_size": 128,
+    "resize": "skimage",
+    "size_rounding": "half_even",
+    "conv_bias": True,
+    "pool_padding": "end",
+    "rpn_channels": 48,
+    "rpn_softmax": True,
+    "rpn_delta_weights": (10, 10, 5, 5),
+    "joint_proposals": True,
+    "clamp_deltas": False,
+    "fixed_anchor_strides": True,
+    "level_rule": "matterport",
+    "roi_mode": "crop_and_resize",
+    "head_norm": "batch_norm",
+    "box_fc_norm": True,
+    "one_class_per_box": True,
+    "paste": "matterport",
+}
+VARIANTS = {
+    "c4": C4,
+    "dc5": {**C4, "architecture": "dc5", "box_pool_size": 7},
+    "resnext": {"depth": 50, "groups": 32, "group_width": 4},
+    "batch norm everywhere": {
+        "norm": "batch_norm",
+        "fpn_norm": "batch_norm",
+        "head_norm": "batch_norm",
+        "rpn_convs": 2,
+        "box_convs": 4,
+        "box_fcs": 1,
+    },
+    "cascade": {
+        "cascade_ious": (0.6, 0.7),
+        "cascade_delta_weights": ((20, 20, 10, 10), (30, 30, 15, 15)),
+        "class_agnostic_boxes": True,
+    },
+    "keypoints": {
+        "mask_head": "none",
+        "keypoint_names": ("nose", "left_eye", "right_eye"),
+        "keypoint_head_channels": 32,
+        "keypoint_convs": 2,
+    },
+    "masks and keypoints": {"keypoint_names": ("nose",), "keypoint_head_channels": 32, "keypoint_convs": 1},
+    "matterport": MATTERPORT,
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def model(request):
+    return MaskRCNN(tiny(**VARIANTS[request.param]))
+
+
+def dataset(data):
+    return tf.data.Dataset.from_tensors(data)
+
+
+def images_of(data):
+    return {key: data[key] for key in ("images", "sizes")}
+
+
+def test_every_trained_weight_moves(model):
+    config = model.config
+    model.compile(optimizer=keras.optimizers.SGD(0.01), run_eagerly=True)
+    before = {variable.path: variable.numpy() for variable in model.trainable_variables}
+    logs = model.fit(dataset(batch(config)), verbose=0).history
+    assert all(np.isfinite(value).all() for value in logs.values())
+    assert set(logs) == {*model.losses_by_name, "loss"}
+    still = {v.path for v in model.trainable_variables if np.array_equal(v, before[v.path])}
+    # no anchor or proposal of some level may be in the sample
+    assert all(path.startswith("fpn/output") for path in still), still
+
+
+def test_a_saved_file_gives_identical_detections(model, tmp_path):
+    data = images_of(batch(model.config))
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert loaded.config == model.config
+    expected, found = model(data), loaded(data)
+    for key in expected:
+        np.testing.assert_array_equal(found[key], expected[key])
+
+
+def test_half_precision_keeps_boxes_in_single(model):
+    keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    try:
+        half = MaskRCNN(model.config)
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    losses = half(batch(model.config), training=True)
+    found = half(images_of(batch(model.config)))
+    assert all(np.isfinite(loss) for loss in losses.values())
+    assert all(value.dtype in (tf.float32, tf.int32) for value in found.values())
+
+
+def test_pictures_without_objects_train(model):
+    losses = model(batch(model.config, objects=(0, 0)), training=True)
+    assert all(np.isfinite(loss) for loss in losses.values())
+    assert float(losses["rpn_class_loss"]) > 0 and float(losses["box_loss"]) == 0
+
+
+def test_pictures_of_any_size(model):
+    rng, config = np.random.default_rng(0), model.config
+    pictures = [
+        rng.integers(0, 255, size).astype(np.uint8) for size in ((50, 70, 3), (33, 120, 3), (81, 41, 3))
+    ]
+    for found, picture in zip(model.detect(pictures, score_threshold=0.0), pictures, strict=True):
+        assert len(found) or config.one_class_per_box  # whose best class may be the background
+        assert (found.boxes >= 0).all()
+        assert (found.boxes <= np.array([picture.shape[1], picture.shape[0]] * 2)).all()
+        assert (found.masks is None) == (config.mask_head == "none")
+        points = len(config.keypoint_names)
+        assert (found.keypoints is None) if not points else (found.keypoints.shape == (len(found), points, 3))
+
+
+def test_a_batch_without_rows(model):
+    none = {key: value[:0] for key, value in batch(model.config).items()}
+    assert all(float(loss) == 0 for loss in model(none, training=True).values())
+
+
+@pytest.mark.parametrize("name", ["cascade", "keypoints"])
+def test_training_lowers_the_losses(name):
+    config = tiny(**VARIANTS[name])
+    model = MaskRCNN(config)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    history = model.fit(dataset(batch(config, objects=(2, 2))).repeat(25), epochs=4, verbose=0).history
+    for loss, values in history.items():
+        # at first only the ground truth itself matches, whose boxes need no correction
+        before = max(values) if loss.startswith("box_loss") else 0.9 * values[0]
+        assert values[-1] < before, (loss, values)
