@@ -12,7 +12,9 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from keras_maskrcnn.commands import evaluate_parser
 from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.parser import make_parser
 from keras_maskrcnn.commands.run_folder import RunFolder, merged_settings, resumed_config
@@ -34,7 +36,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    commands = {"train": _train, "evaluate": _evaluate, "predict": _predict}
+    commands = {
+        "train": _train,
+        "evaluate": _evaluate,
+        "predict": _predict,
+        "convert": _convert,
+        "models": _models,
+    }
     if args.command is None:
         parser.print_help()
         return 2
@@ -44,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{_fresh_line()}maskrcnn: stopped", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `maskrcnn models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if args.debug:
             traceback.print_exc()
@@ -93,6 +104,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
+    evaluate_parser.check(args)
     _start_tensorflow()
     from keras_maskrcnn.commands import evaluate
 
@@ -107,6 +119,24 @@ def _predict(args: argparse.Namespace) -> int:
     from keras_maskrcnn.commands import predict
 
     return predict.run(args)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    is_checkpoint = isinstance(args.source, Path) and args.source.suffix != ".keras"
+    if is_checkpoint and args.model is None:
+        raise ValueError(f"{args.source}: --model NAME must say the published model of this architecture")
+    if not is_checkpoint and (args.model is not None or args.classes is not None):
+        raise ValueError(f"{args.source} says itself what it is: leave out --model and --classes")
+    _start_tensorflow()
+    from keras_maskrcnn.commands import convert
+
+    return convert.run(args)
+
+
+def _models(args: argparse.Namespace) -> int:
+    from keras_maskrcnn.commands import models
+
+    return models.run(args)
 
 
 def _start_tensorflow() -> None:
@@ -149,6 +179,9 @@ def _reason(error: Exception) -> str:
         return in_dataset[1]
     lines = [line for line in str(error).splitlines() if line.strip() and line != "Graph execution error:"]
     if isinstance(error, (ValueError, OSError)) and lines:
+        if lines[0].endswith(":") and len(lines) > 1:  # a list follows
+            more = f" (--debug shows {len(lines) - 2} more)" if len(lines) > 2 else ""
+            return f"{lines[0]} {lines[1].strip()}{more}"
         return lines[0]
     out_of_memory = [line for line in lines if line.startswith("OOM")]
     line = (out_of_memory or lines or ["no reason given"])[0]

@@ -5,7 +5,7 @@ from command_line import data, draw_pictures, model
 from examples import tiny
 
 from keras_maskrcnn.cli import main
-from keras_maskrcnn.commands.model_file import read_model
+from keras_maskrcnn.weights.transfer import read_model
 
 
 @pytest.fixture(scope="session")

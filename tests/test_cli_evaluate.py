@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from command_line import data, model
+import pytest
+from command_line import data, error, model
 
 from keras_maskrcnn.cli import main
+from keras_maskrcnn.commands.evaluate import score_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,3 +38,70 @@ def test_nothing_but_the_table_and_what_was_read_is_printed(trained):
     assert done.stdout.split()[:2] == ["box", "mask"]
     (read,) = done.stderr.splitlines()
     assert read == f"{trained / 'annotations.json'}: 4 images (0 without objects), 4 objects (0 crowds)"
+
+
+def coco_folder(trained, folder):
+    """The pictures as COCO's validation images of 2017."""
+    (folder / "annotations").mkdir()
+    (folder / "annotations" / "instances_val2017.json").symlink_to(trained / "annotations.json")
+    (folder / "val2017").symlink_to(trained / "images")
+    return str(folder)
+
+
+def test_a_folder_of_coco_takes_the_place_of_annotations_and_images(trained, tmp_path, capsys):
+    figures = ["--json", str(tmp_path / "figures.json")]
+    assert main(["evaluate", model(trained), "--coco", coco_folder(trained, tmp_path), *figures]) == 0
+    assert main(["evaluate", model(trained), *data(trained), "--json", str(tmp_path / "same.json")]) == 0
+    assert (tmp_path / "figures.json").read_text() == (tmp_path / "same.json").read_text()
+    assert "Published" not in capsys.readouterr().out
+
+
+MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--coco", "."], "a model must be given"),
+        (["--model", MASK], "--annotations and --images must be given, or --coco"),
+        (["--model", MASK, "--images", "."], "--annotations and --images must be given, or --coco"),
+        ([MASK, "--model", MASK, "--coco", "."], f"the model is {MASK} or --model {MASK}, not both"),
+        (
+            ["--model", MASK, "--coco", ".", "--images", "."],
+            "those of --coco, or of --annotations and --images",
+        ),
+        (["--model", MASK, "--coco", "."], "annotations/instances_val2017.json: there is no such file"),
+        (
+            ["--model", "keypointrcnn_resnet50_fpn_coco", "--coco", "."],
+            "person_keypoints_val2017.json: there",
+        ),
+        (["--model", "resnet50", "--coco", "."], "resnet50 is a backbone, which finds nothing"),
+        (["--model", LVIS, "--coco", "."], f"{LVIS} finds the classes of LVIS v0.5, not COCO's"),
+        (
+            ["--model", "maskrcnn", "--coco", "."],
+            "No published model is called 'maskrcnn'; nearest: maskrcnn_res",
+        ),
+        (["--coco", ".", "--weights", "setup.py"], "--weights needs --model NAME"),
+        (["--gate"], "--gate needs --coco"),
+    ],
+)
+def test_arguments_that_do_not_go_together_are_refused(arguments, reason, capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert reason in error(capsys, "evaluate", *arguments)
+
+
+def test_keypoints_have_a_column_with_the_figures_that_they_have():
+    scores = {
+        "box_AP": 0.5,
+        "box_AP_small": 0.25,
+        "box_AR100": 1,
+        "keypoint_AP": 0.125,
+        "keypoint_AR20": 0.75,
+    }
+    assert score_table(scores).splitlines() == [
+        "            box  keypoint",
+        "AP        0.500     0.125",
+        "AP small  0.250         -",
+        "AR100     1.000         -",
+        "AR20          -     0.750",
+    ]

@@ -1,4 +1,4 @@
-"""The commands of `maskrcnn`: `train`, `evaluate`, `predict`, each with a `run` that returns the exit code.
+"""The commands of `maskrcnn`, each with a `run` that returns the exit code.
 
-`keras_maskrcnn.cli` imports them after it has checked the arguments, because they load TensorFlow.
+`keras_maskrcnn.cli` imports them after it has checked the arguments, because most of them load TensorFlow.
 """

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.presets import PRESETS, find_preset
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
 """Files with these endings are taken from a folder; a file that is named is read whatever its ending."""
+
+CHECKPOINTS = (".keras", ".pth", ".pkl")
+"""What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
 
 _TYPE_NAMES = {
     bool: "true or false",
@@ -37,6 +41,42 @@ def model_file(text: str) -> Path:
     path = existing_file(text)
     if path.suffix != ".keras":
         raise argparse.ArgumentTypeError(f"{text}: a model file must end in .keras")
+    return path
+
+
+def published_name(text: str) -> str:
+    """Return the name of a published model."""
+    try:
+        return find_preset(text).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def model_or_name(text: str) -> Path | str:
+    """Return the path of a `.keras` file that exists, or the name of a published model."""
+    return model_file(text) if _is_file(text) else published_name(text)
+
+
+def source(text: str) -> Path | str:
+    """Return the path of a file that exists, or the name of a published model."""
+    return existing_file(text) if _is_file(text) else published_name(text)
+
+
+def _is_file(text: str) -> bool:
+    """Whether it is meant as a file, be it there or not; names of published models have no ending."""
+    return text not in PRESETS and (Path(text).suffix != "" or Path(text).exists())
+
+
+def names(text: str) -> list[str]:
+    """Return the names that commas separate."""
+    return [name.strip() for name in text.split(",")]
+
+
+def checkpoint_to_write(text: str) -> Path:
+    """Return the path of a file that can be written, whose ending says its format."""
+    path = new_file(text)
+    if path.suffix not in CHECKPOINTS:
+        raise argparse.ArgumentTypeError(f"{text}: it must end in {', '.join(CHECKPOINTS)}")
     return path
 
 

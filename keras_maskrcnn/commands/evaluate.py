@@ -7,18 +7,33 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_maskrcnn.commands.model_file import read_model
+from keras_maskrcnn.commands import gate
+from keras_maskrcnn.commands.evaluate_parser import coco_files
+from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import in_terminal
+from keras_maskrcnn.commands.table import aligned
 from keras_maskrcnn.data.coco import load_coco
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.evaluate import evaluate_coco
+from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.presets.preset import Preset
+
+KINDS = ("box", "mask", "keypoint")
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate the model on the annotated images and print the figures; return the exit code."""
-    model = read_model(args.model)
+    if args.gate:
+        return gate.run(args)
+    model = open_model(args.model, args.weights)
     names = model.config.class_names
-    records, _ = load_coco(args.annotations, args.images, names, masks=model.config.mask_head != "none")
+    annotations, images = args.annotations, args.images
+    if args.coco is not None:
+        annotations, images = coco_files(args.coco, bool(model.config.keypoint_names))
+    preset = PRESETS.get(str(args.model))
+    if args.score_threshold is None and preset is not None:
+        args.score_threshold = preset.evaluated_above
+    records, _ = load_coco(annotations, images, names, masks=model.config.mask_head != "none")
     scores = evaluate_coco(
         model,
         records,
@@ -36,22 +51,31 @@ def run(args: argparse.Namespace) -> int:
     print(score_table(scores))
     if args.per_class:
         print("\n" + class_table(scores, records, names))
+    if preset is not None and args.coco is not None:
+        print(f"\n{_published(preset)}")
     return 0
 
 
+def _published(preset: Preset) -> str:
+    figures = {"box": preset.box_ap, "mask": preset.mask_ap, "keypoint": preset.keypoint_ap}
+    listed = ", ".join(f"{kind} AP {ap / 100:.3f}" for kind, ap in figures.items() if ap is not None)
+    return f"Published: {listed} ({preset.published})"
+
+
 def score_table(scores: dict[str, float]) -> str:
-    """Lay out `score_coco`'s figures in columns for boxes and masks; "-" is without ground truth."""
-    kinds = [kind for kind in ("box", "mask") if f"{kind}_AP" in scores]
-    names = [name.removeprefix("box_") for name in scores if name.startswith("box_") and "/" not in name]
+    """Lay out `score_coco`'s figures in columns for boxes, masks and keypoints; "-" is without ground truth."""
+    kinds = [kind for kind in KINDS if f"{kind}_AP" in scores]
+    names = list(dict.fromkeys(name.partition("_")[2] for name in scores if "/" not in name))
     rows = [["", *kinds]]
     for name in names:
-        rows.append([name.replace("_", " "), *(_figure(scores[f"{kind}_{name}"]) for kind in kinds)])
-    return _aligned(rows)
+        figures = [_figure(scores.get(f"{kind}_{name}", math.nan)) for kind in kinds]
+        rows.append([name.replace("_", " "), *figures])
+    return aligned(rows)
 
 
 def class_table(scores: dict[str, float], records: Sequence[Record], names: Sequence[str]) -> str:
     """Lay out the AP of each class, best first; classes without objects come last."""
-    kinds = [kind for kind in ("mask", "box") if f"{kind}_AP" in scores]
+    kinds = [kind for kind in reversed(KINDS) if f"{kind}_AP" in scores]
     counts = np.zeros(len(names) + 1, int)
     for record in records:
         counts += np.bincount(record.class_ids[~record.crowd], minlength=len(names) + 1)
@@ -64,18 +88,8 @@ def class_table(scores: dict[str, float], records: Sequence[Record], names: Sequ
     for name in sorted(names, key=rank):
         figures = [_figure(scores[f"{kind}_AP/{name}"]) for kind in kinds]
         rows.append([name, *figures, str(counts[names.index(name) + 1])])
-    return _aligned(rows)
+    return aligned(rows)
 
 
 def _figure(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
-
-
-def _aligned(rows: list[list[str]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [row[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(row[1:], widths[1:], strict=True))]
-        )
-        for row in rows
-    )

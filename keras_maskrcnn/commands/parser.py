@@ -1,10 +1,10 @@
-"""The arguments of `maskrcnn` and its help. Those of `train` are in `train_parser`."""
+"""The arguments of `maskrcnn` and its help. Those of `train` and `evaluate` are in files of their own."""
 
 import argparse
 import textwrap
 from typing import Any, NoReturn
 
-from keras_maskrcnn.commands import arguments, train_parser
+from keras_maskrcnn.commands import arguments, evaluate_parser, train_parser
 
 DESCRIPTION = (
     "Mask R-CNN for Keras 3 and TensorFlow: finds objects in pictures, with box, class and mask of each."
@@ -23,8 +23,11 @@ def make_parser() -> argparse.ArgumentParser:
     summary = "train a model on images with COCO annotations"
     command = _add_command(commands, "train", summary, train_parser.DESCRIPTION, train_parser.config_fields())
     train_parser.add_options(command)
-    _add_evaluate(commands)
+    summary = "measure a model's COCO AP on annotated images"
+    evaluate_parser.add_options(_add_command(commands, "evaluate", summary, evaluate_parser.DESCRIPTION))
     _add_predict(commands)
+    _add_convert(commands)
+    _add_models(commands)
     return parser
 
 
@@ -40,41 +43,6 @@ def _add_command(commands: Any, name: str, summary: str, text: str, epilog: str 
     return command
 
 
-def _add_evaluate(commands: Any) -> None:
-    command = _add_command(
-        commands,
-        "evaluate",
-        "measure a model's COCO AP on annotated images",
-        """
-        Run a model on images with COCO annotations, and print COCO's average precision (AP) and recall (AR)
-        of boxes and masks, 0 to 1. AP is the mean over IoU 0.50 to 0.95; small objects have up to 32 x 32
-        pixels, large ones over 96 x 96.
-
-        example:
-          maskrcnn evaluate run/best.keras --annotations val.json --images val/ --per-class
-        """,
-    )
-    command.add_argument("model", type=arguments.model_file, metavar="MODEL.keras", help="the model")
-    command.add_argument(
-        "--annotations", type=arguments.existing_file, metavar="FILE", required=True, help="COCO JSON"
-    )
-    command.add_argument(
-        "--images", type=arguments.existing_folder, metavar="DIR", required=True, help="folder of the images"
-    )
-    command.add_argument("--per-class", action="store_true", help="print each class's AP too, best first")
-    _add_limits(command, None, "the model's, usually 0.05")
-    command.add_argument(
-        "--batch-size", type=arguments.count, default=1, metavar="N", help="images at a time (default: 1)"
-    )
-    command.add_argument(
-        "--results",
-        type=arguments.new_file,
-        metavar="FILE",
-        help="write the detections, as COCO results (JSON)",
-    )
-    command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the figures, as JSON")
-
-
 def _add_predict(commands: Any) -> None:
     command = _add_command(
         commands,
@@ -87,9 +55,15 @@ def _add_predict(commands: Any) -> None:
 
         example:
           maskrcnn predict run/best.keras photos/ street.jpg --output found --score-threshold 0.7
+          maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output found
         """,
     )
-    command.add_argument("model", type=arguments.model_file, metavar="MODEL.keras", help="the model")
+    command.add_argument(
+        "model",
+        type=arguments.model_or_name,
+        metavar="MODEL",
+        help="a .keras file, or a published model's name",
+    )
     command.add_argument(
         "images",
         type=arguments.images,
@@ -100,21 +74,67 @@ def _add_predict(commands: Any) -> None:
     command.add_argument(
         "--output", type=arguments.output_folder, metavar="DIR", required=True, help="folder to write to"
     )
-    _add_limits(command, 0.5, "0.5")
+    evaluate_parser.add_limits(command, 0.5, "0.5")
     command.add_argument("--no-pictures", action="store_true", help="write detections.json only")
 
 
-def _add_limits(command: Any, score_threshold: float | None, described: str) -> None:
-    command.add_argument(
-        "--score-threshold",
-        type=arguments.fraction,
-        default=score_threshold,
-        metavar="SCORE",
-        help=f"detections must score more, 0 to 1 (default: {described})",
+def _add_convert(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "convert",
+        "convert weights between formats",
+        """
+        Convert weights to a .keras file, or back to what torchvision (.pth) or Detectron2 (.pkl) reads.
+        SOURCE is the name of a published model, which is downloaded (maskrcnn models lists them), a .keras
+        file, or a checkpoint (.pth, .pkl, .h5, .safetensors), of which --model says the architecture.
+
+        examples:
+          maskrcnn convert maskrcnn_resnet50_fpn_coco mask.keras
+          maskrcnn convert mine.h5 mine.keras --model matterport_mask_rcnn_coco --classes cat,dog
+          maskrcnn convert run/best.keras best.pth
+        """,
     )
     command.add_argument(
-        "--max-detections",
-        type=arguments.count,
-        metavar="N",
-        help="at most so many per image (default: the model's, usually 100)",
+        "source", type=arguments.source, metavar="SOURCE", help="a published model's name, or a file"
+    )
+    command.add_argument(
+        "target",
+        type=arguments.checkpoint_to_write,
+        metavar="TARGET",
+        help="file to write, which ends in .keras, .pth or .pkl; one that is there is replaced",
+    )
+    command.add_argument(
+        "--model",
+        type=arguments.published_name,
+        metavar="NAME",
+        help="the published model that a checkpoint has the architecture of",
+    )
+    command.add_argument(
+        "--classes",
+        type=arguments.names,
+        metavar="A,B",
+        help="names of the checkpoint's classes, in its order, if they are not the published model's (default: the "
+        "published ones)",
+    )
+
+
+def _add_models(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "models",
+        "list the published models that can be used by name",
+        """
+        List the published models that can be used by name, with their average precision (AP) in % as published,
+        or all that is known of one.
+
+        example:
+          maskrcnn models matterport_mask_rcnn_coco
+        """,
+    )
+    command.add_argument(
+        "name",
+        nargs="?",
+        type=arguments.published_name,
+        metavar="NAME",
+        help="show all that is known of this one (default: list all)",
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_maskrcnn.commands.model_file import read_model
+from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import in_terminal
 from keras_maskrcnn.images import read_image
 from keras_maskrcnn.model import MaskRCNN
@@ -19,7 +19,7 @@ from keras_maskrcnn.results import Detections
 
 def run(args: argparse.Namespace) -> int:
     """Detect in each image, write what is found, and return the exit code: 1 if an image could not be read."""
-    model = read_model(args.model)
+    model = open_model(args.model)
     args.output.mkdir(parents=True, exist_ok=True)
     pictures = [None] * len(args.images) if args.no_pictures else picture_names(args.images)
     bar = keras.utils.Progbar(len(args.images), unit_name="image") if in_terminal() else None

@@ -94,7 +94,7 @@ class EpochLog(keras.callbacks.Callback):
 def _lines(values: dict[str, float]) -> list[str]:
     losses = [f"{name.removesuffix('_loss')} {values[name]:.4f}" for name in values if name.endswith("_loss")]
     lines = [f"  loss {values['loss']:.4f} = {' + '.join(losses)}"]
-    for kind in ("box", "mask"):
+    for kind in ("box", "mask", "keypoint"):
         figures = [
             f"{name} {values[key]:.3f}"
             for name in ("AP", "AP50", "AP75")

@@ -109,7 +109,10 @@ def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> d
     given = {name: given[name] for name in SETTINGS if given[name] is not None}
     if "drop_epochs" in given:
         given["drop_epochs"] = sorted(set(given["drop_epochs"]))
-    given.update({name: os.path.abspath(given[name]) for name in PATHS if name in given})
+    files = [
+        name for name in PATHS if isinstance(given.get(name), Path)
+    ]  # weights may be a published model's name
+    given.update({name: os.path.abspath(given[name]) for name in files})
     if resume:
         stored = {**DEFAULTS, **json.loads(folder.settings.read_text())}
         for name, value in given.items():

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.commands.interrupt import interruptible
-from keras_maskrcnn.commands.model_file import read_model, start_from
+from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import EpochLog, StepBar, in_terminal
 from keras_maskrcnn.commands.run_folder import RunFolder, resumed_config
 from keras_maskrcnn.config import Config
@@ -19,6 +19,7 @@ from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.evaluate import CocoEvaluation
 from keras_maskrcnn.model import MaskRCNN
 from keras_maskrcnn.train import BackupAndRestore, WarmUp, sgd
+from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
 """Without weights to start from, frozen statistics and frozen stages would stay random."""
@@ -38,7 +39,7 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
         The exit code.
     """
     keras.utils.set_random_seed(settings["seed"])
-    source = read_model(settings["weights"]) if settings["weights"] and not folder.backup.exists() else None
+    source = open_model(settings["weights"]) if settings["weights"] and not folder.backup.exists() else None
     config = resumed_config(folder, fields) if resume else _new_config(fields, source)
     names = config.class_names if resume or "class_names" in fields else None
     records, classes = _load(settings, "", config, names)
@@ -126,6 +127,8 @@ def _validation_callbacks(
 
 def _monitor(config: Config, validation: Sequence[Record]) -> str:
     """Name of the figure that says which epoch was best."""
+    if config.keypoint_names:
+        return "val_keypoint_AP"
     has_masks = all(record.masks is not None for record in validation if len(record.boxes))
     return "val_mask_AP" if config.mask_head != "none" and has_masks else "val_box_AP"
 
@@ -166,7 +169,7 @@ def _fit(
 
 
 def _best_line(folder: RunFolder) -> str:
-    for monitor in ("val_mask_AP", "val_box_AP"):
+    for monitor in ("val_keypoint_AP", "val_mask_AP", "val_box_AP"):
         value, epoch = _best(folder, monitor)
         if value is not None:
             figure = monitor.removeprefix("val_").replace("_", " ")

@@ -10,8 +10,8 @@ from keras_maskrcnn.commands.run_folder import DEFAULTS
 DESCRIPTION = """
 Train a Mask R-CNN on images with COCO annotations, and write a run folder:
   model.keras         the model after the last epoch
-  best.keras          the model after the epoch with the best mask AP (box AP if there are no
-                      masks) on the validation images, if there are any
+  best.keras          the model after the epoch with the best mask AP (keypoint AP for models of
+                      keypoints, box AP if there are neither) on the validation images, if any
   log.csv             losses and APs of each epoch
   config.json, settings.json, backup.weights.h5    for --resume
 
@@ -91,10 +91,11 @@ def _add_model_options(command: Any) -> None:
     model = command.add_argument_group("model")
     model.add_argument(
         "--weights",
-        type=arguments.model_file,
-        metavar="FILE",
-        help="a .keras file to start from, with its Config; if its classes are others, the layers that depend on "
-        "them are new (default: random weights, with norm, fpn_norm and head_norm group_norm and frozen_stages 0)",
+        type=arguments.model_or_name,
+        metavar="MODEL",
+        help="a .keras file or a published model (maskrcnn models lists them) to start from, with its Config; if its "
+        "classes are others, the layers that depend on them are new (default: random weights, with norm, fpn_norm and "
+        "head_norm group_norm and frozen_stages 0)",
     )
     model.add_argument(
         "--config",

@@ -28,8 +28,8 @@ def find_preset(name: str) -> Preset:
     # Without their folders and case too, as "mask_rcnn_r_50_fpn" is nearer to its row than it looks.
     short = {known.rsplit("/", 1)[-1].lower(): known for known in reversed(PRESETS)}
     wanted = name.rsplit("/", 1)[-1].lower()
-    near = [short[found] for found in difflib.get_close_matches(wanted, short, n=3)]
-    near += [known for known in PRESETS if wanted in known.lower()]
+    near = [known for known in PRESETS if wanted in known.lower()]
+    near += [short[found] for found in difflib.get_close_matches(wanted, short, n=3)]
     near += difflib.get_close_matches(name, PRESETS, n=3)
     near = list(dict.fromkeys(near))
     nearest = f"nearest: {', '.join(near[:4])}" if near else "`maskrcnn models` lists them"
