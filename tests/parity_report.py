@@ -2,8 +2,11 @@
 
 import dataclasses
 import sys
+import tempfile
 import time
+from pathlib import Path
 
+import h5py
 import keras
 import numpy as np
 import tensorflow as tf
@@ -18,8 +21,10 @@ from keras_maskrcnn.layers.targets import AnchorTargets, ProposalTargets
 from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
 from keras_maskrcnn.model import MaskRCNN, image_batch
 from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.pretrained import load_pretrained
 from keras_maskrcnn.weights import detectron2, matterport, torchvision
-from keras_maskrcnn.weights.table import Entry, load
+from keras_maskrcnn.weights.table import Entry
+from keras_maskrcnn.weights.writers import write_pkl, write_pth
 
 SOURCES = {"torchvision": torchvision, "detectron2": detectron2, "matterport": matterport}
 SAMPLE = ("boxes", "classes", "deltas", "matched", "valid")  # Keras sorts what a layer returns by name
@@ -53,10 +58,27 @@ def config_of(kit: Kit) -> Config:
 
 
 def loaded(kit: Kit, config: Config) -> tuple[MaskRCNN, list[Entry]]:
-    """A model with the kit's weights, and its name table."""
-    source, model = SOURCES[kit.source], MaskRCNN(config)
-    load(source.table(model), kit.state(), model, source.IGNORED)
-    return model, source.table(model)
+    """A model with the kit's weights, from a file as its source writes them, and its name table."""
+    published = PRESETS[NAMES[kit.name]].config.to_dict()
+    changes = {field: value for field, value in config.to_dict().items() if value != published[field]}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "checkpoint"
+        state = {
+            key: value for key, value in kit.state().items() if value.dtype == np.float32
+        }  # without counters
+        WRITERS[kit.source](path, state)
+        model = load_pretrained(NAMES[kit.name], weights=path, **changes)
+    assert model.config == config
+    return model, SOURCES[kit.source].table(model)
+
+
+def write_h5(path: Path, state: dict[str, np.ndarray]) -> None:
+    with h5py.File(path, "w") as file:
+        for key, value in state.items():
+            file[key] = value
+
+
+WRITERS = {"torchvision": write_pth, "detectron2": write_pkl, "matterport": write_h5}
 
 
 class Inference:
