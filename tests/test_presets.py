@@ -8,10 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from parity import SHARED
+from names import assert_same_keys, shapes_of
+from parity import NAMES, SHARED
 
+from keras_maskrcnn.model import MaskRCNN
 from keras_maskrcnn.presets import PRESETS, find_preset, list_pretrained
 from keras_maskrcnn.presets.class_names import COCO, coco_by_id, lvis_v0_5
+from keras_maskrcnn.pretrained import NETWORK, SOURCES
 
 ROOT = Path(__file__).resolve().parents[1]
 ZOO = "https://dl.fbaipublicfiles.com/detectron2/"
@@ -162,3 +165,68 @@ def test_the_table_needs_no_tensorflow():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+LISTS = {
+    "torchvision_maskrcnn_resnet50_fpn.tsv": ["maskrcnn_resnet50_fpn_coco"],
+    "torchvision_maskrcnn_resnet50_fpn_v2.tsv": ["maskrcnn_resnet50_fpn_v2_coco"],
+    "torchvision_fasterrcnn_resnet50_fpn.tsv": ["fasterrcnn_resnet50_fpn_coco"],
+    "torchvision_fasterrcnn_resnet50_fpn_v2.tsv": ["fasterrcnn_resnet50_fpn_v2_coco"],
+    "torchvision_keypointrcnn_resnet50_fpn.tsv": [
+        "keypointrcnn_resnet50_fpn_coco",
+        "keypointrcnn_resnet50_fpn_coco_legacy",
+    ],
+    "detectron2_mask_rcnn_R_50_FPN.tsv": [
+        *(f"COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_{schedule}" for schedule in ("1x", "3x")),
+        "Detectron1-Comparisons/mask_rcnn_R_50_FPN_noaug_1x",
+        "LVISv0.5-InstanceSegmentation/mask_rcnn_R_50_FPN_1x",
+        "Cityscapes/mask_rcnn_R_50_FPN",
+    ],
+    "detectron2_mask_rcnn_R_101_FPN.tsv": [
+        "COCO-InstanceSegmentation/mask_rcnn_R_101_FPN_3x",
+        "LVISv0.5-InstanceSegmentation/mask_rcnn_R_101_FPN_1x",
+    ],
+    "detectron2_mask_rcnn_X_101_32x8d_FPN.tsv": [
+        "COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x",
+        "LVISv0.5-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_1x",
+    ],
+    "detectron2_mask_rcnn_R_50_C4.tsv": [
+        f"COCO-InstanceSegmentation/mask_rcnn_R_50_C4_{schedule}" for schedule in ("1x", "3x")
+    ],
+    "detectron2_mask_rcnn_R_101_C4.tsv": ["COCO-InstanceSegmentation/mask_rcnn_R_101_C4_3x"],
+    "detectron2_faster_rcnn_R_50_FPN.tsv": [
+        *(f"COCO-Detection/faster_rcnn_R_50_FPN_{schedule}" for schedule in ("1x", "3x")),
+        "Detectron1-Comparisons/faster_rcnn_R_50_FPN_noaug_1x",
+    ],
+    "detectron2_keypoint_rcnn_R_50_FPN.tsv": [
+        *(f"COCO-Keypoints/keypoint_rcnn_R_50_FPN_{schedule}" for schedule in ("1x", "3x")),
+        "Detectron1-Comparisons/keypoint_rcnn_R_50_FPN_1x",
+    ],
+    "detectron2_cascade_mask_rcnn_R_50_FPN.spec.json": [
+        f"Misc/cascade_mask_rcnn_R_50_FPN_{schedule}" for schedule in ("1x", "3x")
+    ],
+    "matterport_resnet101_coco81.tsv": ["matterport_mask_rcnn_coco"],
+}
+"""Lists of tensors that the original code makes, and the models that have them, but for the number of classes."""
+
+
+def test_what_is_called_shown_is_what_the_tests_compare():
+    shown = {name for names in LISTS.values() for name in names}
+    assert shown == {name for name, row in PRESETS.items() if row.parity != "none"}
+    for kit, name in NAMES.items():
+        assert PRESETS[name].parity == "kit", kit
+
+
+def test_models_with_one_list_of_tensors_are_one_network():
+    fields = (*NETWORK, "depth", "cascade_ious", "keypoint_names")
+    for names in LISTS.values():
+        assert len({tuple(field(name, key) for key in fields) for name in names}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tensors", LISTS)
+def test_a_model_has_exactly_the_tensors_of_the_original(tensors):
+    row = PRESETS[LISTS[tensors][0]]
+    (shapes,) = shapes_of(tensors)
+    without = ("num_batches_tracked", "pixel_mean", "pixel_std", *(k for k in shapes if "cell_anchors" in k))
+    assert_same_keys(SOURCES[row.source].table(MaskRCNN(row.config)), [shapes], without)
