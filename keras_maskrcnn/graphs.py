@@ -14,6 +14,7 @@ from keras_maskrcnn.layers.roi_align import RoIAlign
 from keras_maskrcnn.layers.rpn import Anchors, Proposals
 from keras_maskrcnn.layers.square import CenterInSquare, FromSquare, SquareWindows, ToSquare
 from keras_maskrcnn.layers.targets import AnchorTargets, MaskTargets, PositiveRoIs, ProposalTargets
+from keras_maskrcnn.parts import stage_name
 
 if TYPE_CHECKING:
     from keras_maskrcnn.model import MaskRCNN
@@ -250,11 +251,6 @@ def box_stage_losses(
 
 def _refine(config: Config, weights: tuple[float, ...], stage: int) -> RefineBoxes:
     return RefineBoxes(weights, config.clamp_deltas, name=stage_name("refine_boxes", stage))
-
-
-def stage_name(name: str, stage: int) -> str:
-    """Return the name of a layer of a box stage, counted from 0: "box_head", "box_head_2", ..."""
-    return f"{name}_{stage + 1}" if stage else name
 
 
 def _stage_weights(config: Config) -> list[tuple[float, ...]]:

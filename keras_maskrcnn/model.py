@@ -11,16 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_maskrcnn import graphs
+from keras_maskrcnn import graphs, parts
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.images import pad_batch, read_image, resize_image, resized_size
-from keras_maskrcnn.layers import losses
-from keras_maskrcnn.layers.fpn import FPN
-from keras_maskrcnn.layers.heads import BoxHead, KeypointHead, MaskHead, MLPMaskHead
 from keras_maskrcnn.layers.inputs import blank_batch
-from keras_maskrcnn.layers.keypoints import KeypointLoss
-from keras_maskrcnn.layers.resnet import Res5, ResNet
-from keras_maskrcnn.layers.rpn import RPNHead
+from keras_maskrcnn.layers.losses import Loss
+from keras_maskrcnn.layers.resnet import ResNet
 from keras_maskrcnn.results import Detections, make_detections
 
 Tensors = dict[str, tf.Tensor]
@@ -60,39 +56,17 @@ class MaskRCNN(keras.Model):
 
     def _make_layers(self) -> None:
         config = self.config
-        kind: dict[str, Any] = {
-            "depth": config.depth,
-            "stride_in_1x1": config.stride_in_1x1,
-            "norm": config.norm,
-            "epsilon": config.norm_epsilon,
-            "groups": config.groups,
-            "group_width": config.group_width,
-            "bias": config.conv_bias,
-        }
-        self.backbone = ResNet(
-            **kind,
-            frozen_stages=config.frozen_stages,
-            last_stage=4 if config.architecture == "c4" else 5,
-            dilated=config.architecture == "dc5",
-            pool_padding=config.pool_padding,
-            name="backbone",
-        )
-        self.fpn = self.res5 = None
-        if config.architecture == "fpn":
-            self.fpn = FPN(config.fpn_channels, config.fpn_norm, config.norm_epsilon, name="fpn")
-        if config.architecture == "c4":
-            self.res5 = Res5(**kind, name="res5")
-            self.res5.trainable = config.frozen_stages < 5
-        num_anchors = len(config.anchor_sizes[0]) * len(config.anchor_ratios)
-        channels = config.rpn_channels or _feature_channels(config)
-        self.rpn_head = RPNHead(channels, num_anchors, config.rpn_convs, config.rpn_softmax, name="rpn_head")
-        self.box_heads = [_box_head(config, stage) for stage in range(1 + len(config.cascade_ious))]
-        self.mask_head = _mask_head(config)
-        self.keypoint_head = _keypoint_head(config)
-        self.loss_layers = _loss_layers(config)
+        self.backbone = parts.backbone(config)
+        self.fpn = parts.fpn(config)
+        self.res5 = parts.res5(config)
+        self.rpn_head = parts.rpn_head(config)
+        self.box_heads = parts.box_heads(config)
+        self.mask_head = parts.mask_head(config)
+        self.keypoint_head = parts.keypoint_head(config)
+        self.loss_layers = parts.loss_layers(config)
 
     @property
-    def losses_by_name(self) -> dict[str, losses.Loss]:
+    def losses_by_name(self) -> dict[str, Loss]:
         """The loss layers by the names that the logs show."""
         return {layer.name: layer for layer in self.loss_layers}
 
@@ -282,80 +256,6 @@ def _run(graph: keras.Model, inputs: Tensors, config: Config, training: bool) ->
     if "gt_boxes" in known:
         return outputs
     return {key: value[:rows] for key, value in outputs.items()}
-
-
-def _feature_channels(config: Config) -> int:
-    """Channels of what the proposals are made from."""
-    if config.architecture == "fpn":
-        return config.fpn_channels
-    res2 = 256 if config.depth >= 50 else 64
-    return res2 * (4 if config.architecture == "c4" else 8)
-
-
-def _box_head(config: Config, stage: int) -> BoxHead:
-    has_res5 = config.architecture == "c4"
-    return BoxHead(
-        config.num_classes,
-        config.class_agnostic_boxes,
-        config.background_outputs,
-        convs=0 if has_res5 else config.box_convs,
-        conv_channels=config.fpn_channels,
-        fcs=0 if has_res5 else config.box_fcs,
-        channels=config.box_head_channels,
-        norm=config.head_norm,
-        epsilon=config.norm_epsilon,
-        fc_norm=config.box_fc_norm,
-        name=graphs.stage_name("box_head", stage),
-    )
-
-
-def _mask_head(config: Config) -> keras.layers.Layer | None:
-    if config.mask_head == "none":
-        return None
-    if config.mask_loss == "class_agnostic":
-        num_masks = 1
-    else:
-        num_masks = config.num_classes + int(config.background_outputs or config.mask_loss == "softmax")
-    if config.mask_head == "mlp":
-        return MLPMaskHead(num_masks, config.box_head_channels, name="mask_head")
-    return MaskHead(
-        num_masks,
-        config.mask_head_channels,
-        0 if config.architecture == "c4" else config.mask_convs,
-        config.head_norm,
-        config.norm_epsilon,
-        config.conv_bias,
-        name="mask_head",
-    )
-
-
-def _keypoint_head(config: Config) -> KeypointHead | None:
-    if not config.keypoint_names:
-        return None
-    return KeypointHead(
-        len(config.keypoint_names),
-        config.keypoint_head_channels,
-        config.keypoint_convs,
-        config.head_norm,
-        config.norm_epsilon,
-        name="keypoint_head",
-    )
-
-
-def _loss_layers(config: Config) -> list[losses.Loss]:
-    layers = [
-        losses.ObjectnessLoss(config.rpn_loss_anchors, name="rpn_class_loss"),
-        losses.AnchorBoxLoss(config.rpn_smooth_l1_beta, config.rpn_loss_anchors, name="rpn_box_loss"),
-    ]
-    for stage in range(1 + len(config.cascade_ious)):
-        name = graphs.stage_name("box_loss", stage)
-        layers.append(losses.ClassLoss(name=graphs.stage_name("class_loss", stage)))
-        layers.append(losses.BoxLoss(config.box_smooth_l1_beta, config.background_outputs, name=name))
-    if config.mask_head != "none":
-        layers.append(losses.MaskLoss(config.mask_loss, config.background_outputs, name="mask_loss"))
-    if config.keypoint_names:
-        layers.append(KeypointLoss(name="keypoint_loss"))
-    return layers
 
 
 def _as_list(images: Any) -> Iterable[Any]:

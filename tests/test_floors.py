@@ -5,9 +5,19 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_maskrcnn"
 FLOORS = [
-    {"config", "config_checks", "boxes", "ops", "plain_roi_align", "resizing", "keypoints", "custom_ops", "files"},
+    {
+        "config",
+        "config_checks",
+        "boxes",
+        "ops",
+        "plain_roi_align",
+        "resizing",
+        "keypoints",
+        "custom_ops",
+        "files",
+    },
     {"anchors", "images", "orientation", "masks", "segmentations", "drawing", "results", "layers"},
-    {"model", "graphs"},
+    {"model", "graphs", "parts"},
     {"weights", "data", "presets", "download"},
     {"evaluate", "scoring", "train", "pretrained"},
     {"cli", "commands", "api", "__init__"},
@@ -65,6 +75,8 @@ SAME_FLOOR = {
     ("results", "masks"),
     ("drawing", "masks"),
     ("model", "graphs"),
+    ("model", "parts"),
+    ("graphs", "parts"),
     ("evaluate", "scoring"),
     ("cli", "commands"),
     ("__init__", "api"),

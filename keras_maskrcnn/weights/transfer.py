@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from keras_maskrcnn.config import Config
-from keras_maskrcnn.graphs import stage_name
 from keras_maskrcnn.model import MaskRCNN
+from keras_maskrcnn.parts import stage_name
 from keras_maskrcnn.weights.table import load_weights
 
 LARGE = 2**20
