@@ -1,5 +1,7 @@
 import csv
 import json
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from command_line import data, draw_pictures, error
 from examples import tiny
 
 from keras_maskrcnn.cli import main
+from keras_maskrcnn.commands.run_folder import SETTINGS, RunFolder, merged_settings
 from keras_maskrcnn.model import MaskRCNN
 from keras_maskrcnn.weights.transfer import start_from
 
@@ -127,3 +130,26 @@ def test_a_value_that_no_model_can_have_is_refused_before_anything_is_read(tmp_p
     line = error(capsys, "train", *data(tmp_path), "--output", tmp_path / "run", "--set", "norm=best")
     assert "Config.norm must be one of" in line
     assert not (tmp_path / "run").exists()
+
+
+def test_weights_are_a_file_or_the_name_of_a_published_model(tmp_path, capsys):
+    given = dict.fromkeys(SETTINGS) | {"annotations": Path("a.json"), "images": Path("i")}
+    run = RunFolder(tmp_path)
+    assert merged_settings({**given, "weights": "resnet50"}, run, False)["weights"] == "resnet50"
+    assert merged_settings({**given, "weights": Path("a.keras")}, run, False)["weights"] == str(
+        Path.cwd() / "a.keras"
+    )
+    line = error(capsys, "train", "--output", tmp_path, "--weights", "resnet-50")
+    assert "No published model is called 'resnet-50'; nearest: resnet50" in line
+
+
+def test_a_resumed_run_with_frozen_statistics_warns_of_nothing(tmp_path):
+    draw_pictures(tmp_path)
+    MaskRCNN(tiny(norm="frozen_batch_norm", class_names=("square", "circle"))).save(tmp_path / "start.keras")
+    start = ["train", *data(tmp_path), "--weights", str(tmp_path / "start.keras"), "--epochs", "1"]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The backbone's batch norm is frozen")  # it really is random here
+        assert main([*start, "--output", str(tmp_path / "run")]) == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        assert main(["train", "--output", str(tmp_path / "run"), "--resume", "--epochs", "2"]) == 0

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -156,7 +157,9 @@ def _fit(
         f"{settings['learning_rate']:g}{warmup}{drops}"
     )
     try:
-        with interruptible():
+        with interruptible(), warnings.catch_warnings():
+            if folder.backup.exists():  # its weights come at the beginning of `fit`
+                warnings.filterwarnings("ignore", "The backbone's batch norm is frozen")
             model.fit(dataset, epochs=epochs, callbacks=callbacks, verbose=0)
     except KeyboardInterrupt:
         place = (
