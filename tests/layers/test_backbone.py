@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.layers.convolution import ConvNorm, GroupNorm
 from keras_maskrcnn.layers.fpn import FPN
 from keras_maskrcnn.layers.inputs import Normalize
 from keras_maskrcnn.layers.resnet import Res5, ResNet
@@ -43,6 +43,23 @@ def test_batch_norm_uses_the_batch_in_training_and_moves_its_statistics():
     found = layer(X, training=True).numpy()
     np.testing.assert_allclose(found.mean(axis=(0, 1, 2)), n.beta.numpy(), atol=1e-4)
     assert np.abs(n.moving_mean.numpy() - before).max() > 0
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 5, 64), (3, 64)])
+def test_group_norm_equals_keras(shape):
+    x = tf.random.stateless_normal(shape, (0, 1))
+    layer, plain = (randomized(kind(32), x) for kind in (GroupNorm, keras.layers.GroupNormalization))
+    np.testing.assert_allclose(layer(x), plain(x), rtol=1e-5, atol=1e-5)
+
+
+def test_group_norm_of_one_large_image_is_exact():
+    x = np.random.default_rng(0).normal(0.7, 1, (1, 280, 200, 64)).astype(np.float32)
+    groups = x.astype(np.float64).reshape(-1, 32, 2)
+    exact = (groups - groups.mean(axis=(0, 2), keepdims=True)) / np.sqrt(
+        groups.var(axis=(0, 2), keepdims=True) + 1e-5
+    )
+    found = GroupNorm(32, epsilon=1e-5)(x)
+    np.testing.assert_allclose(found, exact.reshape(x.shape), rtol=1e-5, atol=1e-5)
 
 
 def test_frozen_batch_norm_stays_frozen_when_a_model_is_made_trainable():
