@@ -112,7 +112,10 @@ def test_a_file_with_a_tensor_under_both_names_is_refused(first):
         ({"background_outputs": False}, "background_outputs=False"),
         ({"class_agnostic_boxes": True}, "class_agnostic_boxes"),
         ({"architecture": "dc5", "anchor_sizes": ((32, 64),)}, 'architecture="dc5"'),
-        ({"rpn_softmax": True, "box_fc_norm": True}, "rpn_softmax, box_fc_norm"),
+        (
+            {"rpn_softmax": True, "box_fc_norm": True, "head_norm": "batch_norm"},
+            "rpn_softmax, box_fc_norm",
+        ),
     ],
 )
 def test_what_torchvision_does_not_have_is_refused_by_name(changes, part):
