@@ -93,9 +93,9 @@ def training_graph(model: "MaskRCNN") -> keras.Model:
     if model.mask_head is not None or model.keypoint_head is not None:
         rois = PositiveRoIs(name="positive_rois")(sample)
     if model.mask_head is not None:
-        # res5 has worked on these RoIs already
-        mask_logits = model.mask_head(ops.take(pooled, rois["rows"], axis=0)) if model.res5 else None
-        if mask_logits is None:
+        if model.res5 is not None:  # which has worked on these RoIs already
+            mask_logits = model.mask_head(ops.take(pooled, rois["rows"], axis=0))
+        else:
             mask_logits = mask_part(model, dense.features, rois)
         targets = MaskTargets(config.mask_size, config.binary_mask_targets, name="mask_targets")(
             rois, truth["gt_boxes"], truth["gt_masks"]
