@@ -39,7 +39,10 @@ setup(
     # In a checkout keras_maskrcnn/custom_ops is a link, which not every system keeps.
     packages=sorted({*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.custom_ops"}),
     package_dir={"keras_maskrcnn.custom_ops": "custom_ops"},
-    package_data={"keras_maskrcnn.custom_ops": ["*.cc", "*.h", "*.so"], "keras_maskrcnn.presets": ["*.txt"]},
+    package_data={
+        "keras_maskrcnn.custom_ops": ["*.cc", "*.cu", "*.h", "*.so"],
+        "keras_maskrcnn.presets": ["*.txt"],
+    },
     cmdclass={"build_py": BuildPy},
     install_requires=[
         "tensorflow>=2.21",
@@ -50,6 +53,6 @@ setup(
         "scikit-image",
         "matplotlib",
     ],
-    extras_require={"test": ["pytest", "pytest-cov", "ruff", "mypy"]},
+    extras_require={"test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy"]},
     entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli:main"]},
 )

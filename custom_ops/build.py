@@ -8,10 +8,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 SOURCE = Path(__file__).with_name("roi_align.cc")
-HEADERS = tuple(Path(__file__).with_name(name) for name in ("channel_loops.h", "roi_geometry.h"))
+HEADERS = tuple(
+    Path(__file__).with_name(name) for name in ("channel_loops.h", "roi_align_inputs.h", "roi_geometry.h")
+)
 
 _log = logging.getLogger(__name__)
 
@@ -21,12 +24,21 @@ def library_name() -> str:
 
     A library is only good for the TensorFlow version and C++ ABI it was compiled for: the name tells them.
     """
+    return tensorflow_library_name("roi_align", (SOURCE, *HEADERS))
+
+
+def tensorflow_library_name(name: str, sources: Sequence[Path], *others: str) -> str:
+    """Return the file name of a library of these sources for the TensorFlow at hand."""
     import tensorflow as tf
 
     flags = [flag for flag in tf.sysconfig.get_compile_flags() if not flag.startswith("-I")]
-    text = "\0".join([*flags, *(path.read_text() for path in (SOURCE, *HEADERS))])
-    key = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"roi_align-tf{tf.__version__}-{sys.platform}-{platform.machine()}-{key}.so"
+    key = hashed(*flags, *(path.read_text() for path in sources), *others)
+    return f"{name}-tf{tf.__version__}-{sys.platform}-{platform.machine()}-{key}.so"
+
+
+def hashed(*texts: str) -> str:
+    """Return a name for these texts."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
 
 
 def find_compiler() -> str | None:
@@ -42,28 +54,47 @@ def compile_library(path: Path) -> None:
         RuntimeError: there is no compiler, or it failed; the message holds its first error.
         OSError: the folder cannot be written.
     """
+    _log.warning("Compiling the RoIAlign op, once, to %s: about 15 seconds", path)
+    compile_for_tensorflow(path, SOURCE)
+
+
+def compile_for_tensorflow(path: Path, source: Path, *link_first: str) -> None:
+    """Compile a library for the TensorFlow at hand, with these arguments before TensorFlow's own for the linker.
+
+    Raises:
+        RuntimeError: as `compile_library`, and so OSError.
+    """
     import tensorflow as tf
 
     compiler = find_compiler()
     if compiler is None:
         raise RuntimeError("no C++ compiler was found (install g++ or clang++, or set CXX)")
-    _log.warning("Compiling the RoIAlign op, once, to %s: about 15 seconds", path)
+    command = [compiler, *tf.sysconfig.get_compile_flags(), "-O3", "-DNDEBUG", "-fPIC", "-shared", "-w"]
+    command += [str(source), *link_first, *tf.sysconfig.get_link_flags()]
+    if sys.platform == "darwin":
+        command += ["-undefined", "dynamic_lookup"]
+    run_compiler(command, path)
+
+
+def run_compiler(command: Sequence[str], path: Path) -> None:
+    """Run a compiler whose output, `path`, appears whole or not at all.
+
+    Raises:
+        RuntimeError: it failed; the message holds its first error.
+        OSError: the folder cannot be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, unfinished = tempfile.mkstemp(suffix=".so", dir=path.parent)
     os.close(handle)
-    command = [compiler, *tf.sysconfig.get_compile_flags(), "-O3", "-DNDEBUG", "-fPIC", "-shared", "-w"]
-    command += [str(SOURCE), "-o", unfinished, *tf.sysconfig.get_link_flags()]
-    if sys.platform == "darwin":
-        command += ["-undefined", "dynamic_lookup"]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        result = subprocess.run([*command, "-o", unfinished], capture_output=True, text=True, timeout=600)
         if result.returncode != 0:
             errors = [line for line in result.stderr.splitlines() if "error" in line]
-            raise RuntimeError(f"{compiler} failed: {errors[0] if errors else result.stderr.strip()[:300]}")
+            raise RuntimeError(f"{command[0]} failed: {errors[0] if errors else result.stderr.strip()[:300]}")
         os.chmod(unfinished, 0o755)
         os.replace(unfinished, path)
     except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"{compiler} did not finish in 10 minutes") from error
+        raise RuntimeError(f"{command[0]} did not finish in 10 minutes") from error
     finally:
         Path(unfinished).unlink(missing_ok=True)
 

@@ -1,36 +1,22 @@
 // RoIAlign over all levels of a feature pyramid, and its gradient to the features, on the CPU.
 
 #include <limits>
-#include <string>
 #include <type_traits>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "channel_loops.h"
-#include "roi_geometry.h"
+#include "roi_align_inputs.h"
 #include "tensorflow/core/framework/op.h"
-#include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
 #include "tensorflow/core/util/work_sharder.h"
 
 namespace maskrcnn {
 
-using tensorflow::OpInputList;
 using tensorflow::OpKernel;
-using tensorflow::OpKernelConstruction;
-using tensorflow::OpKernelContext;
 using tensorflow::OpOutputList;
-using tensorflow::Tensor;
-using tensorflow::TensorShape;
 using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
-
-template <typename... Parts>
-absl::Status InvalidArgument(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
 
 // ---------------------------------------------------------------------------------------------- registration
 
@@ -107,82 +93,15 @@ REGISTER_OP("MaskrcnnRoiAlignGrad")
 
 // ------------------------------------------------------------------------------------- what both kernels share
 
-struct Settings {
-  std::vector<float> strides;
-  int size;
-  int sampling_ratio;
-  bool aligned;
-  bool take_max;
-};
-
-void ReadSettings(OpKernelConstruction* context, Settings* settings) {
-  int num_levels;
-  std::string mode;
-  OP_REQUIRES_OK(context, context->GetAttr("num_levels", &num_levels));
-  OP_REQUIRES_OK(context, context->GetAttr("strides", &settings->strides));
-  OP_REQUIRES_OK(context, context->GetAttr("output_size", &settings->size));
-  OP_REQUIRES_OK(context, context->GetAttr("sampling_ratio", &settings->sampling_ratio));
-  OP_REQUIRES_OK(context, context->GetAttr("aligned", &settings->aligned));
-  OP_REQUIRES_OK(context, context->GetAttr("mode", &mode));
-  settings->take_max = mode == "max";
-  OP_REQUIRES(context, static_cast<int>(settings->strides.size()) == num_levels,
-              InvalidArgument("strides has ", settings->strides.size(), " values for ", num_levels,
-                                      " feature levels"));
-  for (float stride : settings->strides) {
-    OP_REQUIRES(context, stride > 0 && std::isfinite(stride),
-                InvalidArgument("strides must be positive, found ", stride));
-  }
-}
-
-// The inputs, checked: every image index and level is in range afterwards.
-struct Regions {
-  OpInputList features;
-  const float* boxes;
-  const int32_t* images;
-  const int32_t* levels;
-  int64_t count, batch, channels;
-};
-
-absl::Status ReadRegions(OpKernelContext* context, Regions* regions) {
-  TF_RETURN_IF_ERROR(context->input_list("features", &regions->features));
-  const Tensor *boxes, *images, *levels;
-  TF_RETURN_IF_ERROR(context->input("boxes", &boxes));
-  TF_RETURN_IF_ERROR(context->input("image_indices", &images));
-  TF_RETURN_IF_ERROR(context->input("levels", &levels));
-  for (const Tensor& feature : regions->features) {
-    if (feature.dims() != 4 || feature.dim_size(0) != regions->features[0].dim_size(0) ||
-        feature.dim_size(3) != regions->features[0].dim_size(3)) {
-      return InvalidArgument("features must be [batch, height, width, channels] with one batch size and ",
-                                     "number of channels, found ", feature.shape().DebugString(), " beside ",
-                                     regions->features[0].shape().DebugString());
+absl::Status CheckIndices(const Regions& regions) {
+  for (int64_t n = 0; n < regions.count; ++n) {
+    if (regions.images[n] < 0 || regions.images[n] >= regions.batch) {
+      return InvalidArgument("image_indices[", n, "] is ", regions.images[n], ", outside a batch of ",
+                             regions.batch);
     }
-    if (std::max(feature.dim_size(1), feature.dim_size(2)) > kFarAway) {
-      return InvalidArgument("features may have at most ", static_cast<int64_t>(kFarAway),
-                                     " pixels on a side, found ", feature.shape().DebugString());
-    }
-  }
-  if (boxes->dims() != 2 || boxes->dim_size(1) != 4) {
-    return InvalidArgument("boxes must be [N, 4], found ", boxes->shape().DebugString());
-  }
-  regions->count = boxes->dim_size(0);
-  const TensorShape row({regions->count});
-  if (images->shape() != row || levels->shape() != row) {
-    return InvalidArgument("image_indices and levels must be ", row.DebugString(), " like boxes, found ",
-                                   images->shape().DebugString(), " and ", levels->shape().DebugString());
-  }
-  regions->batch = regions->features[0].dim_size(0);
-  regions->channels = regions->features[0].dim_size(3);
-  regions->boxes = boxes->flat<float>().data();
-  regions->images = images->flat<int32_t>().data();
-  regions->levels = levels->flat<int32_t>().data();
-  for (int64_t n = 0; n < regions->count; ++n) {
-    if (regions->images[n] < 0 || regions->images[n] >= regions->batch) {
-      return InvalidArgument("image_indices[", n, "] is ", regions->images[n], ", outside a batch of ",
-                                     regions->batch);
-    }
-    if (regions->levels[n] < 0 || regions->levels[n] >= regions->features.size()) {
-      return InvalidArgument("levels[", n, "] is ", regions->levels[n], ", outside the ",
-                                     regions->features.size(), " feature levels");
+    if (regions.levels[n] < 0 || regions.levels[n] >= regions.features.size()) {
+      return InvalidArgument("levels[", n, "] is ", regions.levels[n], ", outside the ", regions.features.size(),
+                             " feature levels");
     }
   }
   return absl::OkStatus();
@@ -293,6 +212,7 @@ class RoiAlignOp : public OpKernel {
   void Compute(OpKernelContext* context) override {
     Regions regions;
     OP_REQUIRES_OK(context, ReadRegions(context, &regions));
+    OP_REQUIRES_OK(context, CheckIndices(regions));
     Tensor* pooled;
     const int64_t size = settings_.size;
     OP_REQUIRES_OK(context, context->allocate_output(0, {regions.count, size, size, regions.channels}, &pooled));
@@ -397,12 +317,10 @@ class RoiAlignGradOp : public OpKernel {
   void Compute(OpKernelContext* context) override {
     Regions regions;
     OP_REQUIRES_OK(context, ReadRegions(context, &regions));
+    OP_REQUIRES_OK(context, CheckIndices(regions));
     const Tensor* gradient;
     OP_REQUIRES_OK(context, context->input("gradient", &gradient));
-    const TensorShape expected({regions.count, settings_.size, settings_.size, regions.channels});
-    OP_REQUIRES(context, gradient->shape() == expected,
-                InvalidArgument("gradient must be ", expected.DebugString(), ", found ",
-                                        gradient->shape().DebugString()));
+    OP_REQUIRES_OK(context, CheckGradient(settings_, regions, *gradient));
     OpOutputList outputs;
     OP_REQUIRES_OK(context, context->output_list("feature_gradients", &outputs));
     std::vector<Tensor*> sums(regions.features.size());

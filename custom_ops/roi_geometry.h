@@ -1,4 +1,4 @@
-// Where RoIAlign samples a feature map. Free of TensorFlow, so that any kernel can include it.
+// Where RoIAlign samples a feature map. Free of TensorFlow, so that any kernel can include it, on a GPU as well.
 #ifndef MASKRCNN_ROI_GEOMETRY_H_
 #define MASKRCNN_ROI_GEOMETRY_H_
 
@@ -6,6 +6,12 @@
 #include <cmath>
 #include <cstdint>
 #include <vector>
+
+#ifdef __CUDACC__
+#define MASKRCNN_ANYWHERE __host__ __device__
+#else
+#define MASKRCNN_ANYWHERE
+#endif
 
 namespace maskrcnn {
 
@@ -20,12 +26,12 @@ struct Side {
   R bin;         // length of one bin; negative if the box is inverted
   int64_t grid;  // samples per bin, 0 if the side has none
 
-  R SamplePosition(int64_t p, int64_t i) const {
+  MASKRCNN_ANYWHERE R SamplePosition(int64_t p, int64_t i) const {
     return start + R(p) * bin + (R(i) + R(0.5)) * bin / R(grid);
   }
 
   // Narrows [0, grid) to the samples of bin p that may lie on a map of this length.
-  void Reachable(int64_t p, int length, int64_t* begin, int64_t* end) const {
+  MASKRCNN_ANYWHERE void Reachable(int64_t p, int length, int64_t* begin, int64_t* end) const {
     *begin = 0;
     *end = grid;
     if (grid <= 8) return;
@@ -40,7 +46,7 @@ struct Side {
 };
 
 template <typename R>
-Side<R> MakeSide(float low, float high, R scale, bool aligned, int bins, int sampling_ratio) {
+MASKRCNN_ANYWHERE Side<R> MakeSide(float low, float high, R scale, bool aligned, int bins, int sampling_ratio) {
   const R offset = aligned ? R(0.5) : R(0);
   R start = R(low) * scale - offset;
   R end = R(high) * scale - offset;
@@ -64,7 +70,7 @@ struct Sample {
 
 // False where the position lies off the map; up to one pixel outside, the border's value counts.
 template <typename R>
-bool Locate(R position, int length, Sample<R>* sample) {
+MASKRCNN_ANYWHERE bool Locate(R position, int length, Sample<R>* sample) {
   if (!(position >= R(-1) && position <= R(length)) || length == 0) return false;
   position = std::max(position, R(0));
   const int low = static_cast<int>(position);

@@ -4,15 +4,12 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from keras_maskrcnn import plain_roi_align
-from keras_maskrcnn.custom_ops import build
+from keras_maskrcnn import op_library, plain_roi_align
 
 SWITCH = "KERAS_MASKRCNN_OPS"
 CHOICES = ("auto", "compiled", "plain")
@@ -40,7 +37,8 @@ def roi_align(
     rounded up), each interpolated between four pixels. Up to one pixel outside the map a sample has the
     border's value, further away zero. Boxes are clamped to 2**20 feature pixels; one with a NaN pools zeros.
     The gradient goes to the features only. The environment variable KERAS_MASKRCNN_OPS chooses what computes
-    it: "compiled", "plain" (equal to 1e-4), or "auto", the compiled op where it exists or can be built.
+    it: "compiled", "plain" (equal to 1e-4), or "auto", the compiled op where it exists or can be built. On a GPU
+    boxes with an index out of range pool zeros, since finding them would make the program wait.
 
     Args:
         features: L tensors [B, H_l, W_l, C], float32, float16, bfloat16 or float64.
@@ -101,7 +99,7 @@ def _chosen(choice: str) -> Callable[..., tf.Tensor]:
         _log.info("RoIAlign: plain TensorFlow operations, as %s says", SWITCH)
         return plain_roi_align.roi_align
     try:
-        path, library = _library()
+        path, library = op_library.op_library()
     except (OSError, RuntimeError, ImportError) as error:
         if choice == "compiled":
             raise RuntimeError(
@@ -114,8 +112,29 @@ def _chosen(choice: str) -> Callable[..., tf.Tensor]:
             SWITCH,
         )
         return plain_roi_align.roi_align
+    missing = _missing_on_gpu()
+    if missing is not None and choice == "auto":
+        _log.warning(
+            "RoIAlign runs on the GPU in plain TensorFlow operations, which is slower: %s. Its own kernels need CUDA's "
+            "compiler, nvcc, once; to keep this and lose the warning, set %s=plain.",
+            missing,
+            SWITCH,
+        )
+        return plain_roi_align.roi_align
+    if missing is not None:
+        _log.warning("RoIAlign runs on the CPU; its kernels for GPUs are missing: %s", missing)
     _log.info("RoIAlign: compiled op %s", path)
     return functools.partial(_compiled_roi_align, library)
+
+
+def _missing_on_gpu() -> Exception | None:
+    """Load the kernels for GPUs where TensorFlow sees one, and return why that failed."""
+    if tf.config.list_physical_devices("GPU"):
+        try:
+            op_library.load_gpu_kernels()
+        except (OSError, RuntimeError, ImportError) as error:
+            return error
+    return None
 
 
 def _compiled_roi_align(
@@ -129,74 +148,3 @@ def _compiled_roi_align(
     return library.maskrcnn_roi_align(
         features=features, boxes=boxes, image_indices=image_indices, levels=levels, **settings
     )
-
-
-@functools.cache
-def _library() -> tuple[Path, Any]:
-    """Find the op's library, or build it, and load it.
-
-    Raises:
-        RuntimeError, OSError, ImportError: it could not be built.
-    """
-    name = build.library_name()
-    shipped = Path(build.__file__).with_name(name)
-    cached = _cache_folder() / name
-    for path in (shipped, cached):
-        library = _load(path)
-        if library is not None:
-            return path, library
-    with _only_one_process(cached.with_suffix(".lock")):
-        library = _load(cached)  # another process may have built it meanwhile
-        if library is None:
-            build.compile_library(cached)
-            library = _load(cached)
-    if library is None:
-        raise RuntimeError(f"{cached} was compiled but TensorFlow does not load it")
-    return cached, library
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "keras_maskrcnn"
-
-
-@contextmanager
-def _only_one_process(path: Path) -> Iterator[None]:
-    import fcntl  # not on every platform
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _load(path: Path) -> Any:
-    """Load an op library and register its gradient; None if it is absent or TensorFlow cannot load it."""
-    if not path.exists():
-        return None
-    try:
-        library = tf.load_op_library(str(path))
-    except tf.errors.OpError as error:
-        _log.warning("%s does not load and is replaced: %s", path, error.message)
-        return None
-    if not hasattr(library, "maskrcnn_roi_align"):
-        return None
-    # A module that is reloaded finds the gradient in TensorFlow's register already.
-    with suppress(KeyError):
-        tf.RegisterGradient("MaskrcnnRoiAlign")(functools.partial(_gradient, library))
-    return library
-
-
-def _gradient(library: Any, op: tf.Operation, above: tf.Tensor) -> list[tf.Tensor | None]:
-    num_levels = op.get_attr("num_levels")
-    settings = {key: op.get_attr(key) for key in ("strides", "output_size", "sampling_ratio", "aligned")}
-    gradients = library.maskrcnn_roi_align_grad(
-        gradient=above,
-        features=op.inputs[:num_levels],
-        boxes=op.inputs[num_levels],
-        image_indices=op.inputs[num_levels + 1],
-        levels=op.inputs[num_levels + 2],
-        mode=op.get_attr("mode").decode(),
-        **settings,
-    )
-    return [*gradients, None, None, None]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from keras_maskrcnn import ops, plain_roi_align
+from keras_maskrcnn import op_library, ops, plain_roi_align
 from keras_maskrcnn.custom_ops import build
 
 ROOT = Path(__file__).parents[1]
@@ -57,7 +57,7 @@ def library():
     """The op's library, really compiled."""
     if build.find_compiler() is None:
         pytest.skip("no C++ compiler")
-    return ops._library()[0]
+    return op_library.op_library()[0]
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def fresh(tmp_path, monkeypatch, caplog):
     """An empty cache and nothing chosen yet; what is logged comes back."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(ops, "_chosen", ops._chosen.__wrapped__)
-    monkeypatch.setattr(ops, "_library", ops._library.__wrapped__)
+    monkeypatch.setattr(op_library, "op_library", op_library.op_library.__wrapped__)
     caplog.set_level("INFO")
     return caplog
 
