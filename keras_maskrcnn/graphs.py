@@ -1,6 +1,6 @@
 """The two functional graphs of a Mask R-CNN, assembled from the layers that a model holds."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 from keras import KerasTensor, ops
@@ -76,7 +76,7 @@ def training_graph(model: "MaskRCNN") -> keras.Model:
         truth["gt_boxes"] = ToSquare(name="gt_to_square")(inputs["gt_boxes"], dense.windows)
 
     losses = rpn_losses(model, dense, truth)
-    proposals, valid = _proposals(config, config.pre_nms_top_k_train, config.post_nms_top_k_train)(
+    proposals, valid = proposals_part(config, config.pre_nms_top_k_train, config.post_nms_top_k_train)(
         dense.logits, dense.deltas, dense.anchors, dense.limits
     )
     sample = ProposalTargets(
@@ -110,16 +110,32 @@ def training_graph(model: "MaskRCNN") -> keras.Model:
     return _graph(inputs, losses, "training")
 
 
-def inference_graph(model: "MaskRCNN", config: Config) -> keras.Model:
-    """Assemble image and size -> padded detections, selected as `config` (not `model.config`) says.
+def dense_graph(model: "MaskRCNN") -> keras.Model:
+    """Assemble image and size -> the fields of `Dense`, in a dict."""
+    images = image_inputs(model.config)
+    return _graph(images, dense_part(model, images)._asdict(), "dense")
+
+
+def heads_graph(model: "MaskRCNN", config: Config, dense: keras.Model) -> keras.Model:
+    """Assemble a dense graph's outputs -> padded detections, selected as `config` (not `model.config`) says.
 
     Outputs: `boxes [B, D, 4]` float32 in pixels of the input image, `scores [B, D]` float32, `classes [B, D]`
     int32 (0 where padded) and, with such heads, `masks [B, D, P, P]` float32 probabilities and `keypoints [B, D, J, 3]`
     float32 x, y in pixels of the input image and score.
     """
-    images = image_inputs(config)
-    dense = dense_part(model, images)
-    boxes, valid = _proposals(config, config.pre_nms_top_k, config.post_nms_top_k)(
+    inputs = {name: _inputs_like(name, value) for name, value in dense.output.items()}
+    return _graph(inputs, detections_part(model, config, Dense(**inputs)), "heads")
+
+
+def _inputs_like(name: str, output: Any) -> Any:
+    if isinstance(output, dict):
+        return {key: _inputs_like(f"{name}_{key}", value) for key, value in output.items()}
+    return keras.Input(batch_shape=(None, *output.shape[1:]), dtype=output.dtype, name=name)
+
+
+def detections_part(model: "MaskRCNN", config: Config, dense: Dense) -> Tensors:
+    """Proposals, heads and the selection of detections; see `heads_graph`."""
+    boxes, valid = proposals_part(config, config.pre_nms_top_k, config.post_nms_top_k)(
         dense.logits, dense.deltas, dense.anchors, dense.limits
     )
     probabilities, stages = [], _stage_weights(config)
@@ -155,7 +171,7 @@ def inference_graph(model: "MaskRCNN", config: Config) -> keras.Model:
         )
     if config.square:
         outputs["boxes"] = FromSquare(name="from_square")(found, dense.windows)
-    return _graph(images, outputs, "inference")
+    return outputs
 
 
 def _graph(inputs: Tensors, outputs: Tensors, name: str) -> keras.Model:
@@ -194,7 +210,8 @@ def dense_part(model: "MaskRCNN", images: Tensors) -> Dense:
     return Dense(features, logits, deltas, anchors, windows, limits)
 
 
-def _proposals(config: Config, pre_nms_top_k: int, post_nms_top_k: int) -> Proposals:
+def proposals_part(config: Config, pre_nms_top_k: int, post_nms_top_k: int) -> Proposals:
+    """The layer that makes proposals of what the dense part computed."""
     return Proposals(
         pre_nms_top_k,
         post_nms_top_k,

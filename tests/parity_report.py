@@ -13,7 +13,7 @@ import tensorflow as tf
 from parity import NAMES, Kit, match
 
 from keras_maskrcnn.config import Config
-from keras_maskrcnn.graphs import Dense, _proposals, box_part, dense_part, mask_part
+from keras_maskrcnn.graphs import Dense, box_part, dense_part, mask_part, proposals_part
 from keras_maskrcnn.images import read_image
 from keras_maskrcnn.layers.cascade import StageTargets
 from keras_maskrcnn.layers.inputs import Normalize
@@ -131,7 +131,7 @@ class Inference:
 
     def proposals(self) -> dict[str, float]:
         """Shares of the recorded proposals that ours match."""
-        layer = _proposals(self.config, self.config.pre_nms_top_k, self.config.post_nms_top_k)
+        layer = proposals_part(self.config, self.config.pre_nms_top_k, self.config.post_nms_top_k)
         dense = self.dense
         boxes, valid = layer(dense.logits, dense.deltas, dense.anchors, dense.limits)
         shares = {}
