@@ -1,4 +1,4 @@
-"""Compiles the RoIAlign op with the machine's own C++ compiler; from a shell, `python build.py FOLDER`."""
+"""Compiles the operations with the machine's own C++ compiler; from a shell, `python build.py FOLDER`."""
 
 import hashlib
 import logging
@@ -11,20 +11,21 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-SOURCE = Path(__file__).with_name("roi_align.cc")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("roi_align.cc", "winograd.cc"))
 HEADERS = tuple(
-    Path(__file__).with_name(name) for name in ("channel_loops.h", "roi_align_inputs.h", "roi_geometry.h")
+    Path(__file__).with_name(name)
+    for name in ("channel_loops.h", "processors.h", "roi_align_inputs.h", "roi_geometry.h")
 )
 
 _log = logging.getLogger(__name__)
 
 
 def library_name() -> str:
-    """Return the file name of the op's library for the TensorFlow, the machine and the sources at hand.
+    """Return the file name of the operations' library for the TensorFlow, the machine and the sources at hand.
 
     A library is only good for the TensorFlow version and C++ ABI it was compiled for: the name tells them.
     """
-    return tensorflow_library_name("roi_align", (SOURCE, *HEADERS))
+    return tensorflow_library_name("maskrcnn_ops", (*SOURCES, *HEADERS))
 
 
 def tensorflow_library_name(name: str, sources: Sequence[Path], *others: str) -> str:
@@ -48,17 +49,17 @@ def find_compiler() -> str | None:
 
 
 def compile_library(path: Path) -> None:
-    """Compile the op to `path`, which appears whole or not at all.
+    """Compile the operations to `path`, which appears whole or not at all.
 
     Raises:
         RuntimeError: there is no compiler, or it failed; the message holds its first error.
         OSError: the folder cannot be written.
     """
-    _log.warning("Compiling the RoIAlign op, once, to %s: about 15 seconds", path)
-    compile_for_tensorflow(path, SOURCE)
+    _log.warning("Compiling RoIAlign and 3x3 convolution, once, to %s: about 30 seconds", path)
+    compile_for_tensorflow(path, SOURCES)
 
 
-def compile_for_tensorflow(path: Path, source: Path, *link_first: str) -> None:
+def compile_for_tensorflow(path: Path, sources: Sequence[Path], *link_first: str) -> None:
     """Compile a library for the TensorFlow at hand, with these arguments before TensorFlow's own for the linker.
 
     Raises:
@@ -70,7 +71,7 @@ def compile_for_tensorflow(path: Path, source: Path, *link_first: str) -> None:
     if compiler is None:
         raise RuntimeError("no C++ compiler was found (install g++ or clang++, or set CXX)")
     command = [compiler, *tf.sysconfig.get_compile_flags(), "-O3", "-DNDEBUG", "-fPIC", "-shared", "-w"]
-    command += [str(source), *link_first, *tf.sysconfig.get_link_flags()]
+    command += [*map(str, sources), *link_first, *tf.sysconfig.get_link_flags()]
     if sys.platform == "darwin":
         command += ["-undefined", "dynamic_lookup"]
     run_compiler(command, path)

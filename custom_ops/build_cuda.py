@@ -88,7 +88,7 @@ def compile_gpu_kernels(path: Path, cuda_path: Path) -> None:
     """
     folder = str(cuda_path.parent)
     own = ["-L", folder, f"-l:{cuda_path.name}", "-Wl,-rpath,$ORIGIN", f"-Wl,-rpath,{folder}"]
-    build.compile_for_tensorflow(path, GPU_SOURCE, *own)
+    build.compile_for_tensorflow(path, [GPU_SOURCE], *own)
 
 
 if __name__ == "__main__":

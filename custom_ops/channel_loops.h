@@ -6,12 +6,7 @@
 #include <cstdint>
 
 #include "Eigen/Core"
-
-#if defined(__x86_64__) && defined(__GLIBC__) && (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 9)
-#define MASKRCNN_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define MASKRCNN_EVERY_PROCESSOR
-#endif
+#include "processors.h"
 
 namespace maskrcnn {
 

@@ -1,6 +1,6 @@
 """The two functional graphs of a Mask R-CNN, assembled from the layers that a model holds."""
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import keras
 from keras import KerasTensor, ops
@@ -110,31 +110,15 @@ def training_graph(model: "MaskRCNN") -> keras.Model:
     return _graph(inputs, losses, "training")
 
 
-def dense_graph(model: "MaskRCNN") -> keras.Model:
-    """Assemble image and size -> the fields of `Dense`, in a dict."""
-    images = image_inputs(model.config)
-    return _graph(images, dense_part(model, images)._asdict(), "dense")
-
-
-def heads_graph(model: "MaskRCNN", config: Config, dense: keras.Model) -> keras.Model:
-    """Assemble a dense graph's outputs -> padded detections, selected as `config` (not `model.config`) says.
+def inference_graph(model: "MaskRCNN", config: Config) -> keras.Model:
+    """Assemble image and size -> padded detections, selected as `config` (not `model.config`) says.
 
     Outputs: `boxes [B, D, 4]` float32 in pixels of the input image, `scores [B, D]` float32, `classes [B, D]`
     int32 (0 where padded) and, with such heads, `masks [B, D, P, P]` float32 probabilities and `keypoints [B, D, J, 3]`
     float32 x, y in pixels of the input image and score.
     """
-    inputs = {name: _inputs_like(name, value) for name, value in dense.output.items()}
-    return _graph(inputs, detections_part(model, config, Dense(**inputs)), "heads")
-
-
-def _inputs_like(name: str, output: Any) -> Any:
-    if isinstance(output, dict):
-        return {key: _inputs_like(f"{name}_{key}", value) for key, value in output.items()}
-    return keras.Input(batch_shape=(None, *output.shape[1:]), dtype=output.dtype, name=name)
-
-
-def detections_part(model: "MaskRCNN", config: Config, dense: Dense) -> Tensors:
-    """Proposals, heads and the selection of detections; see `heads_graph`."""
+    images = image_inputs(config)
+    dense = dense_part(model, images)
     boxes, valid = proposals_part(config, config.pre_nms_top_k, config.post_nms_top_k)(
         dense.logits, dense.deltas, dense.anchors, dense.limits
     )
@@ -171,7 +155,7 @@ def detections_part(model: "MaskRCNN", config: Config, dense: Dense) -> Tensors:
         )
     if config.square:
         outputs["boxes"] = FromSquare(name="from_square")(found, dense.windows)
-    return outputs
+    return _graph(images, outputs, "inference")
 
 
 def _graph(inputs: Tensors, outputs: Tensors, name: str) -> keras.Model:

@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from keras_maskrcnn import graphs, parts
 from keras_maskrcnn.config import Config
-from keras_maskrcnn.detector import Detector
 from keras_maskrcnn.images import pad_batch, read_image, resize_image, resized_size
 from keras_maskrcnn.layers.inputs import blank_batch
 from keras_maskrcnn.layers.losses import Loss
@@ -77,43 +76,22 @@ class MaskRCNN(keras.Model):
         return graphs.training_graph(self)
 
     @functools.cached_property
-    def _dense_graph(self) -> keras.Model:
-        with self._own_precision():
-            return graphs.dense_graph(self)
-
-    @functools.cached_property
-    def _heads_graph(self) -> keras.Model:
-        with self._own_precision():
-            return graphs.heads_graph(self, self.config, self._dense_graph)
-
-    @functools.cached_property
-    def _detectors(self) -> dict[Config, Detector]:
+    def _inference_graphs(self) -> dict[Config, keras.Model]:
         return {}
 
-    def _detector(self, config: Config) -> Detector:
-        if config not in self._detectors:
+    @functools.cached_property
+    def _detectors(self) -> dict[Config, Any]:
+        return {}
+
+    def _inference_graph(self, config: Config) -> keras.Model:
+        if config not in self._inference_graphs:
             with self._own_precision():
-                heads = graphs.heads_graph(self, config, self._dense_graph)
-            self._detectors[config] = Detector(self._dense_graph, heads)
-        return self._detectors[config]
+                self._inference_graphs[config] = graphs.inference_graph(self, config)
+        return self._inference_graphs[config]
 
     def call(self, inputs: Tensors, training: bool = False) -> Tensors:
-        if "gt_boxes" in inputs:
-            known = {key: inputs[key] for key in self._training_graph.input}
-            return self._training_graph.call(self._never_empty(known), training=training)
-        rows = tf.shape(inputs["images"])[0]
-        known = self._never_empty({key: inputs[key] for key in self._dense_graph.input})
-        outputs = self._heads_graph.call(self._dense_graph.call(known, training=training), training=training)
-        return {key: value[:rows] for key, value in outputs.items()}
-
-    def _never_empty(self, inputs: Tensors) -> Tensors:
-        """Replace a batch without rows, as a replica may get, by a blank picture."""
-        config = self.config
-        blank = blank_batch(list(inputs), config.channels, config.mask_crop_size, len(config.keypoint_names))
-        chosen = tf.cond(tf.shape(inputs["images"])[0] > 0, lambda: inputs, lambda: blank)
-        for key, value in chosen.items():
-            value.set_shape(self._training_graph.input[key].shape)
-        return chosen
+        graph = self._training_graph if "gt_boxes" in inputs else self._inference_graph(self.config)
+        return _run(graph, inputs, self.config, training)
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned."""
@@ -145,7 +123,6 @@ class MaskRCNN(keras.Model):
         score_threshold: float | None = None,
         max_detections: int | None = None,
         masks: Literal["bool", "rle"] | None = "bool",
-        jit_compile: bool = False,
     ) -> list[Detections]:
         """Find the objects in pictures of any sizes.
 
@@ -157,8 +134,6 @@ class MaskRCNN(keras.Model):
             max_detections: at most this many per picture; None is the config's. A lower threshold or a larger
                 number than the config's makes a graph of its own, which takes seconds the first time.
             masks: "bool" for arrays, "rle" for COCO's run lengths, which take little memory, None for none.
-            jit_compile: whether XLA compiles the backbone, pyramid and RPN head, once for each padded size (eight at
-                most), which takes seconds; it depends on the machine whether that is faster.
 
         Returns:
             One `Detections` per picture, in pixels of the picture.
@@ -167,7 +142,7 @@ class MaskRCNN(keras.Model):
             FileNotFoundError: a path does not exist.
             ValueError: a picture cannot be read or does not have the model's channels; an argument is out of range.
         """
-        return list(self.detect_iter(images, batch_size, score_threshold, max_detections, masks, jit_compile))
+        return list(self.detect_iter(images, batch_size, score_threshold, max_detections, masks))
 
     def detect_iter(
         self,
@@ -176,7 +151,6 @@ class MaskRCNN(keras.Model):
         score_threshold: float | None = None,
         max_detections: int | None = None,
         masks: Literal["bool", "rle"] | None = "bool",
-        jit_compile: bool = False,
     ) -> Iterator[Detections]:
         """As `detect`, one `Detections` at a time, so that memory does not grow with the number of pictures."""
         if masks not in ("bool", "rle", None):
@@ -190,15 +164,10 @@ class MaskRCNN(keras.Model):
             max_detections=own.max_detections if max_detections is None else max_detections,
         )
         for batch in _batches(_as_list(images), batch_size):
-            pictures = [read_image(i, wanted.channels) for i in batch]
-            yield from self._detect_batch(pictures, wanted, masks, jit_compile)
+            yield from self._detect_batch([read_image(i, wanted.channels) for i in batch], wanted, masks)
 
     def _detect_batch(
-        self,
-        pictures: list[np.ndarray],
-        wanted: Config,
-        masks: str | None,
-        jit_compile: bool,
+        self, pictures: list[np.ndarray], wanted: Config, masks: str | None
     ) -> Iterator[Detections]:
         # what the model's own graph finds holds every stricter choice: a worse detection never suppresses a better
         config = dataclasses.replace(
@@ -206,9 +175,20 @@ class MaskRCNN(keras.Model):
             score_threshold=min(wanted.score_threshold, self.config.score_threshold),
             max_detections=max(wanted.max_detections, self.config.max_detections),
         )
+        if config not in self._detectors:
+            graph = self._inference_graph(config)
+            # one trace serves every picture size
+            self._detectors[config] = tf.function(
+                lambda inputs: _run(graph, inputs, config, training=False),
+                input_signature=[
+                    {
+                        "images": tf.TensorSpec((None, None, None, config.channels), tf.float32),
+                        "sizes": tf.TensorSpec((None, 2), tf.int32),
+                    }
+                ],
+            )
         inputs = image_batch(pictures, config)
-        found = self._detector(config)(inputs, jit_compile)
-        outputs = {key: value.numpy() for key, value in found.items()}
+        outputs = {key: value.numpy() for key, value in self._detectors[config](inputs).items()}
         chosen = outputs["scores"] > wanted.score_threshold
         chosen[:, wanted.max_detections :] = False
         outputs["classes"] = np.where(chosen, outputs["classes"], 0)
@@ -262,6 +242,20 @@ def image_batch(pictures: list[np.ndarray], config: Config) -> Tensors:
     ]
     images, image_sizes = pad_batch(resized, config.size_divisor)
     return {"images": images, "sizes": image_sizes}
+
+
+def _run(graph: keras.Model, inputs: Tensors, config: Config, training: bool) -> Tensors:
+    """Run a graph on the inputs that it knows, also on a batch without rows, as a replica may get."""
+    known = {key: inputs[key] for key in graph.input}
+    rows = tf.shape(known["images"])[0]
+    blank = blank_batch(list(known), config.channels, config.mask_crop_size, len(config.keypoint_names))
+    known = tf.cond(rows > 0, lambda: known, lambda: blank)
+    for key, keras_input in graph.input.items():
+        known[key].set_shape(keras_input.shape)
+    outputs = graph.call(known, training=training)
+    if "gt_boxes" in known:
+        return outputs
+    return {key: value[:rows] for key, value in outputs.items()}
 
 
 def _as_list(images: Any) -> Iterable[Any]:

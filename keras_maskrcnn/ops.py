@@ -1,15 +1,15 @@
-"""RoIAlign over a feature pyramid: the compiled op where there is one, its plain twin elsewhere."""
+"""RoIAlign and 3x3 convolution: compiled operations where there are any, TensorFlow's own elsewhere."""
 
 import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from keras_maskrcnn import op_library, plain_roi_align
+from keras_maskrcnn import op_library, plain_roi_align, winograd
 
 SWITCH = "KERAS_MASKRCNN_OPS"
 CHOICES = ("auto", "compiled", "plain")
@@ -63,9 +63,35 @@ def roi_align(
     _check(features, strides, output_size, sampling_ratio, mode)
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
     image_indices, levels = tf.cast(image_indices, tf.int32), tf.cast(levels, tf.int32)
-    settings = {"strides": [float(stride) for stride in strides], "output_size": output_size}
+    settings: dict[str, Any] = {"strides": [float(stride) for stride in strides], "output_size": output_size}
     settings |= {"sampling_ratio": sampling_ratio, "aligned": aligned, "mode": mode}
-    return _implementation()(list(features), boxes, image_indices, levels, **settings)
+    library = _library()
+    if library is None:
+        return plain_roi_align.roi_align(list(features), boxes, image_indices, levels, **settings)
+    return library.maskrcnn_roi_align(
+        features=list(features), boxes=boxes, image_indices=image_indices, levels=levels, **settings
+    )
+
+
+@tf.autograph.experimental.do_not_convert
+def conv3x3(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Convolve with stride 1 and one pixel of zeros around the images, as `tf.nn.conv2d(..., padding="SAME")` does.
+
+    On a CPU float32 is convolved by Winograd's algorithm where the compiled operations are (see `winograd.py`), which
+    takes a third to a half of the time; a GPU's own library chooses for itself. KERAS_MASKRCNN_OPS=plain turns it off.
+
+    Args:
+        images: [B, H, W, I].
+        kernel: [3, 3, I, O] of the same dtype.
+
+    Returns:
+        [B, H, W, O].
+    """
+    fits = images.dtype == tf.float32 and winograd.fits(*kernel.shape[2:])
+    library = None if not fits or tf.config.list_physical_devices("GPU") else _library()
+    if library is None:
+        return tf.nn.conv2d(images, kernel, 1, "SAME")
+    return winograd.conv3x3(library, images, kernel)
 
 
 def _check(
@@ -85,7 +111,8 @@ def _check(
         raise ValueError(f'mode must be "average" or "max", found {mode!r}')
 
 
-def _implementation() -> Callable[..., tf.Tensor]:
+def _library() -> Any:
+    """Return TensorFlow's module of the compiled operations, None where plain ones are to run."""
     choice = os.environ.get(SWITCH, "auto")
     if choice not in CHOICES:
         raise ValueError(f"{SWITCH} must be one of {', '.join(CHOICES)}, found {choice!r}")
@@ -94,10 +121,10 @@ def _implementation() -> Callable[..., tf.Tensor]:
 
 
 @functools.cache
-def _chosen(choice: str) -> Callable[..., tf.Tensor]:
+def _chosen(choice: str) -> Any:
     if choice == "plain":
         _log.info("RoIAlign: plain TensorFlow operations, as %s says", SWITCH)
-        return plain_roi_align.roi_align
+        return None
     try:
         path, library = op_library.op_library()
     except (OSError, RuntimeError, ImportError) as error:
@@ -106,12 +133,13 @@ def _chosen(choice: str) -> Callable[..., tf.Tensor]:
                 f"{SWITCH} is compiled, but the RoIAlign op cannot be built: {error}"
             ) from error
         _log.warning(
-            "RoIAlign runs in plain TensorFlow operations, which is slower: %s. For the compiled op, install "
-            "a C++ compiler (such as g++) and start again; to keep this and lose the warning, set %s=plain.",
+            "RoIAlign and convolutions run in plain TensorFlow operations, which is slower: %s. For the compiled "
+            "ones, install a C++ compiler (such as g++) and start again; to keep this and lose the warning, set "
+            "%s=plain.",
             error,
             SWITCH,
         )
-        return plain_roi_align.roi_align
+        return None
     missing = _missing_on_gpu()
     if missing is not None and choice == "auto":
         _log.warning(
@@ -120,11 +148,11 @@ def _chosen(choice: str) -> Callable[..., tf.Tensor]:
             missing,
             SWITCH,
         )
-        return plain_roi_align.roi_align
+        return None
     if missing is not None:
         _log.warning("RoIAlign runs on the CPU; its kernels for GPUs are missing: %s", missing)
     _log.info("RoIAlign: compiled op %s", path)
-    return functools.partial(_compiled_roi_align, library)
+    return library
 
 
 def _missing_on_gpu() -> Exception | None:
@@ -135,16 +163,3 @@ def _missing_on_gpu() -> Exception | None:
         except (OSError, RuntimeError, ImportError) as error:
             return error
     return None
-
-
-def _compiled_roi_align(
-    library: Any,
-    features: list,
-    boxes: tf.Tensor,
-    image_indices: tf.Tensor,
-    levels: tf.Tensor,
-    **settings: Any,
-) -> tf.Tensor:
-    return library.maskrcnn_roi_align(
-        features=features, boxes=boxes, image_indices=image_indices, levels=levels, **settings
-    )

@@ -12,6 +12,7 @@ FLOORS = [
         "ops",
         "op_library",
         "plain_roi_align",
+        "winograd",
         "resizing",
         "keypoints",
         "custom_ops",
@@ -69,6 +70,7 @@ def test_every_file_has_a_floor_and_imports_from_those_below():
 SAME_FLOOR = {
     ("config", "config_checks"),
     ("ops", "plain_roi_align"),
+    ("ops", "winograd"),
     ("layers", "anchors"),
     ("images", "orientation"),
     ("masks", "segmentations"),

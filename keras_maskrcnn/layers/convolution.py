@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_maskrcnn.ops import conv3x3
+
 GROUPS = 32  # of group normalisation (Wu and He 2018, section 4)
 
 
@@ -125,7 +127,10 @@ class ConvNorm(keras.layers.Layer):
             x = ops.pad(x, [[0, 0], [side, side], [side, side], [0, 0]])
             padding = "valid"
         kernel = ops.cast(kernel, self.compute_dtype)
-        x = ops.conv(x, kernel, strides=self.strides, padding=padding, dilation_rate=self.dilation)
+        if self.kernel_size == 3 and self.strides == self.dilation == self.groups == 1:
+            x = conv3x3(x, kernel)
+        else:
+            x = ops.conv(x, kernel, strides=self.strides, padding=padding, dilation_rate=self.dilation)
         return x if bias is None else x + ops.cast(bias, self.compute_dtype)
 
     def _folded(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
