@@ -3,16 +3,20 @@
 python benchmarks/inference.py [--size 800x1088] [--rounds 5]
 
 ResNet-50-FPN, one picture, float32, masks pasted to the picture's size; both models have the same made-up weights
-and run in turns in one process. The dense part is the backbone, the pyramid and the RPN's head.
+and run in turns in one process. The dense part is the backbone, the pyramid and the RPN's head; its rate counts the
+direct sum's multiplications, of which Winograd's convolution needs a quarter.
 """
 
 import argparse
+import functools
+import os
 import statistics
 
 import numpy as np
 import peers
 import tensorflow as tf
 
+from keras_maskrcnn import graphs, ops
 from keras_maskrcnn.model import image_batch
 
 
@@ -32,9 +36,7 @@ def main() -> None:
         runs |= torchvision_runs(theirs, image)
         print_agreement(model.detect(image)[0], runs["torchvision, whole"]())
     runs["ours, whole"] = lambda: model.detect(image)
-    runs["ours, whole, dense part by XLA"] = lambda: model.detect(image, jit_compile=True)
-    dense = dense_runs(model, image)
-    runs |= dense
+    runs |= dense_runs(model, image)
     flops = dense_flops(model, image)
     rate = peers.matrix_rate()
     seconds = peers.in_turns(runs, options.rounds)
@@ -68,26 +70,32 @@ def torchvision_runs(model, image):
     return {"torchvision, whole": whole, "torchvision, dense part": dense}
 
 
+def dense_part(model, choice):
+    """The dense part as a function, with the operations that KERAS_MASKRCNN_OPS=choice stands for."""
+
+    def run(inputs):
+        os.environ[ops.SWITCH] = choice  # when it is traced
+        return graphs.dense_part(model, inputs)._asdict()
+
+    return tf.function(run)
+
+
 def dense_runs(model, image):
     inputs = image_batch([image], model.config)
-    detector = model._detector(model.config)
-    return {
-        "ours, dense part": lambda: detector.dense(inputs),
-        "ours, dense part by XLA": lambda: detector.compiled_dense(inputs),
-    }
+    names = {"ours, dense part": "auto", "ours, dense part, direct convolutions": "plain"}
+    functions = {name: dense_part(model, choice) for name, choice in names.items()}
+    return {name: functools.partial(function, inputs) for name, function in functions.items()}
 
 
 def dense_flops(model, image):
-    """Twice the multiplications of the dense part's convolutions, from their kernels and outputs."""
-    inputs = image_batch([image], model.config)
-    graph = tf.function(model._dense_graph.call).get_concrete_function(
-        {key: tf.TensorSpec(value.shape, value.dtype) for key, value in inputs.items()}
-    )
+    """Twice the multiplications of the dense part's convolutions, done directly."""
+    graph = dense_part(model, "plain").get_concrete_function(image_batch([image], model.config))
     flops = 0
     for operation in graph.graph.get_operations():
         if operation.type == "Conv2D":
             kernel = operation.inputs[1].shape
             flops += 2 * int(np.prod(kernel[:3])) * int(np.prod(operation.outputs[0].shape))
+    os.environ[ops.SWITCH] = "auto"
     return flops
 
 

@@ -1,5 +1,6 @@
 """What the benchmarks share: torchvision's model and ours with the same made-up weights, and timing in turns."""
 
+import dataclasses
 import math
 import os
 import platform
@@ -49,8 +50,6 @@ def made_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 def our_model(**changes: Any) -> tuple[km.MaskRCNN, dict[str, np.ndarray]]:
     """A Mask R-CNN of torchvision's first kind with made-up weights, and these by torchvision's names."""
-    import dataclasses
-
     model = km.MaskRCNN(dataclasses.replace(MASK_V1, **changes))
     shapes = {name: value.shape for name, value in table.save(torchvision.table(model)).items()}
     state = {name: made_tensor(name, shape) for name, shape in shapes.items()}
@@ -58,8 +57,8 @@ def our_model(**changes: Any) -> tuple[km.MaskRCNN, dict[str, np.ndarray]]:
     return model, state
 
 
-def torchvision_model(state: Mapping[str, np.ndarray], **options: Any) -> Any:
-    """torchvision's model with these weights, None where it is not installed."""
+def torchvision_model(state: Mapping[str, np.ndarray] | None, **options: Any) -> Any:
+    """torchvision's model with these weights, or the same made anew; None where it is not installed."""
     try:
         import torch
         from torchvision.models.detection import maskrcnn_resnet50_fpn
@@ -70,6 +69,8 @@ def torchvision_model(state: Mapping[str, np.ndarray], **options: Any) -> Any:
     for module in model.modules():
         if type(module).__name__ == "FrozenBatchNorm2d":
             module.eps = 0.0  # as for the published weights
+    if state is None:
+        state = {name: made_tensor(name, tuple(value.shape)) for name, value in model.state_dict().items()}
     model.load_state_dict({name: torch.tensor(value) for name, value in state.items()})
     return model
 
@@ -121,6 +122,12 @@ def machine() -> str:
         model = names[0] if names else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return f"{model}, {cores} cores, TensorFlow {tf.__version__}"
+
+
+def memory(kind: str) -> float:
+    """This process's memory in GiB: "VmRSS" now, "VmHWM" at its highest (Linux)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(kind)) / 2**20
 
 
 def matrix_rate(rounds: int = 5, size: int = 3072) -> float:

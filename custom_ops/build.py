@@ -55,7 +55,6 @@ def compile_library(path: Path) -> None:
         RuntimeError: there is no compiler, or it failed; the message holds its first error.
         OSError: the folder cannot be written.
     """
-    _log.warning("Compiling RoIAlign and 3x3 convolution, once, to %s: about 30 seconds", path)
     compile_for_tensorflow(path, SOURCES)
 
 
@@ -70,6 +69,7 @@ def compile_for_tensorflow(path: Path, sources: Sequence[Path], *link_first: str
     compiler = find_compiler()
     if compiler is None:
         raise RuntimeError("no C++ compiler was found (install g++ or clang++, or set CXX)")
+    _log.warning("Compiling %s, once, to %s: about 30 seconds", " and ".join(s.name for s in sources), path)
     command = [compiler, *tf.sysconfig.get_compile_flags(), "-O3", "-DNDEBUG", "-fPIC", "-shared", "-w"]
     command += [*map(str, sources), *link_first, *tf.sysconfig.get_link_flags()]
     if sys.platform == "darwin":

@@ -61,9 +61,12 @@ class SGD(keras.optimizers.SGD):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Apply one gradient to one variable."""
-        if self._use_weight_decay(variable):  # see exclude_from_weight_decay
-            gradient = gradient + self.coupled_weight_decay * ops.cast(variable, gradient.dtype)
-        super().update_step(gradient, variable, learning_rate)
+        # All of the update waits for its gradient. TensorFlow would otherwise multiply every weight and momentum at the
+        # beginning of the step, and hold both, as large as the model, until the end.
+        with tf.control_dependencies([gradient]):
+            if self._use_weight_decay(variable):  # see exclude_from_weight_decay
+                gradient = gradient + self.coupled_weight_decay * ops.cast(variable, gradient.dtype)
+            super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""

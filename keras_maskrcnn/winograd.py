@@ -56,7 +56,11 @@ def conv3x3(library: Any, images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
             of_kernel = tf.matmul(_KERNEL, of_weights, transpose_a=True)
             return of_images, tf.reshape(of_kernel, kernel.shape)
 
-        products = tf.matmul(gather(images, "input"), transformed(kernel))  # [36, tiles, O]
+        with tf.control_dependencies(
+            [images]
+        ):  # or all kernels would be transformed at the beginning of the step
+            weights = transformed(kernel)
+        products = tf.matmul(gather(images, "input"), weights)  # [36, tiles, O]
         return scatter(products, size, "output"), gradient
 
     convolved = convolve(images, kernel)

@@ -3,7 +3,7 @@
 import functools
 
 import keras
-from keras import ops
+import tensorflow as tf
 
 from keras_maskrcnn.layers.convolution import ConvNorm
 
@@ -37,4 +37,4 @@ class FPN(keras.layers.Layer):
 
 def _upsample_to(coarse: keras.KerasTensor, fine: keras.KerasTensor) -> keras.KerasTensor:
     # sides are multiples of 32, so that nearest neighbour upsampling is exactly a doubling
-    return ops.repeat(ops.repeat(coarse, 2, axis=1), 2, axis=2)
+    return tf.image.resize(coarse, tf.shape(fine)[1:3], "nearest")

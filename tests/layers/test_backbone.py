@@ -168,7 +168,7 @@ def test_bias_before_a_batch_norm_is_folded_too():
     layer = randomized(ConvNorm(32, 3, norm="batch_norm", relu=False, bias=True))
     n = layer.normalization
     plain = n(keras.ops.conv(X, layer.kernel, padding="same") + layer.bias, training=False)
-    np.testing.assert_allclose(layer(X), plain, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(layer(X), plain, rtol=1e-4, atol=5e-4)
 
 
 def test_pooling_padded_at_the_end_is_keras_same():
