@@ -318,6 +318,61 @@ def test_annotations_made_before_the_exif_turn_are_refused(folder):
     assert (records[0].height, records[0].width) == (WIDTH, HEIGHT)
 
 
+def test_all_problems_are_collected_where_a_list_is_given(folder):
+    (folder / "b.png").unlink()
+    Image.fromarray(np.zeros((HEIGHT, WIDTH + 1, 3), np.uint8)).save(folder / "c.png")
+    rows = [(7, "a.png"), (8, "b.png"), (9, "c.png"), (9, "a.png")]
+    images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in rows]
+    images.append({"id": 10, "height": HEIGHT, "width": WIDTH})
+    screw = {"id": 6, "name": "screw"}
+    what = content(
+        annotation(1),
+        annotation(2, bbox=[1, 1, -1, 1]),
+        annotation(3, category_id=6),
+        annotation(4, image_id=8),
+        annotation(5, image_id=9, segmentation=[[1, 2, 3, 4]]),
+        images=images,
+        categories=[{"id": 5, "name": "bolt"}, screw],
+    )
+    met = ["one from before"]
+    records, names = load(folder, what, class_names=["bolt"], problems=met)
+    assert names == ["bolt"] and [record.image_id for record in records] == [7]
+    np.testing.assert_allclose(records[0].boxes, [[10, 5, 30, 35]])
+    reasons = [
+        "categories screw are not among",
+        "image a.png: its id 9 occurs twice",
+        'image 10: it has no "file_name"',
+        "b.png: there is no such image",
+        "c.png: the image is 61 x 40",
+        r"annotation 2: image .*a.png: .*negative",
+        "annotation 3: image .*a.png: no category has its category_id 6",
+        "annotation 5: image .*c.png: .*6 numbers",
+    ]
+    assert len(met) == 1 + len(reasons)
+    for problem, reason in zip(met[1:], reasons, strict=True):
+        assert re.search(f"annotations.json: .*{reason}", problem)
+    with pytest.raises(ValueError, match=r"categories screw .*\(and 7 more"):
+        load(folder, what, class_names=["bolt"])
+
+
+def test_a_file_without_problems_leaves_the_list_empty(folder):
+    met = []
+    assert len(load(folder, content(annotation()), problems=met)[0]) == 1 and met == []
+
+
+def test_crowds_alone_are_a_problem_in_the_list_and_still_there(folder):
+    met = []
+    records, _ = load(folder, content(annotation(iscrowd=1)), problems=met)
+    assert len(met) == 1 and "nothing to learn" in met[0] and records[0].crowd.tolist() == [True]
+
+
+def test_what_is_no_annotation_file_is_an_error_all_the_same(folder):
+    with pytest.raises(ValueError, match="no valid JSON"):
+        load(folder, "{", problems=[])
+    with pytest.raises(FileNotFoundError):
+        load_coco(folder / "none.json", folder, problems=[])
+
+
 def test_a_missing_annotation_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=re.escape("none.json")):
         load_coco(tmp_path / "none.json", tmp_path)

@@ -149,7 +149,7 @@ def _keypoints(values: Any, count: int) -> np.ndarray | None:
     if not values:
         return None
     if not isinstance(values, list) or len(values) != 3 * count or not all(map(is_number, values)):
-        raise ValueError(f'"keypoints" must be {count} times x, y, visibility like the first; got {values!r}')
+        raise ValueError(f'"keypoints" must be {count} times x, y, visibility, like most; got {values!r}')
     points = np.reshape(values, (count, 3))
     check_keypoints(points)
     return points
