@@ -21,7 +21,7 @@ FLOORS = [
     {"anchors", "images", "orientation", "masks", "segmentations", "drawing", "results", "layers"},
     {"model", "graphs", "parts", "detector"},
     {"weights", "data", "presets", "download"},
-    {"evaluate", "scoring", "train", "pretrained"},
+    {"evaluate", "scoring", "train", "pretrained", "checking"},
     {"cli", "commands", "api", "__init__"},
 ]
 

@@ -1,0 +1,39 @@
+"""What the readers of annotations refused or left out, as findings."""
+
+import os
+from collections.abc import Iterator, Sequence
+
+from PIL import Image
+
+from keras_maskrcnn.checking.findings import Finding
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.data.report import Records
+
+_IDS_SHOWN = 5
+
+
+def refused(problem: str) -> Finding:
+    """Return what a reader wrote into its list of problems; image and object are taken from its message."""
+    source, *parts = problem.split(": ")
+    image = next((part for part in map(_without_word, parts) if _is_image(part)), None)
+    named = next((part for part in parts if part.startswith(("annotation ", "object "))), None)
+    rest = [part for part in parts if part != named and _without_word(part) != image]
+    return Finding("error", "refused", ": ".join([source, *rest]), image=image, object=named)
+
+
+def left_out(records: Sequence[Record], split: str) -> Iterator[Finding]:
+    """Yield what a reader left out as well-formed but of no use, a finding per reason."""
+    unusable = records.report.unusable if isinstance(records, Records) else {}
+    for why, ids in unusable.items():
+        listed = ", ".join(map(str, ids[:_IDS_SHOWN])) + (", ..." if len(ids) > _IDS_SHOWN else "")
+        reason = f"left out for having {why}: annotation {listed}"
+        yield Finding("warning", "object left out", reason, count=len(ids), split=split)
+
+
+def _without_word(part: str) -> str:
+    return part.removeprefix("image ")
+
+
+def _is_image(text: str) -> bool:
+    ending = os.path.splitext(text)[1].lower()
+    return ending == ".npy" or ending in Image.registered_extensions()
