@@ -12,6 +12,7 @@ if TYPE_CHECKING or "keras" in sys.modules:
 __version__ = "0.1.0"
 __all__ = [
     "SGD",
+    "AnchorAdvice",
     "BackupAndRestore",
     "CocoEvaluation",
     "Config",
@@ -20,6 +21,7 @@ __all__ = [
     "Preset",
     "Record",
     "WarmUp",
+    "anchor_advice",
     "evaluate_coco",
     "list_pretrained",
     "load_coco",

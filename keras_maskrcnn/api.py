@@ -1,5 +1,6 @@
 """The public names; all of them load TensorFlow."""
 
+from keras_maskrcnn.advice import AnchorAdvice, anchor_advice
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.coco import load_coco
 from keras_maskrcnn.data.pipeline import make_dataset

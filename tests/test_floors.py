@@ -21,7 +21,7 @@ FLOORS = [
     {"anchors", "images", "orientation", "masks", "segmentations", "drawing", "results", "layers"},
     {"model", "graphs", "parts", "detector"},
     {"weights", "data", "presets", "download"},
-    {"evaluate", "scoring", "train", "pretrained", "checking"},
+    {"evaluate", "scoring", "train", "pretrained", "advice", "anchor_matching", "memory", "checking"},
     {"cli", "commands", "api", "__init__"},
 ]
 
@@ -82,6 +82,8 @@ SAME_FLOOR = {
     ("model", "parts"),
     ("graphs", "parts"),
     ("evaluate", "scoring"),
+    ("advice", "anchor_matching"),
+    ("checking", "advice"),
     ("cli", "commands"),
     ("__init__", "api"),
     ("ops", "op_library"),
