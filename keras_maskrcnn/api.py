@@ -1,6 +1,8 @@
 """The public names; all of them load TensorFlow."""
 
 from keras_maskrcnn.advice import AnchorAdvice, anchor_advice
+from keras_maskrcnn.checking.check import check_dataset
+from keras_maskrcnn.checking.report import DatasetReport
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.coco import load_coco
 from keras_maskrcnn.data.pipeline import make_dataset

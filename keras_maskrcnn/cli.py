@@ -32,11 +32,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes those of the process.
 
     Returns:
-        The exit code: 0 done, 1 done but for some images, 2 an error, 130 stopped by Ctrl-C.
+        The exit code: 0 done, 1 done but for some images or with errors found, 2 an error, 130 stopped by Ctrl-C.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
     commands = {
+        "check": _check,
         "train": _train,
         "evaluate": _evaluate,
         "predict": _predict,
@@ -79,6 +80,16 @@ def _log_shown() -> Iterator[None]:
     finally:
         package.removeHandler(handler)
         data.setLevel(level)
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.val_images is not None and args.val_annotations is None:
+        raise ValueError("--val-images needs --val-annotations")
+    Config(**{"class_names": ("object",), **args.config, **dict(args.set)})
+    _start_tensorflow()
+    from keras_maskrcnn.commands import check
+
+    return check.run(args)
 
 
 def _train(args: argparse.Namespace) -> int:

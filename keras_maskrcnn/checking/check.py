@@ -8,11 +8,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import numpy as np
 
+from keras_maskrcnn.advice import AnchorAdvice, anchor_advice
 from keras_maskrcnn.checking.findings import Finding
 from keras_maskrcnn.checking.objects import box_findings, keypoint_findings, mask_findings
 from keras_maskrcnn.checking.pictures import content_key, picture_findings
 from keras_maskrcnn.checking.readers import left_out, refused
 from keras_maskrcnn.checking.report import DatasetReport
+from keras_maskrcnn.checking.sizes import anchor_findings
 from keras_maskrcnn.checking.splits import Tally, split_findings
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.records import Record, check_record
@@ -97,7 +99,7 @@ def check_dataset(
     bar = keras.utils.Progbar(sum(map(len, splits.values())), unit_name="image") if progress else None
     look = _Look(config, names, quick)
     findings = [refused(problem) for problem in problems]
-    tallies = [Tally(split) for split in splits]
+    tallies = [Tally(split, frozenset(one.image for one in findings)) for split in splits]
     for tally in tallies:
         findings += left_out(splits[tally.split], tally.split)
         for position, (record, found, content) in enumerate(_looked_at(splits[tally.split], look)):
@@ -106,11 +108,25 @@ def check_dataset(
             if bar is not None:
                 bar.add(1)
     findings += split_findings(tallies, names)
-    return DatasetReport(findings, tallies, names, splits)
+    advice = None if config is None or quick else _advice(records, findings, config)
+    if advice is not None:
+        findings += anchor_findings(advice)
+    return DatasetReport(findings, tallies, names, splits, advice)
 
 
 def _placed(finding: Finding, image: str, split: str, position: int) -> Finding:
     return dataclasses.replace(finding, image=image, split=split, position=position)
+
+
+def _advice(records: Sequence[Record], findings: Sequence[Finding], config: Config) -> AnchorAdvice | None:
+    """How the anchors fit the objects of those images in which nothing is broken."""
+    broken = {one.position for one in findings if one.severity == "error" and one.split == "training"}
+    whole = [
+        record
+        for index in range(len(records))
+        if index not in broken and len((record := records[index]).boxes)
+    ]
+    return anchor_advice(whole, config) if whole else None
 
 
 def _looked_at(records: Sequence[Record], look: _Look) -> Iterator[tuple[Record, list[Finding], str]]:

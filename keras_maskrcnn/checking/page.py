@@ -32,7 +32,7 @@ figure img { display: block; width: 100%; height: 260px; object-fit: contain; ba
 figcaption { padding: .5rem .7rem; font-size: .85rem; overflow-wrap: anywhere }
 figcaption b { display: block }
 table { border-collapse: collapse } td, th { padding: .15rem 1rem .15rem 0; text-align: right }
-td:first-child, th:first-child { text-align: left } th { font-weight: 600; border-bottom: 1px solid var(--line) }
+td:first-child, th:first-child, .left { text-align: left } th { font-weight: 600; border-bottom: 1px solid var(--line) }
 .bar { display: inline-block; height: .7em; background: var(--note); border-radius: 2px }
 ul { padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere } pre { white-space: pre-wrap }
 """
@@ -45,6 +45,7 @@ def write_page(report: "DatasetReport", path: str | Path) -> None:
         _head(report),
         *(_group(report, kind, findings) for (_, kind), findings in grouped(report.findings).items()),
         _classes(report),
+        _anchors(report),
         "</html>\n",
     ]
     with written_whole(path) as part:
@@ -109,8 +110,27 @@ def _classes(report: "DatasetReport") -> str:
     rows = []
     for name, row in counts.items():
         cells = "".join(f"<td>{count}</td>" for count in row)
-        bar = f'<td style="text-align:left"><span class="bar" style="width:{200 * row[0] / largest:.0f}px"></span></td>'
-        rows.append(f"<tr><td>{escape(name)}</td>{cells}{bar}</tr>")
+        rows.append(f"<tr><td>{escape(name)}</td>{cells}{_bar(row[0] / largest)}</tr>")
     return (
         f"<h2>Objects of each class</h2><table><tr><th>class</th>{head}<th></th></tr>{''.join(rows)}</table>"
     )
+
+
+def _anchors(report: "DatasetReport") -> str:
+    advice = report.anchors
+    if advice is None:
+        return ""
+    first, _, *rest = str(advice).splitlines()
+    choices = "".join(f"<li>{escape(line)}</li>" for line in rest[len(advice.bins) :])
+    largest = max((one.objects for one in advice.bins), default=0) or 1
+    rows = "".join(
+        f"<tr><td>{one.low:g}-{one.high:g} px</td><td>{one.objects}</td><td>{one.matched:.0%}</td>"
+        f"{_bar(one.objects / largest)}</tr>"
+        for one in advice.bins
+    )
+    head = "<tr><th>side in the resized image</th><th>objects</th><th>overlap an anchor</th><th></th></tr>"
+    return f"<h2>Sizes and anchors</h2><p>{escape(first)}</p><table>{head}{rows}</table><ul>{choices}</ul>"
+
+
+def _bar(share: float) -> str:
+    return f'<td class="left"><span class="bar" style="width:{200 * share:.0f}px"></span></td>'

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_maskrcnn.advice import AnchorAdvice
 from keras_maskrcnn.checking.findings import SEVERITIES, Finding, grouped
 from keras_maskrcnn.checking.page import write_page
 from keras_maskrcnn.checking.splits import Tally, class_name
@@ -25,6 +26,8 @@ class DatasetReport:
     class_names: list[str]
     splits: dict[str, Sequence[Record]] = dataclasses.field(repr=False)
     """The records by the names of the splits, for the pictures."""
+    anchors: AnchorAdvice | None = None
+    """How the config's anchors fit the objects; None without a config or objects, or where the check was quick."""
 
     @property
     def ok(self) -> bool:
@@ -73,6 +76,8 @@ class DatasetReport:
             lines += [f"  {finding}" for finding in findings[:_SHOWN]]
             if len(findings) > _SHOWN:
                 lines.append(f"  ... and {len(findings) - _SHOWN} more")
+        if self.anchors is not None:
+            lines.append(f"\n{self.anchors}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -84,6 +89,7 @@ class DatasetReport:
             },
             "classes": self.class_counts,
             "counts": {severity: self.count(severity) for severity in SEVERITIES},
+            "anchors": None if self.anchors is None else dataclasses.asdict(self.anchors),
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
         }
 

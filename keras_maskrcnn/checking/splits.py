@@ -19,6 +19,8 @@ class Tally:
     """What is counted of one split, record by record."""
 
     split: str
+    refused: frozenset[str | None] = frozenset()
+    """Images of which a reader refused something, so that they may have no objects left."""
     images: int = 0
     objects: int = 0
     """Crowds included."""
@@ -37,7 +39,7 @@ class Tally:
             yield Finding("error", "image id twice", reason)
         elif content in self.contents:
             yield Finding("warning", "image twice", f"it is the same image as {self.contents[content]}")
-        if not len(record.boxes):
+        if not len(record.boxes) and record.name not in self.refused:
             yield Finding(
                 "note", "image without objects", "it has no objects, and is trained on as background"
             )
@@ -52,7 +54,8 @@ class Tally:
 def split_findings(tallies: Sequence[Tally], names: Sequence[str]) -> Iterator[Finding]:
     """Yield what is wrong with the splits, of which the first is trained on and a second validated on."""
     for tally in tallies:
-        yield from _nothing_to_learn(tally)
+        if not tally.refused:
+            yield from _nothing_to_learn(tally)
     training = tallies[0]
     if training.objects > training.crowds:
         yield from _rare_classes(training, names)

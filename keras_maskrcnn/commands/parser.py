@@ -4,7 +4,7 @@ import argparse
 import textwrap
 from typing import Any, NoReturn
 
-from keras_maskrcnn.commands import arguments, evaluate_parser, train_parser
+from keras_maskrcnn.commands import arguments, check_parser, evaluate_parser, train_parser
 
 DESCRIPTION = (
     "Mask R-CNN for Keras 3 and TensorFlow: finds objects in pictures, with box, class and mask of each."
@@ -20,6 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; `args.command` is the chosen command, None if there is none."""
     parser = _Parser("maskrcnn", description=DESCRIPTION, epilog="Each command has its own --help.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    summary = "look at a dataset before a training, and report what is wrong"
+    check_parser.add_options(_add_command(commands, "check", summary, check_parser.DESCRIPTION))
     summary = "train a model on images with COCO annotations"
     command = _add_command(commands, "train", summary, train_parser.DESCRIPTION, train_parser.config_fields())
     train_parser.add_options(command)
