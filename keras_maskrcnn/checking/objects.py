@@ -18,6 +18,9 @@ from keras_maskrcnn.data.checks import (
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.masks import segmentation_to_rle
 
+_SIZED = "box as x, y, width, height"
+_SURE_IOU = 0.9
+"""IoU of a box, read another way, with the extent of its mask that no chance explains."""
 AGREEING_IOU = 0.5
 """Least IoU of a box with the extent of its mask; the least of 1363 objects of COCO is 0.53."""
 SAME_OBJECT_IOU = 0.95
@@ -30,7 +33,9 @@ def box_findings(record: Record) -> Iterator[Finding]:
         try:
             clipped = clipped_box(box, record.height, record.width)
         except ValueError as error:
-            yield Finding("error", _kind_of_box(box, record), str(error), object=index)
+            kind = _kind_of_box(box, record, index)
+            hint = "; it fits as x, y, width, height" if kind == _SIZED else ""
+            yield Finding("error", kind, f"{error}{hint}", object=index)
         else:
             if not has_area(clipped):
                 yield Finding("error", "box without area", f"box {_numbers(box)} has no area", object=index)
@@ -57,7 +62,7 @@ def mask_findings(record: Record) -> Iterator[Finding]:
             del encoded[index]
             yield Finding("error", "empty mask", "its mask is empty", object=index)
         elif rle is not None:
-            yield from _disagreement(rle, box, index)
+            yield from _disagreement(record, rle, box, index)
     yield from _twins(record, encoded)
 
 
@@ -76,14 +81,27 @@ def keypoint_findings(record: Record) -> Iterator[Finding]:
             yield Finding("warning", "keypoint outside the image", reason, object=index)
 
 
-def _kind_of_box(box: list[float], record: Record) -> str:
+def _kind_of_box(box: list[float], record: Record, index: int) -> str:
     x1, y1, x2, y2 = box
     if not np.isfinite(box).all():
         return "box that is not finite"
     if x2 >= x1 and y2 >= y1:
         return "box outside the image"
-    far = x1 + x2 <= record.width + EDGE_TOLERANCE and y1 + y2 <= record.height + EDGE_TOLERANCE
-    return "box as x, y, width, height" if min(box) >= 0 and min(x2, y2) > 0 and far else "inverted box"
+    return _SIZED if _fits_as_sized(box, record, index) else "inverted box"
+
+
+def _fits_as_sized(box: list[float], record: Record, index: int) -> bool:
+    """Whether a box makes sense as x, y, width, height: by its mask, or else by its image."""
+    x, y, width, height = box
+    if min(x, y) < 0 or min(width, height) <= 0:
+        return False
+    try:
+        rle = _encoded(record, index)
+    except ValueError:
+        rle = None
+    if rle is None:
+        return x + width <= record.width + EDGE_TOLERANCE and y + height <= record.height + EDGE_TOLERANCE
+    return _box_iou(np.array([mask_extent(rle)]), np.array([[x, y, x + width, y + height]]))[0, 0] > _SURE_IOU
 
 
 def _encoded(record: Record, index: int) -> dict[str, Any] | None:
@@ -92,15 +110,14 @@ def _encoded(record: Record, index: int) -> dict[str, Any] | None:
     return segmentation_to_rle(record.masks[index], record.height, record.width)
 
 
-def _disagreement(rle: dict[str, Any], box: list[float], index: int) -> Iterator[Finding]:
+def _disagreement(record: Record, rle: dict[str, Any], box: list[float], index: int) -> Iterator[Finding]:
     extent = mask_extent(rle)
     overlap = _box_iou(np.array([extent]), np.array([box]))[0, 0]
     if overlap >= AGREEING_IOU or np.abs(np.subtract(extent, box)).max() <= EDGE_TOLERANCE:
         return
-    x1, y1, x2, y2 = box
-    if _box_iou(np.array([extent]), np.array([[x1, y1, x1 + x2, y1 + y2]]))[0, 0] > 0.9:
+    if _fits_as_sized(box, record, index):
         reason = f"box {_numbers(box)} fits its mask only as x, y, width, height; x1, y1, x2, y2 are needed"
-        yield Finding("error", "box as x, y, width, height", reason, object=index)
+        yield Finding("error", _SIZED, reason, object=index)
         return
     try:
         check_mask_meets_box(rle, box)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from keras_maskrcnn.advice import AnchorAdvice
 from keras_maskrcnn.checking.findings import Finding
 
-MANY_LOST = 0.05
+MANY_LOST = 0.1
 """Share of objects that train no anchor from which on something should be changed; of COCO's it is 0.006."""
 
 

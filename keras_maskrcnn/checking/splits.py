@@ -82,8 +82,8 @@ def _nothing_to_learn(tally: Tally) -> Iterator[Finding]:
         )
     elif tally.objects == tally.crowds:
         reason = (
-            f"all {tally.objects} objects are marked as crowds, so there is nothing to learn from; single objects "
-            'need "iscrowd": 0, also where their masks are RLE'
+            f"all {tally.objects} objects are marked as crowds, so there is nothing to learn from; single objects need "
+            '"iscrowd": 0, also where their masks are RLE'
         )
         yield Finding("error", "everything is a crowd", reason, count=tally.objects, split=tally.split)
 
