@@ -1,8 +1,13 @@
 """The dataset check: each fault is found, with its image and object, and nothing else is."""
 
+import base64
 import dataclasses
+import html.parser
+import io
 import json
 import re
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +15,10 @@ from examples import drawn_records, tiny
 from PIL import Image
 
 import keras_maskrcnn as km
+from keras_maskrcnn.advice import AnchorChoice
 from keras_maskrcnn.checking.findings import Finding
+from keras_maskrcnn.checking.sizes import anchor_findings
+from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.images import image_size
 
 CONFIG = tiny()
@@ -236,7 +244,7 @@ def test_an_id_that_occurs_twice(files):
 
 def test_an_image_that_occurs_twice(files, tmp_path):
     copy = tmp_path / "copy.png"
-    copy.write_bytes(open(files[0].image, "rb").read())
+    copy.write_bytes(Path(files[0].image).read_bytes())
     found = only(check(with_fault(files, image=str(copy))))
     assert (found.severity, found.kind, found.image) == ("warning", "image twice", str(copy))
     assert files[0].image in found.reason
@@ -247,7 +255,7 @@ def test_an_image_that_occurs_twice(files, tmp_path):
 
 def test_an_image_that_is_in_both_splits(files, tmp_path):
     copy = tmp_path / "copy.png"
-    copy.write_bytes(open(files[0].image, "rb").read())
+    copy.write_bytes(Path(files[0].image).read_bytes())
     validation = with_fault(drawn_records(10, seed=1), image=str(copy))
     found = only(check(files, validation=validation))
     assert (found.severity, found.kind, found.image) == ("warning", "image in both splits", files[0].image)
@@ -305,3 +313,154 @@ def test_everything_marked_as_crowd(files):
     found = only(check(crowds))
     assert (found.severity, found.kind, found.count) == ("error", "everything is a crowd", 22)
     assert '"iscrowd": 0' in found.reason
+
+
+def test_objects_that_train_no_anchor(files):
+    report = check(files, config=tiny(anchor_sizes=((200,),) * 5))
+    found = only(report)
+    assert (found.severity, found.kind, found.image) == ("warning", "objects without anchors", None)
+    assert report.anchors.lost == 0.5 and found.count == 11
+    assert "50% of the objects train no anchor" in found.reason
+    better = dataclasses.replace(report.anchors, choices=(AnchorChoice({"anchor_sizes": ((8,),)}, 0.9),))
+    (found,) = anchor_findings(better)
+    assert found.reason.endswith("by 0.7 or more, 0% overlap one, and 90% with anchor_sizes=((8,),)")
+    assert not list(anchor_findings(dataclasses.replace(better, lost=0.09)))
+    assert str(report.anchors) in str(report)
+
+
+def test_broken_objects_are_no_part_of_the_anchor_advice(files):
+    assert check(with_object(files, box=[20, 5, np.nan, 40])).anchors == check(files[:2] + files[3:]).anchors
+
+
+def test_what_a_reader_refused_and_left_out(files):
+    records = Records(files, LoadReport(unusable={"an empty mask": [7, 8, 9, 10, 11, 12]}))
+    problems = [
+        "train.json: annotation 5: image some/a.png: box x1=9 y1=9 x2=1 y2=1 is inverted: x1 < x2 is needed",
+        "train.json: some/b.jpg: there is no such image file",
+        'train.json: image 10: it has no "file_name"',
+    ]
+    report = check(records, problems=problems)
+    refused, left_out = report.findings[:3], report.findings[3]
+    assert [(one.severity, one.kind, one.image, one.object) for one in refused] == [
+        ("error", "refused", "some/a.png", "annotation 5"),
+        ("error", "refused", "some/b.jpg", None),
+        ("error", "refused", None, None),
+    ]
+    assert [str(one) for one in refused] == [
+        "some/a.png, annotation 5: box x1=9 y1=9 x2=1 y2=1 is inverted: x1 < x2 is needed (in train.json)",
+        "some/b.jpg: there is no such image file (in train.json)",
+        'image 10: it has no "file_name" (in train.json)',
+    ]
+    assert (left_out.severity, left_out.kind, left_out.count) == ("warning", "object left out", 6)
+    assert left_out.reason == "left out for having an empty mask: annotation 7, 8, 9, 10, 11, ..."
+
+
+def test_a_refused_object_does_not_make_its_image_one_without_objects(files):
+    record = files[2]
+    nothing = {"boxes": np.zeros((0, 4), np.float32), "class_ids": np.zeros(0, np.int32), "masks": ()}
+    rest = {"crowd": np.zeros(0, bool), "areas": np.zeros(0, np.float32)}
+    problems = [f"train.json: annotation 5: image {record.image}: it is wrong"]
+    assert only(check(with_fault(files, **nothing, **rest), problems=problems)).kind == "refused"
+    assert only(check([], problems=problems)).kind == "refused"
+
+
+def test_a_check_needs_records_and_a_config_of_their_classes(files):
+    with pytest.raises(ValueError, match="needs records"):
+        check([])
+    with pytest.raises(ValueError, match="class_names has 1 names; the config has 2 classes"):
+        check(files, class_names=["circle"])
+
+
+def test_any_sequence_of_records_is_checked_and_asked_from_one_thread_only(files):
+    threads = set()
+
+    class Drawn:
+        def __len__(self):
+            return len(files)
+
+        def __getitem__(self, index):
+            threads.add(threading.get_ident())
+            return files[index]
+
+    assert check(Drawn()).findings == []
+    assert threads == {threading.get_ident()}
+
+
+def test_the_quick_check_reads_no_pixels_and_no_masks(files, tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"no picture")
+    records = with_object(files, mask=[[1, 2, 3, 4]])
+    records[5] = dataclasses.replace(records[5], image=str(path))
+    assert check(records, quick=True).findings == []
+    assert {one.kind for one in check(records).findings} == {"polygon", "unreadable image"}
+    found = only(check(with_object(files, box=[20, 5, 20, 5]), quick=True))
+    assert (found.kind, found.object) == ("box without area", 1)
+
+
+def test_the_report_as_json_has_all_findings(files):
+    report = check(with_object(files, box=[20, 5, 20, 5]), validation=drawn_records(10, seed=1))
+    content = json.loads(report.to_json())
+    assert content["counts"] == {"error": 1, "warning": 0, "note": 0}
+    assert content["splits"]["validation"] == {"images": 10, "objects": 20, "crowds": 0}
+    assert content["classes"] == {"circle": [11, 10], "square": [11, 10]}
+    assert content["anchors"]["objects"] == 20
+    (found,) = content["findings"]
+    assert (found["image"], found["object"], found["split"]) == (files[2].image, 1, "training")
+
+
+def test_the_text_lists_the_most_severe_first_and_says_how_many_are_left(files):
+    records = [dataclasses.replace(record, image="none.png") for record in drawn_records(30)]
+    text = str(check(records, validation=records[:1], config=None))
+    errors, warnings = text.index("error: missing image (31)"), text.index("warning: image in both")
+    assert errors < warnings and "... and 11 more" in text
+
+
+class Page(html.parser.HTMLParser):
+    """The pictures of a page, its text, and where it leads to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.pictures, self.links, self.tags, self.text = [], [], set(), ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name == "src" and value.startswith("data:image/jpeg;base64,"):
+                picture = Image.open(io.BytesIO(base64.b64decode(value.partition(",")[2])))
+                self.pictures.append(np.asarray(picture).astype(int))
+            elif name in ("src", "href", "action"):
+                self.links.append(value)
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_the_page_shows_what_is_wrong_and_needs_no_other_file(files, tmp_path):
+    folder = tmp_path / '<b>&amp; "x"'
+    folder.mkdir()
+    path = folder / "gray.png"
+    Image.new("RGB", (WIDTH, HEIGHT), (90, 90, 90)).save(path)
+    records = with_object(files, box=[40, 5, WIDTH + 20, 40], mask=[[40, 5, 70, 5, 70, 40, 40, 40]])
+    records[2] = dataclasses.replace(records[2], image=str(path))
+    report = check(records, class_names=["<script>alert(1)</script>", "b"])
+    report.write_html(tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert page.links == [] and "script" not in page.tags
+    assert f"{path}, object 1" in page.text and "reaches outside the image" in page.text
+    assert "<script>alert(1)</script>" in page.text
+    (picture,) = page.pictures
+    assert picture.shape == (HEIGHT, WIDTH + 20, 3)  # to where the box ends
+    assert (
+        abs(picture[-3, 3] - 90).max() < 8 and abs(picture[-3, -3] - 150).max() < 8
+    )  # the image, and its margin
+    assert picture[30, 60, 0] > picture[30, 60, 1] + 20  # the mask, reddish
+
+
+def test_the_page_goes_without_the_picture_of_a_broken_image(files, tmp_path):
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"no picture")
+    report = check(with_fault(files, image=str(path)), problems=[f"train.json: {path}: it is broken"])
+    report.write_html(tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert page.pictures == [] and page.text.count("no picture can be shown") == 2

@@ -29,12 +29,14 @@ h1 { font-size: 1.6rem; margin: 0 0 .3rem } h2 { font-size: 1.15rem; margin: 2.2
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; overflow: hidden }
 figure img { display: block; width: 100%; height: 260px; object-fit: contain; background: var(--soft) }
+figure p { height: 260px; margin: 0; display: grid; place-items: center; background: var(--soft); opacity: .6 }
 figcaption { padding: .5rem .7rem; font-size: .85rem; overflow-wrap: anywhere }
 figcaption b { display: block }
 table { border-collapse: collapse } td, th { padding: .15rem 1rem .15rem 0; text-align: right }
 td:first-child, th:first-child, .left { text-align: left } th { font-weight: 600; border-bottom: 1px solid var(--line) }
 .bar { display: inline-block; height: .7em; background: var(--note); border-radius: 2px }
-ul { padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere } pre { white-space: pre-wrap }
+.columns { columns: 20rem }
+ul { padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere }
 """
 
 
@@ -73,7 +75,8 @@ def _group(report: "DatasetReport", kind: str, findings: list[Finding]) -> str:
     more = (
         f"<li>and {len(rest) - LISTED} more, which the JSON report lists</li>" if len(rest) > LISTED else ""
     )
-    listed = f"<ul>{rows}{more}</ul>" if rest else ""
+    columns = "" if shown else ' class="columns"'
+    listed = f"<ul{columns}>{rows}{more}</ul>" if rest else ""
     return f'{head}<div class="pictures">{figures}</div>{listed}'
 
 
@@ -85,7 +88,7 @@ def _one_per_image(findings: list[Finding]) -> list[Finding]:
 
 def _figure(report: "DatasetReport", finding: Finding) -> str:
     picture = _picture(report, finding)
-    shown = ""
+    shown = "<p>no picture can be shown</p>"
     if picture is not None:
         file = io.BytesIO()
         picture.save(file, "JPEG", quality=85)

@@ -18,7 +18,7 @@ def refused(problem: str) -> Finding:
     image = next((part for part in map(_without_word, parts) if _is_image(part)), None)
     named = next((part for part in parts if part.startswith(("annotation ", "object "))), None)
     rest = [part for part in parts if part != named and _without_word(part) != image]
-    return Finding("error", "refused", ": ".join([source, *rest]), image=image, object=named)
+    return Finding("error", "refused", f"{': '.join(rest)} (in {source})", image=image, object=named)
 
 
 def left_out(records: Sequence[Record], split: str) -> Iterator[Finding]:

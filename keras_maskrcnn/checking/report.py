@@ -12,7 +12,8 @@ from keras_maskrcnn.checking.page import write_page
 from keras_maskrcnn.checking.splits import Tally, class_name
 from keras_maskrcnn.data.records import Record
 
-_SHOWN = 5
+_SHOWN = {"error": 20, "warning": 5, "note": 5}
+"""Findings of each kind in the text."""
 
 
 @dataclasses.dataclass
@@ -73,9 +74,10 @@ class DatasetReport:
         lines = [self.summary]
         for (severity, kind), findings in grouped(self.findings).items():
             lines.append(f"\n{severity}: {kind} ({len(findings)})")
-            lines += [f"  {finding}" for finding in findings[:_SHOWN]]
-            if len(findings) > _SHOWN:
-                lines.append(f"  ... and {len(findings) - _SHOWN} more")
+            shown = _SHOWN[severity]
+            lines += [f"  {finding}" for finding in findings[:shown]]
+            if len(findings) > shown:
+                lines.append(f"  ... and {len(findings) - shown} more")
         if self.anchors is not None:
             lines.append(f"\n{self.anchors}")
         return "\n".join(lines)

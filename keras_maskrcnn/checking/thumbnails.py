@@ -1,18 +1,21 @@
 """Small pictures of ground truth: what a finding is about, and what lies around it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import pycocotools.mask as coco_mask
 from PIL import Image
 
 from keras_maskrcnn.checking.findings import Finding
 from keras_maskrcnn.checking.splits import class_name
+from keras_maskrcnn.data.checks import mask_extent
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.drawing import displayable, draw_instances
 from keras_maskrcnn.images import read_image
-from keras_maskrcnn.masks import segmentation_to_mask
+from keras_maskrcnn.masks import rle_to_mask, segmentation_to_rle
 
-SIDE = 480
+SIDE = 360
 """Longest side of a picture, in pixels."""
 _GRAY = (150, 150, 150)
 
@@ -37,7 +40,9 @@ def draw_finding(finding: Finding, record: Record | None, class_names: Sequence[
         return _resized(image)
     chosen = [finding.object] if isinstance(finding.object, int) else list(range(len(record.boxes)))
     boxes = _drawable(record.boxes[chosen], image.size)
-    left, top, right, bottom = window = _window(boxes, image.size, close=isinstance(finding.object, int))
+    left, top, right, bottom = window = _window(
+        _with_masks(boxes, record, chosen), image.size, len(chosen) == 1
+    )
     canvas = Image.new("RGB", (right - left, bottom - top), _GRAY)
     canvas.paste(image, (-left, -top))
     picture = _resized(canvas)
@@ -62,6 +67,27 @@ def _drawable(boxes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return ordered.clip(-half, 3 * half)
 
 
+def _with_masks(boxes: np.ndarray, record: Record, chosen: Sequence[int]) -> np.ndarray:
+    """Boxes [N, 4] that reach around the masks too, as far as these are there and not broken."""
+    reaching = boxes.copy()
+    for row, index in enumerate(chosen):
+        rle = _encoded(record, index)
+        if rle is not None and coco_mask.area(rle):
+            extent = np.array(mask_extent(rle))
+            reaching[row, :2] = np.minimum(boxes[row, :2], extent[:2])
+            reaching[row, 2:] = np.maximum(boxes[row, 2:], extent[2:])
+    return reaching
+
+
+def _encoded(record: Record, index: int) -> dict[str, Any] | None:
+    if record.masks is None:
+        return None
+    try:
+        return segmentation_to_rle(record.masks[index], record.height, record.width)
+    except ValueError:
+        return None
+
+
 def _window(boxes: np.ndarray, size: tuple[int, int], close: bool) -> tuple[int, int, int, int]:
     """The part of the plane to show, in whole pixels: the image and the boxes, or what lies close around one."""
     first = np.minimum(boxes[:, :2].min(axis=0), 0)
@@ -77,13 +103,10 @@ def _window(boxes: np.ndarray, size: tuple[int, int], close: bool) -> tuple[int,
 
 def _mask(record: Record, index: int, window: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
     """The mask [h, w] bool of an object in a picture of a window; nothing if it has none or a broken one."""
-    if record.masks is None:
+    rle = _encoded(record, index)
+    if rle is None:
         return np.zeros(size[::-1], bool)
-    try:
-        mask = segmentation_to_mask(record.masks[index], record.height, record.width)
-    except ValueError:
-        return np.zeros(size[::-1], bool)
-    part = Image.fromarray(mask).crop(window).resize(size, Image.Resampling.NEAREST)
+    part = Image.fromarray(rle_to_mask(rle)).crop(window).resize(size, Image.Resampling.NEAREST)
     return np.asarray(part, bool)
 
 

@@ -1,6 +1,7 @@
 """`maskrcnn check`: what is wrong with a dataset, before hours of training show it."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 
 from keras_maskrcnn.checking.check import check_dataset
@@ -29,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
         args.json.write_text(report.to_json() + "\n")
     if args.html is not None:
         report.write_html(args.html)
-    print(report)
+    # Names of files and classes may have letters that the terminal has not.
+    encoding = sys.stdout.encoding or "utf-8"
+    print(str(report).encode(encoding, "backslashreplace").decode(encoding))
     return int(not report.ok or (args.strict and report.count("warning") > 0))
 
 
