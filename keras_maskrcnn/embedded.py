@@ -4,10 +4,16 @@ import base64
 import binascii
 import io
 import json
+import os
 from pathlib import Path
 
 
-def embedded_image(path: str | Path) -> io.BytesIO:
+def is_embedded(source: str | os.PathLike) -> bool:
+    """Tell whether an image's path is that of an annotation file that holds it."""
+    return Path(source).suffix.lower() == ".json"
+
+
+def embedded_image(path: str | os.PathLike) -> io.BytesIO:
     """Return the encoded image (JPEG, PNG, ...) that is in a labelme file under "imageData", in base64.
 
     Raises:

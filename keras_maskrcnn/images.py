@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_maskrcnn.embedded import embedded_image
+from keras_maskrcnn.embedded import embedded_image, is_embedded
 from keras_maskrcnn.orientation import is_turned, upright
 from keras_maskrcnn.resizing import resize_whole
 
@@ -182,7 +182,7 @@ def _decode(source: Any, channels: int) -> np.ndarray:
 
 
 def _open(source: Any) -> Image.Image:
-    return Image.open(embedded_image(source) if Path(source).suffix.lower() == ".json" else source)
+    return Image.open(embedded_image(source) if is_embedded(source) else source)
 
 
 def _pillow_array(image: Image.Image, channels: int) -> np.ndarray:

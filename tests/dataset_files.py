@@ -35,7 +35,9 @@ class Shape:
         if self.kind == "rect":
             x, y, width, height = self.numbers
             return [x, y, x + width, y, x + width, y + height, x, y + height]
-        cx, cy, rx, ry, theta = self.numbers if self.kind == "ellipse" else (*self.numbers, self.numbers[2], 0)
+        cx, cy, rx, ry, theta = (
+            self.numbers if self.kind == "ellipse" else (*self.numbers, self.numbers[2], 0)
+        )
         points = []
         for angle in np.linspace(0, 2 * math.pi, 200, endpoint=False):
             u, v = rx * math.cos(angle), ry * math.sin(angle)
@@ -183,7 +185,11 @@ def write_via(folder, made=None, version=2):
             "regions": regions if version == 2 else numbered,
             "file_attributes": {},
         }
-    project = {"_via_settings": {}, "_via_img_metadata": entries, "_via_attributes": {"region": {}, "file": {}}}
+    project = {
+        "_via_settings": {},
+        "_via_img_metadata": entries,
+        "_via_attributes": {"region": {}, "file": {}},
+    }
     return _save_json(folder / "via.json", project if version == 2 else entries), images
 
 

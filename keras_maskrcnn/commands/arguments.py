@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.files import IMAGE_SUFFIXES, image_files
 from keras_maskrcnn.presets import PRESETS, find_preset
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
-"""Files with these endings are taken from a folder; a file that is named is read whatever its ending."""
-
 CHECKPOINTS = (".keras", ".pth", ".pkl")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
 
@@ -111,7 +109,7 @@ def images(text: str) -> list[Path]:
     path = Path(text)
     if not path.is_dir():
         return [existing_file(text)]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    found = image_files(path)
     if not found:
         raise argparse.ArgumentTypeError(
             f"{text}: the folder has no image files ({', '.join(IMAGE_SUFFIXES)})"

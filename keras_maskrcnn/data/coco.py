@@ -46,11 +46,17 @@ def load_coco(
     """
     source = str(annotation_file)
     with naming(source):
-        content = _read(annotation_file)
+        content = read_annotations(annotation_file)
     return read_content(content, source, image_folder, class_names, masks, check_images, problems)
 
 
-def _read(path: str | Path) -> dict[str, Any]:
+def read_annotations(path: str | Path) -> dict[str, Any]:
+    """Return the content of a COCO annotation file, of which only the outermost form is checked.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: images, annotations or categories are no lists of objects.
+    """
     content = read_json(path)
     if isinstance(content, list):
         raise ValueError(

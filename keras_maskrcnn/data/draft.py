@@ -1,6 +1,6 @@
 """COCO's content in the making: what the readers of other formats fill, for the one checker to read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from keras_maskrcnn.data.checks import collecting, mask_extent, naming
 from keras_maskrcnn.data.coco_content import hand_over, read_content
 from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.files import image_files
 from keras_maskrcnn.images import image_size
 from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
 from keras_maskrcnn.segmentations import checked_polygon
@@ -122,6 +123,14 @@ class Draft:
             met=self.problems,
             notes=self.notes,
         )
+
+
+def note_unused(draft: Draft, folders: Iterable[Path], used: set[Path]) -> None:
+    """Note the image files in folders that no annotation is of: what is not used should be known."""
+    unused = [file for folder in folders for file in image_files(folder) if file.resolve() not in used]
+    if unused:
+        shown = ", ".join(str(file) for file in unused[:3]) + (", ..." if len(unused) > 3 else "")
+        draft.notes.append(f"{len(unused)} pictures without annotations are left out ({shown})")
 
 
 def _encoded(mask: np.ndarray, height: int, width: int) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.coco_annotations import is_number
 from keras_maskrcnn.data.draft import Draft
+from keras_maskrcnn.data.formats import is_via
 from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.shapes import ellipse, rectangle, visible_extent
@@ -58,23 +59,15 @@ def load_via(
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
     for file_name, regions in images:
         size = draft.add_image(Path(image_folder) / file_name)
-        for number, region in regions if size else ():
+        if size is None:
+            continue
+        for number, region in regions:
             name = f"region {number} of {file_name}"
             with collecting(draft.problems), naming(name):
                 class_name = one_class if class_key is None else _class(region, class_key)
                 polygon, box = _outline(region, *size)
                 draft.add_object(name, class_name, [polygon], box)
     return draft.records(class_names, masks, check_images, problems)
-
-
-def is_via(content: Any) -> bool:
-    """Tell whether the content of a JSON file looks like VIA's."""
-    if not isinstance(content, dict):
-        return False
-    entries = content.get("_via_img_metadata", content)
-    return "_via_img_metadata" in content or (
-        bool(entries) and all(isinstance(entry, dict) and "regions" in entry for entry in entries.values())
-    )
 
 
 def _entries(content: Any) -> dict[str, Any]:
@@ -151,16 +144,15 @@ def _outline(region: Any, height: int, width: int) -> tuple[list[float], list[fl
             raise ValueError("its all_points_x and all_points_y must be lists of the same length")
         return [value for point in zip(xs, ys, strict=True) for value in point], None
     if kind == "rect":
-        x, y, width, height = _numbers(shape, "x", "y", "width", "height")
-        if width < 0 or height < 0:
-            raise ValueError(f"its rect has a negative side: width {width:g}, height {height:g}")
-        return rectangle(x, y, x + width, y + height), None
+        x, y, across, down = _numbers(shape, "x", "y", "width", "height")
+        if across < 0 or down < 0:
+            raise ValueError(f"its rect has a negative side: width {across:g}, height {down:g}")
+        return rectangle(x, y, x + across, y + down), None
     if kind == "circle":
         cx, cy, r = _numbers(shape, "cx", "cy", "r")
         polygon = ellipse(cx, cy, r, r)
     elif kind == "ellipse":
-        cx, cy, rx, ry, theta = _numbers({"theta": 0, **shape}, "cx", "cy", "rx", "ry", "theta")
-        polygon = ellipse(cx, cy, rx, ry, theta)
+        polygon = ellipse(*_numbers({"theta": 0, **shape}, "cx", "cy", "rx", "ry", "theta"))
     else:
         raise ValueError(
             f"its shape is {kind!r}; what can be an object is a polygon, rect, circle or ellipse"
