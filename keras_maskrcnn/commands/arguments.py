@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.files import IMAGE_SUFFIXES, image_files
 from keras_maskrcnn.presets import PRESETS, find_preset
 
@@ -85,6 +86,30 @@ def existing_folder(text: str) -> Path:
         reason = "this is no folder" if path.exists() else "there is no such folder"
         raise argparse.ArgumentTypeError(f"{text}: {reason}")
     return path
+
+
+def existing_path(text: str) -> Path:
+    """Return the path of a file or folder that exists."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such file or folder")
+    return path
+
+
+def add_format_options(command: Any) -> None:
+    """Add the arguments that say how annotations are to be read."""
+    command.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="NAME",
+        help=f"format of the annotations: {', '.join(FORMATS)} (default: what they look like)",
+    )
+    command.add_argument(
+        "--class-key",
+        metavar="KEY",
+        help="what tells the class: of via the name of the region attribute (default: the only one there is); of masks "
+        '"file" (cat_1.png) or "folder" (cat/1.png)',
+    )
 
 
 def new_file(text: str) -> Path:

@@ -6,16 +6,13 @@ from typing import Any
 
 from keras_maskrcnn.data.coco import load_coco
 from keras_maskrcnn.data.coco_results import load_coco_results
-from keras_maskrcnn.data.formats import FORMATS, find_format, voc_folder
+from keras_maskrcnn.data.formats import checked_format, voc_folder
 from keras_maskrcnn.data.labelme import load_labelme
 from keras_maskrcnn.data.mask_folders import load_masks
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.via import load_via
 from keras_maskrcnn.data.voc import load_voc
 from keras_maskrcnn.data.yolo import load_yolo
-
-_NEED_IMAGES = ("coco", "via", "masks", "coco-results")
-_TAKE_CLASS_KEY = ("via", "masks")
 
 
 def load_dataset(
@@ -27,6 +24,7 @@ def load_dataset(
     masks: bool = True,
     check_images: bool = True,
     problems: list[str] | None = None,
+    score_threshold: float | None = None,
 ) -> tuple[Records, list[str]]:
     """Read annotations of any format; the loaders of the formats say more of each.
 
@@ -39,6 +37,7 @@ def load_dataset(
         class_names: as in `load_coco`.
         class_key: of "via" and "masks", what tells the class; see `load_via` and `load_masks`.
         masks, check_images, problems: as in `load_coco`.
+        score_threshold: of "coco-results"; see `load_coco_results`.
 
     Returns:
         (records, class names), as `load_coco` does.
@@ -47,22 +46,7 @@ def load_dataset(
         FileNotFoundError: a file or folder is missing.
         ValueError: the format is unknown, images or class_key are missing or of no use, or as the format's loader.
     """
-    if format is None:
-        format = find_format(annotations)
-    if format not in FORMATS:
-        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {format!r}")
-    if format in _NEED_IMAGES and images is None:
-        raise ValueError(
-            f"{annotations}: for {format} annotations the folder of the images must be given (--images)"
-        )
-    if format == "voc" and images is not None:
-        raise ValueError(
-            f"{annotations}: the images of VOC are those in its JPEGImages; got {images} (--images)"
-        )
-    if class_key is not None and format not in _TAKE_CLASS_KEY:
-        raise ValueError(
-            f"{annotations}: {format} annotations have one kind of classes; got class_key (--class-key)"
-        )
+    format = checked_format(annotations, images, format, class_key, score_threshold)
     options: dict[str, Any] = {
         "class_names": class_names,
         "masks": masks,
@@ -73,8 +57,10 @@ def load_dataset(
         path = Path(annotations)
         folder, split = (path, None) if path.is_dir() else (voc_folder(path), path.stem)
         return load_voc(folder, split, **options)
-    if format in _TAKE_CLASS_KEY:
+    if class_key is not None:
         options["class_key"] = class_key
+    if score_threshold is not None:
+        options["score_threshold"] = score_threshold
     loaders: dict[str, Any] = {
         "coco": load_coco,
         "coco-results": load_coco_results,

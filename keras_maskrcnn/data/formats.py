@@ -5,11 +5,45 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_maskrcnn.data.checks import naming
 from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.files import image_files
 
 FORMATS = ("coco", "via", "labelme", "masks", "voc", "yolo", "coco-results")
 """Names of the formats that `load_dataset` reads."""
+_NEED_IMAGES = ("coco", "via", "masks", "coco-results")
+_TAKE_CLASS_KEY = ("via", "masks")
+
+
+def checked_format(
+    annotations: str | Path,
+    images: str | Path | None = None,
+    format: str | None = None,
+    class_key: str | None = None,
+    score_threshold: float | None = None,
+) -> str:
+    """Return the format's name, found if it is None, for `load_dataset`'s arguments.
+
+    Raises:
+        ValueError: there is no such format, or it needs one of the others or has no use for it.
+    """
+    if format is None:
+        format = find_format(annotations)
+    if format not in FORMATS:
+        raise ValueError(f"format must be one of {', '.join(FORMATS)}; got {format!r}")
+    if format in _NEED_IMAGES and images is None:
+        raise ValueError(f"{annotations}: {format} annotations need the folder of their images (--images)")
+    if format == "voc" and images is not None:
+        raise ValueError(
+            f"{annotations}: voc annotations have their images in JPEGImages; got {images} (--images)"
+        )
+    if class_key is not None and format not in _TAKE_CLASS_KEY:
+        raise ValueError(
+            f"{annotations}: {format} annotations have one kind of classes; got class_key (--class-key)"
+        )
+    if score_threshold is not None and format != "coco-results":
+        raise ValueError(f"{annotations}: {format} annotations have no scores; got score_threshold")
+    return format
 
 
 def find_format(annotations: str | Path) -> str:
@@ -25,7 +59,8 @@ def find_format(annotations: str | Path) -> str:
     elif path.suffix == ".txt" and (voc_folder(path) / "SegmentationObject").is_dir():
         kinds = ["voc"]
     elif path.suffix == ".json" or not path.exists():
-        kinds = _kinds_of_json(read_json(path))
+        with naming(str(path)):
+            kinds = _kinds_of_json(read_json(path))
     else:
         kinds = []
     if len(kinds) != 1:
