@@ -27,11 +27,19 @@ __all__ = [
     "evaluate_coco",
     "list_pretrained",
     "load_coco",
+    "load_coco_results",
+    "load_dataset",
+    "load_labelme",
+    "load_masks",
     "load_model",
     "load_pretrained",
+    "load_via",
+    "load_voc",
+    "load_yolo",
     "make_dataset",
     "make_record",
     "sgd",
+    "write_coco",
 ]
 
 

@@ -19,6 +19,7 @@ from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.parser import make_parser
 from keras_maskrcnn.commands.run_folder import RunFolder, merged_settings, resumed_config
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.formats import checked_format
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _RAISED_IN_DATASET = re.compile(r"Error in user-defined function.*?(?:ValueError|FileNotFoundError): (.+)")
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "evaluate": _evaluate,
         "predict": _predict,
         "convert": _convert,
+        "to-coco": _to_coco,
         "models": _models,
     }
     if args.command is None:
@@ -97,6 +99,8 @@ def _train(args: argparse.Namespace) -> int:
     folder.check(args.resume)
     settings = merged_settings(vars(args), folder, args.resume)
     fields = {**args.config, **dict(args.set)}
+    if settings["images"] is None:
+        checked_format(settings["annotations"], None, settings["format"])
     if args.resume:
         resumed_config(folder, fields)
         done = folder.epochs_done()
@@ -116,6 +120,8 @@ def _train(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     evaluate_parser.check(args)
+    if args.annotations is not None and args.images is None:
+        checked_format(args.annotations, None, args.format)
     _start_tensorflow()
     from keras_maskrcnn.commands import evaluate
 
@@ -142,6 +148,15 @@ def _convert(args: argparse.Namespace) -> int:
     from keras_maskrcnn.commands import convert
 
     return convert.run(args)
+
+
+def _to_coco(args: argparse.Namespace) -> int:
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    _start_tensorflow()
+    from keras_maskrcnn.commands import to_coco
+
+    return to_coco.run(args)
 
 
 def _models(args: argparse.Namespace) -> int:

@@ -63,8 +63,9 @@ MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_r
     ("arguments", "reason"),
     [
         (["--coco", "."], "a model must be given"),
-        (["--model", MASK], "--annotations and --images must be given, or --coco"),
-        (["--model", MASK, "--images", "."], "--annotations and --images must be given, or --coco"),
+        (["--model", MASK], "--annotations must be given, or --coco"),
+        (["--model", MASK, "--images", "."], "--annotations must be given, or --coco"),
+        (["--model", MASK, "--coco", ".", "--format", "via"], "or of --annotations and --images, not both"),
         ([MASK, "--model", MASK, "--coco", "."], f"the model is {MASK} or --model {MASK}, not both"),
         (
             ["--model", MASK, "--coco", ".", "--images", "."],

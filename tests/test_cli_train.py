@@ -15,7 +15,7 @@ from keras_maskrcnn.weights.transfer import start_from
 
 
 def test_training_needs_data_or_a_run_to_resume(tmp_path, capsys):
-    assert "--annotations and --images must be given" in error(capsys, "train", "--output", tmp_path)
+    assert "--annotations must be given" in error(capsys, "train", "--output", tmp_path)
     assert "there is no run to resume" in error(capsys, "train", "--output", tmp_path, "--resume")
 
 

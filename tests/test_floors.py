@@ -17,6 +17,7 @@ FLOORS = [
         "keypoints",
         "custom_ops",
         "files",
+        "embedded",
     },
     {"anchors", "images", "orientation", "masks", "segmentations", "drawing", "results", "layers"},
     {"model", "graphs", "parts", "detector"},

@@ -24,10 +24,10 @@ def naming(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def collecting(problems: list[str]) -> Iterator[None]:
-    """Add a ValueError's message to a list, and go on behind the block."""
+    """Add the message of a ValueError, or of a file that is missing, to a list, and go on behind the block."""
     try:
         yield
-    except ValueError as error:
+    except (ValueError, FileNotFoundError) as error:
         problems.append(str(error))
 
 

@@ -1,12 +1,12 @@
 """COCO JSON: instances and person keypoints, as published or as annotation tools export them."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.data.checks import naming
 from keras_maskrcnn.data.coco_content import read_content
+from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.data.report import Records
 
 
@@ -46,15 +46,18 @@ def load_coco(
     """
     source = str(annotation_file)
     with naming(source):
-        content = _read_json(annotation_file)
+        content = read_annotations(annotation_file)
     return read_content(content, source, image_folder, class_names, masks, check_images, problems)
 
 
-def _read_json(path: str | Path) -> dict[str, Any]:
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"this is no valid JSON: {error}") from None
+def read_annotations(path: str | Path) -> dict[str, Any]:
+    """Return the content of a COCO annotation file, of which only the outermost form is checked.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: images, annotations or categories are no lists of objects.
+    """
+    content = read_json(path)
     if isinstance(content, list):
         raise ValueError(
             "this is a list, as COCO results are; annotations have images, annotations, categories"

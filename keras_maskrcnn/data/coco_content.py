@@ -23,14 +23,20 @@ def read_content(
     masks: bool = True,
     check_images: bool = True,
     problems: list[str] | None = None,
+    noun: str = "annotation ",
+    met: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> tuple[Records, list[str]]:
-    """Check the content of a COCO file and make its records; see `load_coco` for the arguments and errors.
+    """Check the content of a COCO file and make its records; see `load_coco` for the other arguments and errors.
 
     Args:
         content: "images", "annotations" and "categories", lists of dicts, of which nothing else is known yet.
         source: what messages call the file.
+        noun: what stands before the id of an annotation in messages.
+        met: problems that a reader of another format has met already.
+        notes: more for the report.
     """
-    met: list[str] = []
+    met = list(met)
     with naming(source):
         classes, names = _match_categories(content["categories"], class_names, met)
     count = _keypoint_count(content)
@@ -40,18 +46,18 @@ def read_content(
     images = _images_by_id(content["images"], Path(image_folder), met)
     unreadable = _unreadable(images) if check_images else {}
     met.extend(unreadable.values())
-    reader = Annotations(images, classes, _has_masks(content) and masks, count)
+    reader = Annotations(images, classes, _has_masks(content) and masks, count, noun)
     reader.read(content["annotations"])
     met.extend(reader.problems)
     if not met:  # a file that is broken besides is known to be so already
         with collecting(met):
             _check_crowds(content["annotations"])
-    _hand_over([f"{source}: {problem}" for problem in met], problems)
+    hand_over([f"{source}: {problem}" for problem in met], problems)
     report = LoadReport(
         unusable=reader.unusable,
         category_ids=_category_ids(classes, len(names)),
         keypoint_names=keypoint_names,
-        notes=_notes(content, masks, classes, names),
+        notes=[*notes, *_notes(content, masks, classes, names)],
     )
     usable = [image for image_id, image in images.items() if image_id not in unreadable]
     records = Records([reader.record(image) for image in usable], report)
@@ -60,7 +66,7 @@ def read_content(
     return records, names
 
 
-def _hand_over(met: list[str], problems: list[str] | None) -> None:
+def hand_over(met: list[str], problems: list[str] | None) -> None:
     """Add the problems met to the caller's list, or raise the first where there is none."""
     if problems is not None:
         problems.extend(met)
