@@ -87,6 +87,8 @@ def _log_shown() -> Iterator[None]:
 def _check(args: argparse.Namespace) -> int:
     if args.val_images is not None and args.val_annotations is None:
         raise ValueError("--val-images needs --val-annotations")
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
     Config(**{"class_names": ("object",), **args.config, **dict(args.set)})
     _start_tensorflow()
     from keras_maskrcnn.commands import check

@@ -338,18 +338,27 @@ def test_what_a_reader_refused_and_left_out(files):
         "train.json: annotation 5: image some/a.png: box x1=9 y1=9 x2=1 y2=1 is inverted: x1 < x2 is needed",
         "train.json: some/b.jpg: there is no such image file",
         'train.json: image 10: it has no "file_name"',
+        "via.json: region 3 of c.png: its shape is 'polyline'",
+        "labels: a.txt line 3: it must hold numbers only",
+        "labelled: 4.json: shape 1: a circle has 2 points",
     ]
     report = check(records, problems=problems)
-    refused, left_out = report.findings[:3], report.findings[3]
+    *refused, left_out = report.findings
     assert [(one.severity, one.kind, one.image, one.object) for one in refused] == [
         ("error", "refused", "some/a.png", "annotation 5"),
         ("error", "refused", "some/b.jpg", None),
         ("error", "refused", None, None),
+        ("error", "refused", "c.png", "region 3 of c.png"),
+        ("error", "refused", None, "a.txt line 3"),
+        ("error", "refused", None, "shape 1"),
     ]
     assert [str(one) for one in refused] == [
         "some/a.png, annotation 5: box x1=9 y1=9 x2=1 y2=1 is inverted: x1 < x2 is needed (in train.json)",
         "some/b.jpg: there is no such image file (in train.json)",
         'image 10: it has no "file_name" (in train.json)',
+        "c.png, region 3 of c.png: its shape is 'polyline' (in via.json)",
+        "a.txt line 3: it must hold numbers only (in labels)",
+        "shape 1: 4.json: a circle has 2 points (in labelled)",
     ]
     assert (left_out.severity, left_out.kind, left_out.count) == ("warning", "object left out", 6)
     assert left_out.reason == "left out for having an empty mask: annotation 7, 8, 9, 10, 11, ..."

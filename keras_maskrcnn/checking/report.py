@@ -43,8 +43,10 @@ class DatasetReport:
         """Return the record that a finding is about; None if there is none, as a reader leaves out what it refuses."""
         if finding.split is not None and finding.position is not None:
             return self.splits[finding.split][finding.position]
+        if finding.image is None:
+            return None
         rows = (records[index] for records in self.splits.values() for index in range(len(records)))
-        return next((record for record in rows if record.image == finding.image), None)
+        return next((record for record in rows if finding.image in (record.image, _file_name(record))), None)
 
     @property
     def class_counts(self) -> dict[str, list[int]]:
@@ -102,3 +104,7 @@ class DatasetReport:
     def write_html(self, path: str | Path) -> None:
         """Write one page that needs no other file: the findings, with pictures of some of each kind."""
         write_page(self, path)
+
+
+def _file_name(record: Record) -> str | None:
+    return Path(record.image).name if isinstance(record.image, str) else None

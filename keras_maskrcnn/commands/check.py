@@ -8,7 +8,7 @@ from keras_maskrcnn.checking.check import check_dataset
 from keras_maskrcnn.checking.findings import grouped
 from keras_maskrcnn.commands.progress import in_terminal
 from keras_maskrcnn.config import Config
-from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.dataset_files import load_dataset
 from keras_maskrcnn.data.records import Record
 
 
@@ -17,15 +17,15 @@ def run(args: argparse.Namespace) -> int:
     fields = {**args.config, **dict(args.set)}
     masks = fields.get("mask_head") != "none"
     problems: list[str] = []
-    records, names = load_coco(
-        args.annotations, args.images, fields.get("class_names"), masks, problems=problems
-    )
+    options = {"class_key": args.class_key, "masks": masks, "problems": problems}
+    named = fields.get("class_names")
+    records, names = load_dataset(args.annotations, args.images, args.format, named, **options)
     validation = None
     if args.val_annotations is not None:
         images = args.val_images or args.images
-        validation, _ = load_coco(args.val_annotations, images, names, masks, problems=problems)
+        validation, _ = load_dataset(args.val_annotations, images, args.format, names, **options)
     config = Config(**{**fields, "class_names": names})
-    report = check_dataset(records, config, validation=validation, problems=problems, progress=in_terminal())
+    report = check_dataset(records, config, None, validation, problems, progress=in_terminal())
     if args.json is not None:
         args.json.write_text(report.to_json() + "\n")
     if args.html is not None:

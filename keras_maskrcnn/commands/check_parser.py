@@ -22,17 +22,26 @@ example:
 
 def add_options(command: Any) -> None:
     """Add all arguments of the command."""
-    file, folder = arguments.existing_file, arguments.existing_folder
+    path, folder = arguments.existing_path, arguments.existing_folder
     command.add_argument(
-        "--annotations", type=file, metavar="FILE", required=True, help="COCO JSON of the training images"
+        "--annotations",
+        type=path,
+        metavar="PATH",
+        required=True,
+        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
+        "masks or of YOLO's text files, or a folder like VOC2012",
     )
     command.add_argument(
-        "--images", type=folder, metavar="DIR", required=True, help="folder of the training images"
+        "--images",
+        type=folder,
+        metavar="DIR",
+        help="folder of the training images (labelme, YOLO and VOC know theirs)",
     )
     command.add_argument(
-        "--val-annotations", type=file, metavar="FILE", help="COCO JSON of images to validate on"
+        "--val-annotations", type=path, metavar="PATH", help="annotations of images to validate on"
     )
     command.add_argument("--val-images", type=folder, metavar="DIR", help="their folder (default: --images)")
+    arguments.add_format_options(command)
     command.add_argument(
         "--config",
         type=arguments.config_file,
