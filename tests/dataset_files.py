@@ -6,6 +6,7 @@
 
 import base64
 import dataclasses
+import functools
 import io
 import json
 import math
@@ -52,6 +53,7 @@ class Shape:
         points = np.reshape(self.polygon(), (-1, 2))
         return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
 
+    @functools.cache  # noqa: B019
     def mask(self):
         """[HEIGHT, WIDTH] bool: the pixels whose centre lies inside."""
         y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5

@@ -1,11 +1,10 @@
-"""How the formats of annotations are told apart."""
+"""How the formats of annotations are told apart; the command line asks before anything heavy is loaded."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.data.checks import naming
 from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.files import image_files
 
@@ -59,8 +58,10 @@ def find_format(annotations: str | Path) -> str:
     elif path.suffix == ".txt" and (voc_folder(path) / "SegmentationObject").is_dir():
         kinds = ["voc"]
     elif path.suffix == ".json" or not path.exists():
-        with naming(str(path)):
+        try:
             kinds = _kinds_of_json(read_json(path))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
     else:
         kinds = []
     if len(kinds) != 1:

@@ -61,8 +61,8 @@ def load_masks(
         if not one.is_dir():
             raise FileNotFoundError(f"{one}: there is no such folder")
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
-    pictures = _Pictures(Path(image_folder))
-    label_images, folders = _label_images(folder, pictures), _folders(folder)
+    label_images, folders = _label_images(folder, Path(image_folder)), _folders(folder)
+    pictures = _Pictures(Path(image_folder), label_images)
     if bool(label_images) == bool(folders):
         found = (
             "both label images and folders of masks"
@@ -84,14 +84,15 @@ def load_masks(
 
 
 class _Pictures:
-    """The pictures in a folder by their names without the ending, and which of them have masks."""
+    """The pictures in a folder by their names without the ending, and which files there are in use."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, masks: list[Path]) -> None:
         self.folder = folder
-        self.used: set[Path] = set()
+        self.used = {file.resolve() for file in masks}
         self._files: dict[str, list[Path]] = {}
         for file in image_files(folder):
-            self._files.setdefault(file.stem, []).append(file)
+            if file.resolve() not in self.used:
+                self._files.setdefault(file.stem, []).append(file)
 
     def find(self, *stems: str) -> Path:
         found = next((self._files[stem] for stem in stems if stem in self._files), [])
@@ -101,16 +102,16 @@ class _Pictures:
             raise FileNotFoundError(
                 f"{self.folder / stems[0]}: there is no picture of this name, with any ending"
             )
+        if found[0].resolve() in self.used:
+            raise ValueError(f"{found[0]}: two masks are of this picture")
         self.used.add(found[0].resolve())
         return found[0]
 
 
-def _label_images(folder: Path, pictures: _Pictures) -> list[Path]:
+def _label_images(folder: Path, pictures: Path) -> list[Path]:
     """The label images; those beside their pictures end in "_mask"."""
-    beside = folder.resolve() == pictures.folder.resolve()
-    found = [file for file in image_files(folder) if not beside or file.stem.endswith("_mask")]
-    pictures.used.update(file.resolve() for file in found)
-    return found
+    beside = folder.resolve() == pictures.resolve()
+    return [file for file in image_files(folder) if not beside or file.stem.endswith("_mask")]
 
 
 def _folders(folder: Path) -> list[Path]:

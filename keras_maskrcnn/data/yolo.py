@@ -83,8 +83,8 @@ def _check_stems(draft: Draft, labels: Path, pictures: list[Path]) -> None:
     stems = Counter(picture.stem for picture in pictures)
     for file in sorted(labels.glob("*.txt")):
         if stems[file.stem] != 1 and file.name != "classes.txt":
-            found = "several pictures" if stems[file.stem] else "no picture"
-            draft.problems.append(f"{file.name}: there is {found} of this name")
+            found = "several pictures have" if stems[file.stem] else "no picture has"
+            draft.problems.append(f"{file.name}: {found} this name")
 
 
 def _add(draft: Draft, name: str, words: list[str], class_names: list[str], height: int, width: int) -> None:
