@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from keras_maskrcnn.files import read_text
+
 
 def read_json(path: str | Path) -> Any:
     """Return the content of a JSON file in UTF-8, with or without a byte order mark.
@@ -13,7 +15,7 @@ def read_json(path: str | Path) -> Any:
         ValueError: it is no JSON; the message leaves the file to the caller.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+        return json.loads(read_text(path))
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such annotation file") from None
     except (ValueError, RecursionError) as error:

@@ -10,7 +10,7 @@ from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.draft import Draft
 from keras_maskrcnn.data.label_images import read_labels
 from keras_maskrcnn.data.report import Records
-from keras_maskrcnn.files import IMAGE_SUFFIXES
+from keras_maskrcnn.files import IMAGE_SUFFIXES, read_text
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -72,7 +72,8 @@ def _own_names(root: Path) -> list[str]:
     file = root / NAMES_FILE
     if not file.is_file():
         return list(VOC_CLASSES)
-    lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with naming(str(file)):
+        lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
     names = [line for line in lines if line != "__ignore__"][1:]
     if not names:
         raise ValueError(f"{file}: there are no classes behind the first line, which is the background")
@@ -85,7 +86,8 @@ def _stems(root: Path, split: str | None) -> list[str]:
     file = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such split")
-    stems = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with naming(str(file)):
+        stems = [line.split()[0] for line in read_text(file).splitlines() if line.strip()]
     twice = [stem for stem, times in Counter(stems).items() if times > 1]
     if twice:
         raise ValueError(f"{file}: {twice[0]} occurs twice")

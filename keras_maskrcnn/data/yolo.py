@@ -10,7 +10,7 @@ from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.draft import Draft
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.yolo_names import find_names, read_names
-from keras_maskrcnn.files import image_files
+from keras_maskrcnn.files import image_files, read_text
 
 
 def load_yolo(
@@ -61,7 +61,7 @@ def load_yolo(
         if size is None or not file.is_file():
             continue
         with collecting(draft.problems), naming(file.name):
-            lines = file.read_text(encoding="utf-8").splitlines()
+            lines = read_text(file).splitlines()
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     _add(draft, f"{file.name} line {number}", line.split(), own_names, *size)
@@ -105,7 +105,8 @@ def _add(draft: Draft, name: str, words: list[str], class_names: list[str], heig
             box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
             draft.add_object(name, class_name, None, box)
         else:
-            points = np.reshape(places, (-1, 2)) * [width, height]
+            with np.errstate(over="ignore"):  # what becomes infinite is refused with the polygon
+                points = np.reshape(places, (-1, 2)) * [width, height]
             draft.add_object(name, class_name, [points.ravel().tolist()])
 
 

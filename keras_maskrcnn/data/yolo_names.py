@@ -4,6 +4,9 @@ import ast
 import re
 from pathlib import Path
 
+from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.files import read_text
+
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
 """What is looked for, in this order."""
 _KEY = re.compile(r"^names[ \t]*:[ \t]*(.*)$", re.MULTILINE)
@@ -37,7 +40,8 @@ def read_names(path: str | Path) -> list[str]:
     Raises:
         ValueError: there are none, or they are written in another way.
     """
-    text = Path(path).read_text(encoding="utf-8-sig")
+    with naming(str(path)):
+        text = read_text(path)
     if Path(path).suffix not in (".yaml", ".yml"):
         names = [line.strip() for line in text.splitlines() if line.strip()]
     else:
@@ -74,7 +78,13 @@ def _bracketed(text: str) -> list[Row]:
         return []
     try:
         names = ast.literal_eval(brackets[0])
-    except (ValueError, SyntaxError):
+    except (
+        ValueError,
+        TypeError,
+        SyntaxError,
+        RecursionError,
+        MemoryError,
+    ):  # all that literal_eval is known for
         inside = brackets[0][1:-1]
         if re.search("['\"#]", inside):  # quotes around some of them
             return []
@@ -84,7 +94,8 @@ def _bracketed(text: str) -> list[Row]:
         pairs = [re.fullmatch(r"(\d+)\s*:\s*(.+)", part) for part in parts]
         return [(pair[1], pair[2]) for pair in pairs if pair] if all(pairs) else []
     if isinstance(names, dict):
-        return [(str(number), str(name)) for number, name in names.items()]
+        numbered = all(isinstance(number, int) for number in names)
+        return [(str(number), str(name)) for number, name in names.items()] if numbered else []
     return [(None, str(name)) for name in names]
 
 
