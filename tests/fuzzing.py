@@ -84,9 +84,10 @@ def _change_tree(path: Path, format_: str, rng: np.random.Generator) -> tuple[st
     shallow = [place for place in places if len(place) < 5]
     chosen = shallow if rng.random() < 0.5 else places
     place = chosen[rng.integers(len(chosen))]
-    changed, how, removed = _changed(tree, place, rng)
+    changed, how, removed, places = _changed(tree, place, rng)
     path.write_text(json.dumps(changed))
-    touched, depth = _owner(format_, tree, place, path)
+    owners = [_owner(format_, tree, one, path) for one in places]
+    touched, depth = frozenset.union(*(owner for owner, _ in owners)), owners[0][1]
     return f"{path.name}: {how} at {'/'.join(map(str, place))}", touched, removed and len(place) <= depth
 
 
@@ -98,11 +99,11 @@ def _places(tree, place=()):
 
 
 def _changed(tree, place, rng):
-    """Return a copy of the tree, changed at a place, what was done, and whether something was taken away."""
+    """Return a copy of the tree, changed at a place; what was done, whether something was taken away, and where."""
     tree = copy.deepcopy(tree)
     if not place:
         wrong = WRONG[rng.integers(len(WRONG))]
-        return wrong, f"{wrong!r}", True
+        return wrong, f"{wrong!r}", True, [place]
     holder = tree
     for key in place[:-1]:
         holder = holder[key]
@@ -110,23 +111,24 @@ def _changed(tree, place, rng):
     action = rng.choice(["delete", "wrong", "wrong", "wrong", "text", "twice", "swap", "shift", "empty"])
     if action == "delete":
         del holder[key]
-        return tree, "deleted", True
+        return tree, "deleted", True, [place]
     if action == "twice" and isinstance(holder, list):
         holder.insert(key, copy.deepcopy(value))
-        return tree, "twice", False
+        return tree, "twice", False, [place]
     if action == "swap" and len(holder) > 1:
         others = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
         other = others[rng.integers(len(others))]
         holder[key], holder[other] = holder[other], holder[key]
-        return tree, f"swapped with {other}", False
+        return tree, f"swapped with {other}", False, [place, (*place[:-1], other)]
     if action == "shift" and isinstance(value, (int, float)):
         holder[key] = value + float(rng.normal(0, 200))
-        return tree, f"{value} became {holder[key]}", False
+        return tree, f"{value} became {holder[key]}", False, [place]
     if action == "empty" and isinstance(value, (list, dict)):
         holder[key] = type(value)()
-        return tree, "emptied", True
+        return tree, "emptied", True, [place]
     holder[key] = str(value) if action == "text" else WRONG[rng.integers(len(WRONG))]
-    return tree, f"{str(value)[:40]!r} became {str(holder[key])[:40]!r}", holder[key] in (None, [], {}, "")
+    how = f"{str(value)[:40]!r} became {str(holder[key])[:40]!r}"
+    return tree, how, holder[key] in (None, [], {}, ""), [place]
 
 
 def _owner(format_, tree, place, path) -> tuple[frozenset, int]:
@@ -204,7 +206,8 @@ def _change_file(path: Path, rng: np.random.Generator) -> tuple[str, frozenset, 
     ]
     touched = _of_picture(owners[0]) if owners else ALL
     content = path.read_bytes()
-    removed = action in ("delete", "rename", "folder")
+    lines = path.suffix == ".txt"  # an object each
+    removed = action in ("delete", "rename", "folder") or (lines and action in ("cut", "empty"))
     if action == "cut":
         path.write_bytes(content[: int(rng.integers(len(content)))])
     elif action == "flip":
