@@ -119,7 +119,8 @@ def _changed(tree, place, rng):
         others = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
         other = others[rng.integers(len(others))]
         holder[key], holder[other] = holder[other], holder[key]
-        return tree, f"swapped with {other}", False, [place, (*place[:-1], other)]
+        emptied = not holder[key] or not holder[other]
+        return tree, f"swapped with {other}", emptied, [place, (*place[:-1], other)]
     if action == "shift" and isinstance(value, (int, float)):
         holder[key] = value + float(rng.normal(0, 200))
         return tree, f"{value} became {holder[key]}", False, [place]
