@@ -85,7 +85,7 @@ def _stems(root: Path, split: str | None) -> list[str]:
     file = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such split")
-    stems = [line.split()[0] for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    stems = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     twice = [stem for stem, times in Counter(stems).items() if times > 1]
     if twice:
         raise ValueError(f"{file}: {twice[0]} occurs twice")
