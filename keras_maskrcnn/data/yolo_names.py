@@ -4,6 +4,9 @@ import ast
 import re
 from pathlib import Path
 
+from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.text_files import read_text
+
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
 """What is looked for, in this order."""
 _KEY = re.compile(r"^names[ \t]*:[ \t]*(.*)$", re.MULTILINE)
@@ -37,7 +40,8 @@ def read_names(path: str | Path) -> list[str]:
     Raises:
         ValueError: there are none, or they are written in another way.
     """
-    text = Path(path).read_text(encoding="utf-8-sig")
+    with naming(str(path)):
+        text = read_text(path)
     if Path(path).suffix not in (".yaml", ".yml"):
         names = [line.strip() for line in text.splitlines() if line.strip()]
     else:
