@@ -29,21 +29,6 @@ def written_whole(path: str | os.PathLike) -> Iterator[Path]:
         os.replace(part, path)
 
 
-def read_text(path: str | os.PathLike) -> str:
-    """Return the text of a file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is no file, or no UTF-8; the message leaves the name to the caller.
-    """
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except IsADirectoryError:
-        raise ValueError("this is a folder, not a file") from None
-    except UnicodeDecodeError as error:
-        raise ValueError(f"this is no text in UTF-8: {error}") from None
-
-
 def file_hash(path: str | os.PathLike, algorithm: str) -> str:
     """Return the hexadecimal hash of a file's content, by an algorithm that hashlib knows."""
     with open(path, "rb") as file:

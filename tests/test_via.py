@@ -155,6 +155,7 @@ def test_a_missing_picture_is_named_and_left_out(folder):
         ({"_via_img_metadata": []}, "must be an object"),
         ({"_via_img_metadata": {}}, "there are no pictures"),
         ({"a": {"regions": []}}, 'image a: it has no "filename"'),
+        ({"_via_img_metadata": {"a": {"filename": "a.png"}}}, 'image a: its "regions" must be'),
         ({"a": {"filename": "a.png", "regions": 7}}, 'image a: its "regions" must be'),
         ({"a": entry(), "b": entry()}, "image b: its file a.png occurs twice"),
         ({"a": entry()}, "no objects, so its classes must be named"),

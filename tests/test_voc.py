@@ -46,6 +46,7 @@ def test_objects_have_classes_and_the_void_belongs_to_none(root):
     write_two(root)
     records, names = load_voc(root)
     assert tuple(names) == VOC_CLASSES and len(names) == 20
+    assert "classes are VOC's 20" in str(records.report)
     assert [names[class_id - 1] for class_id in records[0].class_ids] == ["cat", "dog"]
     np.testing.assert_array_equal(records[0].boxes, [[5, 5, 15, 15], [30, 20, 39, 29]])
     np.testing.assert_array_equal(rle_to_mask(records[0].masks[0]), squares((1, 5, 5, 10)) > 0)
@@ -70,6 +71,7 @@ def test_own_classes_are_in_class_names_txt(root):
     (root / "class_names.txt").write_text("__ignore__\n_background_\nnut\nbolt\n")
     records, names = load_voc(root)
     assert names == ["nut", "bolt"] and records[0].class_ids.tolist() == [2]
+    assert "VOC" not in str(records.report)
     records, names = load_voc(root, class_names=["bolt", "nut"])
     assert names == ["bolt", "nut"] and records[0].class_ids.tolist() == [1]
 

@@ -48,6 +48,7 @@ def test_pictures_without_labels_and_with_empty_ones_have_no_objects(root):
     write(root, "", "  ", name="c")
     records, _ = load_yolo(root / "labels" / "train")
     assert [len(record.boxes) for record in records] == [0, 0] and records.report.empty_images == 2
+    assert "1 pictures have no text file" in str(records.report) and "b.png" in str(records.report)
 
 
 def test_boxes_alone_are_a_dataset_of_boxes(root):
@@ -125,7 +126,7 @@ def test_labels_of_no_picture_are_named(root):
 
 def test_text_that_is_none_is_named(root):
     (root / "labels" / "train" / "a.txt").write_bytes(b"\xff\xfe0")
-    with pytest.raises(ValueError, match=r"a.txt: .*utf-8"):
+    with pytest.raises(ValueError, match=r"a.txt: this is no text in UTF-8"):
         load_yolo(root / "labels" / "train")
 
 
@@ -157,6 +158,8 @@ def test_names_are_read_from_every_way_to_write_them(tmp_path, name):
         ("nc: 3\nnames: [nut, bolt]\n", "cannot be read"),
         ("names:\n  0: nut\n  2: bolt\n", "numbered from 0 without gaps"),
         ("names: [nut, 'bolt]\n", "cannot be read"),
+        ("names: {'a': 'nut', 'b': 'bolt'}\n", "cannot be read"),
+        ("names: {[1]: 'nut'}\n", "cannot be read"),
         ("names: [nut, nut]\n", "must be different"),
     ],
 )

@@ -6,8 +6,8 @@ from typing import Any
 
 from keras_maskrcnn.data.checks import naming
 from keras_maskrcnn.data.coco_content import read_content
-from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.data.text_files import read_json
 
 
 def load_coco(

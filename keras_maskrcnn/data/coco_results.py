@@ -9,8 +9,8 @@ from keras_maskrcnn.data.coco import read_annotations
 from keras_maskrcnn.data.coco_annotations import is_number
 from keras_maskrcnn.data.coco_content import read_content
 from keras_maskrcnn.data.formats import is_results
-from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.files import image_files
 from keras_maskrcnn.images import image_size
 from keras_maskrcnn.masks import segmentation_to_rle

@@ -120,7 +120,7 @@ def _file_name(record: Record, folder: Path, save_images: bool) -> str:
         path = str(_saved(record, folder))
     else:
         raise ValueError(
-            f"{record.name} is no image file of its own: save_images must be set, to write it as one"
+            f"{record.name} is no image file of its own: save_images (--save-images) writes it as one"
         )
     try:
         return Path(os.path.relpath(path, folder)).as_posix()

@@ -129,8 +129,12 @@ def note_unused(draft: Draft, folders: Iterable[Path], used: set[Path]) -> None:
     """Note the image files in folders that no annotation is of: what is not used should be known."""
     unused = [file for folder in folders for file in image_files(folder) if file.resolve() not in used]
     if unused:
-        shown = ", ".join(str(file) for file in unused[:3]) + (", ..." if len(unused) > 3 else "")
-        draft.notes.append(f"{len(unused)} pictures without annotations are left out ({shown})")
+        draft.notes.append(f"{len(unused)} pictures without annotations are left out: {listed(unused)}")
+
+
+def listed(files: Sequence[Path]) -> str:
+    """Name a few of many files."""
+    return ", ".join(map(str, files[:3])) + (", ..." if len(files) > 3 else "")
 
 
 def _encoded(mask: np.ndarray, height: int, width: int) -> dict[str, Any]:

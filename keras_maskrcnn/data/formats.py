@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.data.json_files import read_json
+from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.files import image_files
 
 FORMATS = ("coco", "via", "labelme", "masks", "voc", "yolo", "coco-results")

@@ -14,9 +14,9 @@ from keras_maskrcnn.data.checks import collecting, mask_extent, naming
 from keras_maskrcnn.data.coco_annotations import is_number
 from keras_maskrcnn.data.draft import Draft, Size, note_unused
 from keras_maskrcnn.data.formats import is_labelme
-from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.shapes import ellipse, rectangle, visible_extent
+from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.embedded import decoded
 from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
 from keras_maskrcnn.segmentations import checked_polygon, shown

@@ -9,9 +9,9 @@ import numpy as np
 
 from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.draft import Draft, note_unused
-from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.data.label_images import read_labels
 from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.data.via import ONE_CLASS
 from keras_maskrcnn.files import image_files
 from keras_maskrcnn.segmentations import shown

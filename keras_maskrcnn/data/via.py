@@ -8,9 +8,9 @@ from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.coco_annotations import is_number
 from keras_maskrcnn.data.draft import Draft
 from keras_maskrcnn.data.formats import is_via
-from keras_maskrcnn.data.json_files import read_json
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.shapes import ellipse, rectangle, visible_extent
+from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.segmentations import shown
 
 Region = tuple[Any, Any]
@@ -92,7 +92,7 @@ def _images(entries: dict[str, Any], problems: list[str]) -> Iterator[tuple[str,
             if name in seen:
                 raise ValueError(f"its file {name} occurs twice")
             seen.add(name)
-            regions = entry.get("regions") or []
+            regions = entry.get("regions")
             rows = list(regions.items()) if isinstance(regions, dict) else list(enumerate(_rows(regions)))
             yield name, rows
 

@@ -10,7 +10,8 @@ from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.draft import Draft
 from keras_maskrcnn.data.label_images import read_labels
 from keras_maskrcnn.data.report import Records
-from keras_maskrcnn.files import IMAGE_SUFFIXES, read_text
+from keras_maskrcnn.data.text_files import read_text
+from keras_maskrcnn.files import IMAGE_SUFFIXES
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -53,6 +54,8 @@ def load_voc(
         if not (root / name).is_dir():
             raise FileNotFoundError(f"{root / name}: there is no such folder")
     own_names = _own_names(root)
+    if not (root / NAMES_FILE).is_file():
+        draft.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE}")
     for stem in _stems(root, split):
         with collecting(draft.problems), naming(stem):
             objects = read_labels(root / "SegmentationObject" / f"{stem}.png")
@@ -72,8 +75,7 @@ def _own_names(root: Path) -> list[str]:
     file = root / NAMES_FILE
     if not file.is_file():
         return list(VOC_CLASSES)
-    with naming(str(file)):
-        lines = [line.strip() for line in read_text(file).splitlines() if line.strip()]
+    lines = _lines(file)
     names = [line for line in lines if line != "__ignore__"][1:]
     if not names:
         raise ValueError(f"{file}: there are no classes behind the first line, which is the background")
@@ -86,12 +88,16 @@ def _stems(root: Path, split: str | None) -> list[str]:
     file = root / "ImageSets" / "Segmentation" / f"{split}.txt"
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such split")
-    with naming(str(file)):
-        stems = [line.split()[0] for line in read_text(file).splitlines() if line.strip()]
+    stems = _lines(file)
     twice = [stem for stem, times in Counter(stems).items() if times > 1]
     if twice:
         raise ValueError(f"{file}: {twice[0]} occurs twice")
     return stems
+
+
+def _lines(file: Path) -> list[str]:
+    with naming(str(file)):
+        return [line.strip() for line in read_text(file).splitlines() if line.strip()]
 
 
 def _picture(folder: Path, stem: str) -> Path:

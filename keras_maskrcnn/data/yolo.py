@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.draft import Draft
+from keras_maskrcnn.data.draft import Draft, listed
 from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.data.text_files import read_text
 from keras_maskrcnn.data.yolo_names import find_names, read_names
-from keras_maskrcnn.files import image_files, read_text
+from keras_maskrcnn.files import image_files
 
 
 def load_yolo(
@@ -55,6 +56,9 @@ def load_yolo(
         own_names = read_names(label_names) if isinstance(label_names, (str, Path)) else list(label_names)
     pictures = image_files(images)
     _check_stems(draft, labels, pictures)
+    without = [picture for picture in pictures if not (labels / f"{picture.stem}.txt").is_file()]
+    if without:
+        draft.notes.append(f"{len(without)} pictures have no text file: {listed(without)}")
     for picture in pictures:
         file = labels / f"{picture.stem}.txt"
         size = draft.add_image(picture)

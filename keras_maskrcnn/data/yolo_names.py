@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from keras_maskrcnn.data.checks import naming
-from keras_maskrcnn.files import read_text
+from keras_maskrcnn.data.text_files import read_text
 
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
 """What is looked for, in this order."""
