@@ -138,7 +138,7 @@ def _twins(record: Record, encoded: dict[int, dict[str, Any] | None]) -> Iterato
         # Things that cross share a box and not a mask.
         if one and other and coco_mask.iou([one], [other], [0])[0, 0] <= SAME_OBJECT_IOU:
             continue
-        reason = f"objects {single[first]} and {single[second]} are one of class {class_ids[first]}, annotated twice"
+        reason = f"objects {single[first]} and {single[second]} are of one class and in one place"
         yield Finding("warning", "object annotated twice", reason, object=single[second])
 
 

@@ -62,12 +62,13 @@ def split_findings(tallies: Sequence[Tally], names: Sequence[str]) -> Iterator[F
     for validation in tallies[1:]:
         if validation.objects > validation.crowds:
             yield from _other_classes(training, validation, names)
-        for content in validation.contents.keys() & training.contents.keys():
-            same = training.contents[content], validation.contents[content]
-            reason = "it is trained on and validated on" + (
-                "" if same[0] == same[1] else f" (there as {same[1]})"
-            )
-            yield Finding("warning", "image in both splits", reason, image=same[0])
+        for content, name in training.contents.items():
+            if content in validation.contents:
+                other = validation.contents[content]
+                reason = "it is trained on and validated on" + (
+                    "" if other == name else f", there as {other}"
+                )
+                yield Finding("warning", "image in both splits", reason, image=name)
 
 
 def class_name(class_id: int, names: Sequence[str]) -> str:
