@@ -17,9 +17,15 @@ __all__ = [
     "Config",
     "Detections",
     "MaskRCNN",
+    "OnAverages",
     "Preset",
     "Record",
+    "SlowInputAdvice",
+    "StopOnNaN",
+    "TensorBoard",
+    "TensorBoardPictures",
     "WarmUp",
+    "adamw",
     "evaluate_coco",
     "list_pretrained",
     "load_coco",
@@ -27,6 +33,7 @@ __all__ = [
     "load_pretrained",
     "make_dataset",
     "make_record",
+    "repeat_factor_sampling",
     "sgd",
 ]
 

@@ -19,9 +19,9 @@ FLOORS = [
         "files",
     },
     {"anchors", "images", "orientation", "masks", "segmentations", "drawing", "results", "layers"},
-    {"model", "graphs", "parts", "detector"},
+    {"model", "graphs", "parts", "detector", "fitting"},
     {"weights", "data", "presets", "download"},
-    {"evaluate", "scoring", "train", "pretrained"},
+    {"evaluate", "scoring", "training", "pretrained"},
     {"cli", "commands", "api", "__init__"},
 ]
 
@@ -78,6 +78,7 @@ SAME_FLOOR = {
     ("results", "masks"),
     ("drawing", "masks"),
     ("model", "detector"),
+    ("model", "fitting"),
     ("model", "graphs"),
     ("model", "parts"),
     ("graphs", "parts"),
