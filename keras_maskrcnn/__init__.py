@@ -20,6 +20,8 @@ __all__ = [
     "Preset",
     "Record",
     "WarmUp",
+    "draw_comparison",
+    "draw_record",
     "evaluate_coco",
     "list_pretrained",
     "load_coco",
