@@ -26,6 +26,8 @@ __all__ = [
     "TensorBoardPictures",
     "WarmUp",
     "adamw",
+    "draw_comparison",
+    "draw_record",
     "evaluate_coco",
     "list_pretrained",
     "load_coco",

@@ -2,6 +2,7 @@
 
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.pictures import draw_comparison, draw_record
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
 from keras_maskrcnn.data.sampling import repeat_factor_sampling

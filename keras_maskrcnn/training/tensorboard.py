@@ -10,10 +10,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from keras_maskrcnn.data.pictures import draw_comparison
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.drawing import draw_instances
-from keras_maskrcnn.images import read_image
-from keras_maskrcnn.masks import segmentation_to_rle
 from keras_maskrcnn.training.optimizers import steps_taken
 
 
@@ -38,15 +36,15 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
 
 class TensorBoardPictures(keras.callbacks.Callback):
-    """Shows, at the end of epochs, pictures with their annotations on the left and what the model finds on the right.
+    """Shows, at the end of epochs, what the model finds on pictures, and beside it what is annotated.
 
     Args:
         log_dir: folder of the event files; the pictures come under "pictures" in it.
         records: pictures with ground truth.
         count: of the pictures, which are spread evenly over the records.
         every: epochs from one time to the next; the last epoch is always shown.
-        score_threshold: detections must score more, 0..1.
-        side: pictures with a longer side, in pixels, are shown smaller.
+        min_score: detections that score less are left out.
+        side: longest side of what is shown, in pixels; larger ones are shrunk.
     """
 
     def __init__(
@@ -55,14 +53,14 @@ class TensorBoardPictures(keras.callbacks.Callback):
         records: Sequence[Record],
         count: int = 4,
         every: int = 1,
-        score_threshold: float = 0.5,
-        side: int = 800,
+        min_score: float = 0.5,
+        side: int = 1600,
     ):
         super().__init__()
         if min(count, every, side) < 1 or not len(records):
             raise ValueError("TensorBoardPictures needs records, and a count, every and side of at least 1")
         self.folder = Path(log_dir) / "pictures"
-        self.records, self.every, self.score_threshold, self.side = records, every, score_threshold, side
+        self.records, self.every, self.min_score, self.side = records, every, min_score, side
         self.chosen = np.unique(np.linspace(0, len(records) - 1, count).astype(int)).tolist()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -78,24 +76,7 @@ class TensorBoardPictures(keras.callbacks.Callback):
         writer.close()
 
     def _draw(self, record: Record) -> Image.Image:
-        names = self.model.config.class_names
-        (found,) = self.model.detect(record.image, score_threshold=self.score_threshold)
-        masks = record.masks and [
-            segmentation_to_rle(mask, record.height, record.width) for mask in record.masks
-        ]
-        annotated = draw_instances(
-            read_image(record.image, self.model.config.channels),
-            record.boxes,
-            [names[class_id - 1] for class_id in record.class_ids],
-            masks=masks,
-            keypoints=record.keypoints,
-            keypoint_names=self.model.config.keypoint_names or None,
-        )
-        both = [annotated, found.draw(min_score=self.score_threshold)]
-        for one in both:
-            one.thumbnail((self.side, self.side))
-        (width, height), gap = both[0].size, 4
-        canvas = Image.new("RGB", (2 * width + gap, height), "white")
-        canvas.paste(both[0], (0, 0))
-        canvas.paste(both[1], (width + gap, 0))
-        return canvas
+        (found,) = self.model.detect(record.image)
+        drawn = draw_comparison(found, record, self.model.config.class_names, found.image, self.min_score)
+        drawn.thumbnail((self.side, self.side))
+        return drawn
