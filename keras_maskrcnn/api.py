@@ -3,12 +3,20 @@
 from keras_maskrcnn.advice import AnchorAdvice, anchor_advice
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.pictures import draw_comparison, draw_record
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
+from keras_maskrcnn.data.sampling import repeat_factor_sampling
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.pretrained import load_pretrained
 from keras_maskrcnn.results import Detections
-from keras_maskrcnn.train import SGD, BackupAndRestore, WarmUp, sgd
+from keras_maskrcnn.training.averages import OnAverages
+from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.not_a_number import StopOnNaN
+from keras_maskrcnn.training.optimizers import SGD, adamw, sgd
+from keras_maskrcnn.training.schedules import WarmUp
+from keras_maskrcnn.training.slow_input import SlowInputAdvice
+from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures

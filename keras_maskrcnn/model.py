@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import functools
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -13,10 +12,10 @@ import tensorflow as tf
 
 from keras_maskrcnn import graphs, parts
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.fitting import check_fit, memory_advice
 from keras_maskrcnn.images import pad_batch, read_image, resize_image, resized_size
 from keras_maskrcnn.layers.inputs import blank_batch
 from keras_maskrcnn.layers.losses import Loss
-from keras_maskrcnn.layers.resnet import ResNet
 from keras_maskrcnn.results import Detections, make_detections
 
 Tensors = dict[str, tf.Tensor]
@@ -95,14 +94,31 @@ class MaskRCNN(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned."""
-        if _is_frozen_at_random(self.backbone):
-            warnings.warn(
-                "The backbone's batch norm is frozen and no weights were loaded: what is frozen stays random. To train "
-                'from scratch, use Config(norm="group_norm", fpn_norm=..., head_norm=..., frozen_stages=0).',
-                stacklevel=2,
-            )
+        self._assert_compile_called("fit")
+        check_fit(self, self.backbone, args, kwargs)
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
-        return super().fit(*args, **kwargs)
+        try:
+            return super().fit(*args, **kwargs)
+        except tf.errors.ResourceExhaustedError as error:
+            error.add_note(memory_advice(self.config, self.optimizer))
+            raise
+
+    def freeze(self, stages: int) -> None:
+        """Train from now on all but the first `stages` of the backbone: the model has Config.frozen_stages=stages.
+
+        5 trains only what is new in a model of other classes (pyramid, proposals and heads), 0 trains everything. The
+        model must be compiled again.
+
+        Raises:
+            ValueError: `stages` is not in 0..5.
+        """
+        self.config = dataclasses.replace(self.config, frozen_stages=stages)
+        self.backbone.freeze(stages)
+        if self.res5 is not None:
+            self.res5.trainable = stages < 5
+        self._inference_graphs.clear()
+        self._detectors.clear()
+        self.compiled = False
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Under a distribution strategy Keras would first add the replicas' batches up, which fails for flags and for
@@ -262,12 +278,6 @@ def _as_list(images: Any) -> Iterable[Any]:
     is_one = isinstance(images, str) or hasattr(images, "__fspath__") or hasattr(images, "convert")
     is_array = len(getattr(images, "shape", ())) in (2, 3)  # of numpy, TensorFlow or any other kind
     return [images] if is_one or is_array else images
-
-
-def _is_frozen_at_random(backbone: ResNet) -> bool:
-    """Whether a frozen batch norm still has the statistics that it was made with."""
-    norm: Any = backbone.stem.normalization
-    return backbone.norm == "frozen_batch_norm" and bool(np.all(norm.moving_variance.numpy() == 1))
 
 
 def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
