@@ -17,8 +17,8 @@ from keras_maskrcnn.config import Config
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
 
-SCALES = tuple(2 ** (step / 2) for step in range(-4, 5))
-"""Factors of all anchor sizes that are tried: half octaves, two octaves down and up."""
+SCALES = tuple(2 ** (step / 2) for step in (0, 1, -1, 2, -2, 3, -3, 4, -4))
+"""Factors of all anchor sizes that are tried, half octaves apart; of equally good ones the first is taken."""
 WORTH_A_CHANGE = 0.01
 """What another choice must match more, as a share of the objects."""
 NEW_HEAD = "more anchors per cell: the RPN's outputs of published weights do not fit"

@@ -15,10 +15,18 @@ from keras_maskrcnn.data.records import Record, make_record
 from keras_maskrcnn.data.via import load_via
 from keras_maskrcnn.data.voc import load_voc
 from keras_maskrcnn.data.yolo import load_yolo
+from keras_maskrcnn.data.pictures import draw_comparison, draw_record
+from keras_maskrcnn.data.sampling import repeat_factor_sampling
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.pretrained import load_pretrained
 from keras_maskrcnn.results import Detections
-from keras_maskrcnn.train import SGD, BackupAndRestore, WarmUp, sgd
+from keras_maskrcnn.training.averages import OnAverages
+from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.not_a_number import StopOnNaN
+from keras_maskrcnn.training.optimizers import SGD, adamw, sgd
+from keras_maskrcnn.training.schedules import WarmUp
+from keras_maskrcnn.training.slow_input import SlowInputAdvice
+from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures

@@ -134,6 +134,7 @@ def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
     if any(path.resolve().parent == args.output.resolve() for path in args.images):
         raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
+    evaluate_parser.tiling(args)
     _start_tensorflow()
     from keras_maskrcnn.commands import predict
 

@@ -56,9 +56,10 @@ def _add_predict(commands: Any) -> None:
         NAME.png, and detections.json: COCO results (image_id is the picture's number, from 1; boxes are x, y,
         width, height in pixels) with file_name and category_name. Files of an earlier call are replaced.
 
-        example:
+        examples:
           maskrcnn predict run/best.keras photos/ street.jpg --output found --score-threshold 0.7
           maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output found
+          maskrcnn predict run/best.keras aerial.tif --output found --tile 1024
         """,
     )
     command.add_argument(
@@ -78,6 +79,7 @@ def _add_predict(commands: Any) -> None:
         "--output", type=arguments.output_folder, metavar="DIR", required=True, help="folder to write to"
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
+    evaluate_parser.add_tiles(command)
     command.add_argument("--no-pictures", action="store_true", help="write detections.json only")
 
 

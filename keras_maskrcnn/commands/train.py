@@ -20,7 +20,9 @@ from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.evaluate import CocoEvaluation
 from keras_maskrcnn.model import MaskRCNN
-from keras_maskrcnn.train import BackupAndRestore, WarmUp, sgd
+from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.optimizers import sgd
+from keras_maskrcnn.training.schedules import WarmUp
 from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
