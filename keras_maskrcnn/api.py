@@ -10,13 +10,13 @@ from keras_maskrcnn.data.coco_writer import write_coco
 from keras_maskrcnn.data.dataset_files import load_dataset
 from keras_maskrcnn.data.labelme import load_labelme
 from keras_maskrcnn.data.mask_folders import load_masks
+from keras_maskrcnn.data.pictures import draw_comparison, draw_record
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
+from keras_maskrcnn.data.sampling import repeat_factor_sampling
 from keras_maskrcnn.data.via import load_via
 from keras_maskrcnn.data.voc import load_voc
 from keras_maskrcnn.data.yolo import load_yolo
-from keras_maskrcnn.data.pictures import draw_comparison, draw_record
-from keras_maskrcnn.data.sampling import repeat_factor_sampling
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained
