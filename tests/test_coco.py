@@ -97,6 +97,35 @@ def test_all_kinds_of_segmentations_keep_their_pixels(folder):
     np.testing.assert_array_equal(found[2], first | second)
 
 
+def test_parts_are_one_object_and_a_polygon_inside_another_is_no_hole(folder):
+    """COCO's rule: an object is the union of its polygons; what has a hole needs run lengths."""
+    outer, inner = [10, 5, 30, 5, 30, 35, 10, 35], [15, 10, 25, 10, 25, 30, 15, 30]
+    records, _ = load(folder, content(annotation(segmentation=[outer, inner])))
+    drawn = segmentation_to_mask(records[0].masks[0], HEIGHT, WIDTH)
+    np.testing.assert_array_equal(drawn, segmentation_to_mask([outer], HEIGHT, WIDTH))
+
+
+def test_masks_of_one_pixel_and_of_one_column_are_objects(folder):
+    masks = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+    masks[0, 39, 59] = masks[1, 5:20, 0] = 1
+    encoded = [coco_mask.encode(np.asfortranarray(mask)) for mask in masks]
+    texts = [{**rle, "counts": rle["counts"].decode()} for rle in encoded]
+    boxes = [[59, 39, 1, 1], [0, 5, 1, 15]]
+    rows = [annotation(n, segmentation=texts[n], bbox=boxes[n], area=...) for n in range(2)]
+    records, _ = load(folder, content(*rows))
+    np.testing.assert_array_equal(records[0].boxes, [[59, 39, 60, 40], [0, 5, 1, 20]])
+    assert records[0].areas.tolist() == [1, 15]
+
+
+def test_a_split_with_other_ids_and_another_order_gets_the_same_classes(folder):
+    train, names = load(folder, content(annotation(1), annotation(2, category_id=9)))
+    other = [{"id": 0, "name": "nut"}, {"id": 1, "name": "bolt"}]
+    rows = annotation(1, category_id=1), annotation(2, category_id=0)
+    val, same = load(folder, content(*rows, categories=other), class_names=names)
+    assert same == names
+    np.testing.assert_array_equal(train[0].class_ids, val[0].class_ids)
+
+
 def test_crowds_are_marked_and_counted(folder):
     rle = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * WIDTH]}
     crowd = annotation(2, iscrowd=1, segmentation=rle, bbox=[0, 0, WIDTH, HEIGHT])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_maskrcnn.data.label_images import read_labels
+from keras_maskrcnn.data.label_images import instances, read_labels
 from keras_maskrcnn.data.mask_folders import load_masks
 from keras_maskrcnn.masks import rle_to_mask
 
@@ -132,7 +132,7 @@ def test_the_layout_of_the_nuclei_of_the_data_science_bowl_is_read(tmp_path):
         (
             "b.png",
             labels((1, 2, 3, 5))[:, :-1],
-            "value 1 of b.png: its mask is 59 x 40 .*its picture 60 x 40",
+            r"b\.jpg: the image is 60 x 40 .*annotated as 59 x 40",
         ),
         ("gone.png", labels((1, 2, 3, 5)), "gone: there is no picture of this name"),
         ("b.jpg", labels((1, 2, 3, 5)), r"b\.jpg: a mask needs a format that keeps its values"),
@@ -161,6 +161,25 @@ def test_a_file_with_several_values_is_no_mask_of_one_object(folder):
         ValueError, match=r"a/0.png: a mask of one object has 0 and one other value; this has 2 others"
     ):
         load(folder)
+
+
+def test_a_mask_file_of_another_size_is_named_and_left_out(folder):
+    save(folder / "masks" / "a" / "0.png", labels((1, 2, 3, 5)))
+    save(folder / "masks" / "a" / "1.png", labels((1, 2, 3, 5))[:, :-1])
+    with pytest.raises(ValueError, match=r"a/1.png: its mask is 59 x 40 .*its picture 60 x 40"):
+        load(folder)
+    assert len(load(folder, problems=[])[0][0].boxes) == 1
+
+
+def test_instances_of_any_numbers_are_found_where_they_are():
+    values = np.random.default_rng(0).choice([0, 3, 70000, 5], (HEIGHT, WIDTH))
+    found = {}
+    for number, (part, left, top) in instances(values):
+        found[number] = np.zeros((HEIGHT, WIDTH), bool)
+        found[number][top : top + part.shape[0], left : left + part.shape[1]] = part
+    assert list(found) == [3, 5, 70000]
+    for number, mask in found.items():
+        np.testing.assert_array_equal(mask, values == number)
 
 
 def test_two_masks_of_one_picture_are_refused(folder):

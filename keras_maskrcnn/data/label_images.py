@@ -1,11 +1,14 @@
 """Images whose pixels are numbers: of instances, of classes, or of whether an object is there."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from skimage.measure import regionprops
 
 from keras_maskrcnn.files import IMAGE_SUFFIXES
+from keras_maskrcnn.masks import Region
 
 LOSSLESS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".jpg", ".jpeg", ".gif"))
 """What masks may be stored in: JPEG changes values."""
@@ -39,6 +42,21 @@ def read_labels(path: str | Path) -> np.ndarray:
         found = f"{values.dtype} {list(values.shape)}"
         raise ValueError(f"{path}: a mask must have a whole number from 0 per pixel; its array is {found}")
     return values.astype(np.int64)
+
+
+def instances(labels: np.ndarray, without: tuple[int, ...] = (0,)) -> Iterator[tuple[int, Region]]:
+    """Yield each number in [H, W] and the region of its pixels, in ascending order.
+
+    Args:
+        without: numbers that are no instances.
+    """
+    numbers, places = np.unique(labels, return_inverse=True)
+    # Only what is around an instance is looked at: a slide of 100 million pixels may have thousands.
+    for found in regionprops(places.reshape(labels.shape) + 1):
+        number = int(numbers[found.label - 1])
+        if number not in without:
+            top, left, _, _ = found.bbox
+            yield number, (found.image, left, top)
 
 
 def _values(path: Path) -> np.ndarray:

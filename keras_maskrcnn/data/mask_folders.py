@@ -9,11 +9,12 @@ import numpy as np
 
 from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.draft import Draft, note_unused
-from keras_maskrcnn.data.label_images import read_labels
+from keras_maskrcnn.data.label_images import instances, read_labels
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.data.via import ONE_CLASS
 from keras_maskrcnn.files import image_files
+from keras_maskrcnn.masks import region_to_rle
 from keras_maskrcnn.segmentations import shown
 
 CLASSES_FILE = "classes.json"
@@ -149,13 +150,12 @@ def _read_label_images(
         with collecting(draft.problems):
             picture = pictures.find(file.stem, file.stem.removesuffix("_mask"))
             labels = read_labels(file)
-            if draft.add_image(picture) is None:
-                continue
-            for value in np.unique(labels[labels > 0]).tolist():
+            draft.add_image(picture, labels.shape)
+            for value, region in instances(labels):
                 name = f"value {value} of {file.name}"
                 with collecting(draft.problems), naming(name):
                     class_name = one_class if classes is None else _class(classes, picture, value)
-                    draft.add_object(name, class_name, labels == value)
+                    draft.add_object(name, class_name, region_to_rle(region, *labels.shape))
 
 
 def _read_folders(

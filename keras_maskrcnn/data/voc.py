@@ -8,10 +8,11 @@ import numpy as np
 
 from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.draft import Draft
-from keras_maskrcnn.data.label_images import read_labels
+from keras_maskrcnn.data.label_images import instances, read_labels
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.text_files import read_text
 from keras_maskrcnn.files import IMAGE_SUFFIXES
+from keras_maskrcnn.masks import Region, region_to_rle
 
 VOC_CLASSES = (
     "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
@@ -62,12 +63,12 @@ def load_voc(
             classes = read_labels(root / "SegmentationClass" / f"{stem}.png")
             if objects.shape != classes.shape:
                 raise ValueError("its pictures of objects and of classes have different sizes")
-            if draft.add_image(_picture(root / "JPEGImages", stem)) is None:
-                continue
-            for value in np.unique(objects[(objects > 0) & (objects != VOID)]).tolist():
-                name, mask = f"object {value} of {stem}", objects == value
+            draft.add_image(_picture(root / "JPEGImages", stem), objects.shape)
+            for value, region in instances(objects, without=(0, VOID)):
+                name = f"object {value} of {stem}"
                 with collecting(draft.problems), naming(name):
-                    draft.add_object(name, _class(classes[mask], own_names), mask)
+                    class_name = _class(_under(region, classes), own_names)
+                    draft.add_object(name, class_name, region_to_rle(region, *objects.shape))
     return draft.records(class_names, masks, check_images, problems, own_names)
 
 
@@ -104,6 +105,12 @@ def _picture(folder: Path, stem: str) -> Path:
     """The picture of this name, usually a .jpg."""
     places = [folder / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
     return next((place for place in places if place.is_file()), places[0])
+
+
+def _under(region: Region, classes: np.ndarray) -> np.ndarray:
+    """The values [N] of the pixels of a region."""
+    part, left, top = region
+    return classes[top : top + part.shape[0], left : left + part.shape[1]][part]
 
 
 def _class(values: np.ndarray, names: list[str]) -> str:
