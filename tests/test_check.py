@@ -5,6 +5,7 @@ import dataclasses
 import html.parser
 import io
 import json
+import os
 import re
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from examples import drawn_records, tiny
+from keras_maskrcnn.memory import training_memory
 from PIL import Image
 
 import keras_maskrcnn as km
@@ -326,6 +328,18 @@ def test_objects_that_train_no_anchor(files):
     assert found.reason.endswith("by 0.7 or more, 0% overlap one, and 90% with anchor_sizes=((8,),)")
     assert not list(anchor_findings(dataclasses.replace(better, lost=0.09)))
     assert str(report.anchors) in str(report)
+
+
+def test_the_memory_of_a_training_step(files, monkeypatch):
+    report = check(files, batch_size=3)
+    needed = training_memory(CONFIG, 3, files)
+    assert report.findings == [] and (report.memory, report.batch_size) == (needed, 3)
+    assert f"a training step of 3 images takes about {needed / 2**30:.1f} GiB" in str(report)
+    assert json.loads(report.to_json())["memory"] == {"batch_size": 3, "bytes": needed}
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    found = only(check(files, batch_size=3))
+    assert (found.severity, found.kind) == ("warning", "memory")
+    assert f"needs about {needed / 2**30:.1f} GiB, and this machine has 0.0 GiB" in found.reason
 
 
 def test_broken_objects_are_no_part_of_the_anchor_advice(files):

@@ -98,6 +98,7 @@ SAME_FLOOR = {
     ("evaluate", "scoring"),
     ("advice", "anchor_matching"),
     ("checking", "advice"),
+    ("checking", "memory"),
     ("cli", "commands"),
     ("__init__", "api"),
     ("ops", "op_library"),
