@@ -8,6 +8,7 @@ from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
 from keras_maskrcnn.data.sampling import repeat_factor_sampling
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.memory import training_memory
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset

@@ -96,6 +96,7 @@ SAME_FLOOR = {
     ("graphs", "parts"),
     ("evaluate", "scoring"),
     ("advice", "anchor_matching"),
+    ("memory", "anchor_matching"),
     ("cli", "commands"),
     ("__init__", "api"),
     ("ops", "op_library"),
