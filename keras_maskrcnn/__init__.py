@@ -48,6 +48,7 @@ __all__ = [
     "make_record",
     "repeat_factor_sampling",
     "sgd",
+    "training_memory",
     "write_coco",
 ]
 

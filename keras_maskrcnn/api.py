@@ -18,6 +18,7 @@ from keras_maskrcnn.data.via import load_via
 from keras_maskrcnn.data.voc import load_voc
 from keras_maskrcnn.data.yolo import load_yolo
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.memory import training_memory
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from examples import drawn_records, tiny
-from keras_maskrcnn.memory import training_memory
 from PIL import Image
 
 import keras_maskrcnn as km
@@ -22,6 +21,7 @@ from keras_maskrcnn.checking.findings import Finding
 from keras_maskrcnn.checking.sizes import anchor_findings
 from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.images import image_size
+from keras_maskrcnn.memory import training_memory
 
 CONFIG = tiny()
 HEIGHT, WIDTH = 64, 80

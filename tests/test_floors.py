@@ -99,6 +99,7 @@ SAME_FLOOR = {
     ("advice", "anchor_matching"),
     ("checking", "advice"),
     ("checking", "memory"),
+    ("memory", "anchor_matching"),
     ("cli", "commands"),
     ("__init__", "api"),
     ("ops", "op_library"),
