@@ -8,6 +8,7 @@ import json
 import os
 import re
 import threading
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,6 @@ from keras_maskrcnn.checking.findings import Finding
 from keras_maskrcnn.checking.sizes import anchor_findings
 from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.images import image_size
-from keras_maskrcnn.memory import training_memory
 
 CONFIG = tiny()
 HEIGHT, WIDTH = 64, 80
@@ -331,15 +331,18 @@ def test_objects_that_train_no_anchor(files):
 
 
 def test_the_memory_of_a_training_step(files, monkeypatch):
-    report = check(files, batch_size=3)
-    needed = training_memory(CONFIG, 3, files)
-    assert report.findings == [] and (report.memory, report.batch_size) == (needed, 3)
-    assert f"a training step of 3 images takes about {needed / 2**30:.1f} GiB" in str(report)
-    assert json.loads(report.to_json())["memory"] == {"batch_size": 3, "bytes": needed}
-    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    estimate = unittest.mock.Mock(return_value=3 * 2**29)
+    monkeypatch.setattr("keras_maskrcnn.checking.check.training_memory", estimate)
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3 * 2**17, "SC_PAGE_SIZE": 4096}.__getitem__)
+    report = check(with_object(files, box=[20, 5, 20, 5]), batch_size=3)
+    assert estimate.call_args.args == (CONFIG, 3, files[:2] + files[3:])  # without what is broken
+    assert len(report.findings) == 1 and (report.memory, report.batch_size) == (3 * 2**29, 3)
+    assert "Memory: a training step of 3 images takes about 1.5 GiB" in str(report)
+    assert json.loads(report.to_json())["memory"] == {"batch_size": 3, "bytes": 3 * 2**29}
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 2**18, "SC_PAGE_SIZE": 4096}.__getitem__)
     found = only(check(files, batch_size=3))
     assert (found.severity, found.kind) == ("warning", "memory")
-    assert f"needs about {needed / 2**30:.1f} GiB, and this machine has 0.0 GiB" in found.reason
+    assert "needs about 1.5 GiB, and this machine has 1.0 GiB" in found.reason
 
 
 def test_broken_objects_are_no_part_of_the_anchor_advice(files):

@@ -23,6 +23,12 @@ SMALL = [part for field in FIELDS for part in ("--set", field)]
 
 
 @pytest.fixture
+def quick_estimate(monkeypatch):
+    """The memory without the seconds that its estimate takes."""
+    monkeypatch.setattr("keras_maskrcnn.checking.check.training_memory", lambda *arguments: 2**29)
+
+
+@pytest.fixture
 def folder(tmp_path):
     draw_pictures(tmp_path, count=20)
     return tmp_path
@@ -44,7 +50,7 @@ def test_a_clean_dataset_ends_with_0(folder, capsys):
     )
 
 
-def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys):
+def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys, quick_estimate):
     change(folder, bbox=[10, 10, -5, 5])
     (folder / "images" / "2.png").write_bytes(b"no picture")
     pages = "--json", str(folder / "report.json"), "--html", str(folder / "report.html")
@@ -55,7 +61,7 @@ def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys):
     assert "1.png, annotation 1" in (folder / "report.html").read_text()
 
 
-def test_warnings_end_with_1_only_if_strict(folder, capsys):
+def test_warnings_end_with_1_only_if_strict(folder, capsys, quick_estimate):
     first = folder / "images" / "1.png"
     (folder / "images" / "2.png").write_bytes(first.read_bytes())
     assert main(["check", *data(folder), *SMALL]) == 0
@@ -72,7 +78,7 @@ def test_what_cannot_be_run_ends_with_2(folder, capsys):
 
 
 @pytest.mark.parametrize("name", ["via", "labelme", "label images", "yolo", "voc"])
-def test_every_format_is_checked(name, tmp_path, capsys):
+def test_every_format_is_checked(name, tmp_path, capsys, quick_estimate):
     annotations, images = WRITERS[name](tmp_path, pictures(8))
     arguments = ["check", "--annotations", str(annotations), *SMALL]
     assert main(arguments + ([] if images is None else ["--images", str(images)])) == 0
