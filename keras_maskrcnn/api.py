@@ -6,9 +6,12 @@ from keras_maskrcnn.data.pictures import draw_comparison, draw_record
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.inspection import Inspection, inspect_model
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.pretrained import load_pretrained
 from keras_maskrcnn.results import Detections
+from keras_maskrcnn.target_inspection import Targets, inspect_targets
 from keras_maskrcnn.train import SGD, BackupAndRestore, WarmUp, sgd
+from keras_maskrcnn.visualize import draw_inspection, draw_targets

@@ -4,14 +4,14 @@ import contextlib
 import dataclasses
 import functools
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_maskrcnn import graphs, parts
+from keras_maskrcnn import graphs, parts, training_graph
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.images import pad_batch, read_image, resize_image, resized_size
 from keras_maskrcnn.layers.inputs import blank_batch
@@ -40,12 +40,12 @@ class MaskRCNN(keras.Model):
         super().__init__(autocast=False, **kwargs)
         self.supports_jit = False  # RoIAlign is no XLA operation
         self.config = config
-        with self._own_precision():
+        with self.own_precision():
             self._make_layers()
             self.built = self._training_graph.built  # assembling the graph has created every weight
 
     @contextlib.contextmanager
-    def _own_precision(self) -> Iterator[None]:
+    def own_precision(self) -> Iterator[None]:
         """Give new layers this model's dtype policy: a model that was loaded may differ from the global one."""
         outer = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)
@@ -73,7 +73,7 @@ class MaskRCNN(keras.Model):
     # Graphs hold no weights of their own. A cached_property keeps them out of Keras' tracking of layers.
     @functools.cached_property
     def _training_graph(self) -> keras.Model:
-        return graphs.training_graph(self)
+        return training_graph.training_graph(self)
 
     @functools.cached_property
     def _inference_graphs(self) -> dict[Config, keras.Model]:
@@ -85,7 +85,7 @@ class MaskRCNN(keras.Model):
 
     def _inference_graph(self, config: Config) -> keras.Model:
         if config not in self._inference_graphs:
-            with self._own_precision():
+            with self.own_precision():
                 self._inference_graphs[config] = graphs.inference_graph(self, config)
         return self._inference_graphs[config]
 
@@ -192,18 +192,9 @@ class MaskRCNN(keras.Model):
         chosen = outputs["scores"] > wanted.score_threshold
         chosen[:, wanted.max_detections :] = False
         outputs["classes"] = np.where(chosen, outputs["classes"], 0)
-        for row, picture in enumerate(pictures):
-            yield make_detections(
-                {key: value[row] for key, value in outputs.items()},
-                picture.shape[:2],
-                tuple(inputs["sizes"][row].numpy()),
-                config.class_names,
-                masks=masks,
-                image=picture,
-                paste=config.paste,
-                keypoint_offset=config.keypoint_offset,
-                square=config.square,
-                keypoint_names=config.keypoint_names,
+        for row, (picture, size) in enumerate(zip(pictures, inputs["sizes"].numpy(), strict=True)):
+            yield detections(
+                {key: value[row] for key, value in outputs.items()}, picture, size, config, masks
             )
 
     def get_config(self) -> dict[str, Any]:
@@ -242,6 +233,28 @@ def image_batch(pictures: list[np.ndarray], config: Config) -> Tensors:
     ]
     images, image_sizes = pad_batch(resized, config.size_divisor)
     return {"images": images, "sizes": image_sizes}
+
+
+def detections(
+    outputs: dict[str, np.ndarray],
+    picture: np.ndarray,
+    size: Sequence[int],
+    config: Config,
+    masks: str | None = "bool",
+) -> Detections:
+    """Bring a config's outputs for one picture, resized to `size`, to its own pixels, as `make_detections` does."""
+    return make_detections(
+        outputs,
+        picture.shape[:2],
+        (int(size[0]), int(size[1])),
+        config.class_names,
+        masks=masks,
+        image=picture,
+        paste=config.paste,
+        keypoint_offset=config.keypoint_offset,
+        square=config.square,
+        keypoint_names=config.keypoint_names,
+    )
 
 
 def _run(graph: keras.Model, inputs: Tensors, config: Config, training: bool) -> Tensors:

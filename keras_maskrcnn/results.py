@@ -200,7 +200,8 @@ def make_detections(
     if paste not in ("exact", "torchvision", "matterport"):
         raise ValueError(f'paste must be "exact", "torchvision" or "matterport"; got {paste!r}')
     height, width = (int(side) for side in original_size)
-    boxes = _original_boxes(outputs["boxes"], (height, width), resized_size, square)
+    boxes = original_boxes(outputs["boxes"], (height, width), resized_size, square)
+    boxes = np.clip(boxes, 0, np.array([width, height] * 2, boxes.dtype))
     drawn = np.around(boxes) if paste == "matterport" else boxes
     nonempty = (drawn[:, :2] < drawn[:, 2:]).all(axis=1)
     rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & nonempty)
@@ -229,9 +230,10 @@ def make_detections(
     )
 
 
-def _original_boxes(
+def original_boxes(
     boxes: np.ndarray, original_size: tuple[int, int], resized_size: tuple[int, int], square: bool
 ) -> np.ndarray:
+    """Return boxes `[N, 4]` of the resized image in pixels of the original; arguments as in `make_detections`."""
     height, width = original_size
     precision: type[Any] = np.float64 if square else np.float32  # as the sources compute what they round
     # Boxes that end on their last pixel are one shorter than in continuous pixels, and so are images.
@@ -241,8 +243,7 @@ def _original_boxes(
         (height - less) / max(resized_size[0] - less, 1),
     ]
     ends = np.array([0, 0, less, less], precision)
-    scaled = (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
-    return np.clip(scaled, 0, np.array([width, height] * 2, precision))
+    return (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
 
 
 def _pasting(probabilities: np.ndarray, boxes: np.ndarray, paste: str) -> tuple[np.ndarray, np.ndarray]:
