@@ -12,6 +12,7 @@ if TYPE_CHECKING or "keras" in sys.modules:
 __version__ = "0.1.0"
 __all__ = [
     "SGD",
+    "Analysis",
     "BackupAndRestore",
     "CocoEvaluation",
     "Config",
@@ -22,6 +23,8 @@ __all__ = [
     "Record",
     "Targets",
     "WarmUp",
+    "analyse",
+    "detect_records",
     "draw_comparison",
     "draw_inspection",
     "draw_record",
@@ -36,6 +39,7 @@ __all__ = [
     "make_dataset",
     "make_record",
     "sgd",
+    "write_report",
 ]
 
 

@@ -1,11 +1,13 @@
 """The public names; all of them load TensorFlow."""
 
+from keras_maskrcnn.analysis import Analysis, analyse
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.coco import load_coco
 from keras_maskrcnn.data.pictures import draw_comparison, draw_record
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
-from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.evaluate import CocoEvaluation, detect_records, evaluate_coco
+from keras_maskrcnn.evaluation_report import write_report
 from keras_maskrcnn.inspection import Inspection, inspect_model
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained

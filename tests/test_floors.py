@@ -31,7 +31,9 @@ FLOORS = [
     },
     {"model", "graphs", "training_graph", "parts", "detector"},
     {"weights", "data", "presets", "download"},
-    {"evaluate", "scoring", "train", "pretrained", "inspection", "target_inspection", "visualize"},
+    {"evaluate", "scoring", "train", "pretrained"}
+    | {"inspection", "target_inspection", "visualize"}
+    | {"matching", "analysis", "plots", "evaluation_report"},
     {"cli", "commands", "api", "__init__"},
 ]
 
@@ -97,6 +99,18 @@ SAME_FLOOR = {
     ("graphs", "parts"),
     ("evaluate", "scoring"),
     ("target_inspection", "inspection"),
+    ("visualize", "inspection"),
+    ("visualize", "target_inspection"),
+    ("matching", "scoring"),
+    ("analysis", "scoring"),
+    ("analysis", "matching"),
+    ("plots", "analysis"),
+    ("plots", "matching"),
+    ("evaluation_report", "analysis"),
+    ("evaluation_report", "matching"),
+    ("evaluation_report", "plots"),
+    ("evaluate", "analysis"),
+    ("evaluate", "evaluation_report"),
     ("cli", "commands"),
     ("__init__", "api"),
     ("ops", "op_library"),
