@@ -33,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes those of the process.
 
     Returns:
-        The exit code: 0 done, 1 done but for some images, 2 an error, 130 stopped by Ctrl-C.
+        The exit code: 0 done, 1 done but for some images or with errors found, 2 an error, 130 stopped by Ctrl-C.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
     commands = {
+        "check": _check,
         "train": _train,
         "evaluate": _evaluate,
         "predict": _predict,
@@ -83,6 +84,18 @@ def _log_shown() -> Iterator[None]:
         data.setLevel(level)
 
 
+def _check(args: argparse.Namespace) -> int:
+    if args.val_images is not None and args.val_annotations is None:
+        raise ValueError("--val-images needs --val-annotations")
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    Config(**{"class_names": ("object",), **args.config, **dict(args.set)})
+    _start_tensorflow()
+    from keras_maskrcnn.commands import check
+
+    return check.run(args)
+
+
 def _train(args: argparse.Namespace) -> int:
     folder = RunFolder(args.output)
     folder.check(args.resume)
@@ -121,6 +134,7 @@ def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
     if any(path.resolve().parent == args.output.resolve() for path in args.images):
         raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
+    evaluate_parser.tiling(args)
     _start_tensorflow()
     from keras_maskrcnn.commands import predict
 

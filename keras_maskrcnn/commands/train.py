@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_maskrcnn.commands.check import refuse_errors
 from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import EpochLog, StepBar, in_terminal
@@ -19,7 +20,9 @@ from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.evaluate import CocoEvaluation
 from keras_maskrcnn.model import MaskRCNN
-from keras_maskrcnn.train import BackupAndRestore, WarmUp, sgd
+from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.optimizers import sgd
+from keras_maskrcnn.training.schedules import WarmUp
 from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
@@ -46,6 +49,7 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
     records, classes = _load(settings, "", config, names)
     config = dataclasses.replace(config, class_names=tuple(classes))
     validation = _load(settings, "val_", config, classes)[0] if settings["val_annotations"] else None
+    refuse_errors(records, config, validation)
     dataset = make_dataset(records, config, settings["batch_size"], training=True, seed=settings["seed"])
     settings = _with_schedule(settings, int(dataset.cardinality()))
     schedule = _schedule(settings, int(dataset.cardinality()))
