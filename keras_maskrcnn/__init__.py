@@ -20,6 +20,7 @@ __all__ = [
     "Preset",
     "Record",
     "WarmUp",
+    "draw_augmented",
     "evaluate_coco",
     "list_pretrained",
     "load_coco",

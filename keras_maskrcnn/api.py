@@ -2,6 +2,7 @@
 
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.draw import draw_augmented
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
 from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
