@@ -52,8 +52,8 @@ def augmented_example(
     cells = cells_per_pixel(placement)
     scene = _placed(record, config, placement, cells)
     if stream(_PASTE).random() < config.copy_paste_probability:
-        # Any image may be the donor, this one too (Ghiasi et al. 2021, section 3).
-        donor = records[int(stream(_DONOR).integers(len(records)))]
+        step = 1 + int(stream(_DONOR).integers(max(len(records) - 1, 1)))  # to another image, if there is one
+        donor = records[(index + step) % len(records)]
         scene = _pasted(scene, donor, config, min_size, _stream(*seed.view(np.uint32), _DONOR))
     if config.cutout_count:
         scene = cover(scene, _squares(scene, config, stream(_CUTOUT)), _fill(scene, config))

@@ -80,7 +80,9 @@ def draw_example(example: Example, config: Config) -> Image.Image:
 def _examples(
     records: Sequence[Record], config: Config, index: int, count: int, seed: int, training: bool
 ) -> tf.data.Dataset:
-    places = tf.data.Dataset.range(count).map(lambda epoch: (epoch, 0 * epoch, epoch, tf.constant(index, tf.int64)))
+    places = tf.data.Dataset.range(count).map(
+        lambda epoch: (epoch, 0 * epoch, epoch, tf.constant(index, tf.int64))
+    )
     dropped = DroppedObjects(count, logged=False)
     return make_examples(places, records, config, training, seed, 1, dropped)
 
