@@ -58,7 +58,7 @@ def test_lists_become_tuples():
         {"contrast": 0.1, "channels": 5, "pixel_mean": (0,) * 5, "pixel_std": (1,) * 5},
         {"blur_sigma": -1},
         {"cutout_count": -1},
-        {"cutout_count": 1, "cutout_size": 0.0},
+        {"cutout_size": 0.0, "cutout_count": 1},
         {"copy_paste_probability": 1.5},
         {"copy_paste_probability": 0.5, "mask_head": "none"},
         {"min_object_share": 1.1},

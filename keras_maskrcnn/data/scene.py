@@ -71,14 +71,16 @@ def cover(scene: Scene, covered: np.ndarray, pixels: np.ndarray) -> Scene:
     Returns:
         The scene with its image painted over, its shapes without what is covered, and covered keypoints hidden.
     """
-    height, width = scene.image.shape[:2]
-    share = covered.reshape(height, scene.cells, width, scene.cells).mean(axis=(1, 3), dtype=np.float32)
-    painted = scene.image.copy()
-    where = share > 0
-    weight = share[where][:, None]
-    above = np.broadcast_to(pixels, painted.shape)[where]
-    mixed = painted[where] * (1 - weight) + above * weight
-    painted[where] = np.rint(mixed) if painted.dtype == np.uint8 else mixed
+    cells = scene.cells
+    count = np.zeros(scene.image.shape[:2], np.uint8)
+    for i, j in np.ndindex(cells, cells):
+        count += covered[i::cells, j::cells]
+    painted, whole = scene.image.copy(), count == cells**2
+    np.copyto(painted, pixels, where=whole[..., None], casting="unsafe")
+    edge = (count > 0) & ~whole
+    share = count[edge][:, None] / cells**2
+    mixed = scene.image[edge] * (1 - share) + np.broadcast_to(pixels, painted.shape)[edge] * share
+    painted[edge] = np.rint(mixed) if painted.dtype == np.uint8 else mixed
     shapes = tuple(
         dataclasses.replace(shape, mask=shape.mask & ~covered[shape.place]) for shape in scene.shapes
     )
