@@ -30,6 +30,7 @@ __all__ = [
     "adamw",
     "anchor_advice",
     "check_dataset",
+    "draw_augmented",
     "draw_comparison",
     "draw_record",
     "evaluate_coco",

@@ -8,6 +8,7 @@ from keras_maskrcnn.data.coco import load_coco
 from keras_maskrcnn.data.coco_results import load_coco_results
 from keras_maskrcnn.data.coco_writer import write_coco
 from keras_maskrcnn.data.dataset_files import load_dataset
+from keras_maskrcnn.data.draw import draw_augmented
 from keras_maskrcnn.data.labelme import load_labelme
 from keras_maskrcnn.data.mask_folders import load_masks
 from keras_maskrcnn.data.pictures import draw_comparison, draw_record

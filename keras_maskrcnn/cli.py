@@ -74,6 +74,7 @@ def _log_shown() -> Iterator[None]:
     """Show what the package logs: reports of what was read, warnings of everything else."""
     package, data = logging.getLogger("keras_maskrcnn"), logging.getLogger("keras_maskrcnn.data")
     handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{_fresh_line()}%(message)s"))
     level = data.level
     package.addHandler(handler)
     data.setLevel(logging.INFO)
