@@ -1,3 +1,5 @@
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ def moved(model, **options):
     before = [weight.numpy() for weight in model.weights]
     compiled(model, **options).fit(data(), verbose=0)
     pairs = zip(model.weights, before, strict=True)
-    return {weight.path.split("/", 1)[1] for weight, old in pairs if (weight.numpy() != old).any()}
+    return {weight.path for weight, old in pairs if (weight.numpy() != old).any()}
 
 
 def test_heads_are_trained_first_and_then_more_of_the_backbone(model):
@@ -49,13 +51,14 @@ def test_heads_are_trained_first_and_then_more_of_the_backbone(model):
     assert third == {"stem", "res2", "res3", "res4", "res5"}
 
 
-@pytest.mark.parametrize("stages", [0, 2, 5])
-def test_a_frozen_model_is_as_if_made_so(stages):
+def test_a_frozen_model_is_as_if_made_so():
     config = tiny(architecture="c4", anchor_sizes=((32,),), box_pool_size=14, mask_pool_size=14, box_fcs=0)
-    model, made = MaskRCNN(config), MaskRCNN(tiny(**{**vars(config), "frozen_stages": stages}))
-    model.freeze(stages)
-    trained = [[weight.path.split("/", 1)[1] for weight in one.trainable_weights] for one in (model, made)]
-    assert trained[0] == trained[1] and model.config == made.config
+    model = MaskRCNN(config)
+    for stages in (5, 1):
+        made = MaskRCNN(dataclasses.replace(config, frozen_stages=stages))
+        model.freeze(stages)
+        trained = [[weight.path for weight in one.trainable_weights] for one in (model, made)]
+        assert trained[0] == trained[1] and model.config == made.config
 
 
 def test_frozen_statistics_stay_frozen_when_stages_are_trained_again():
@@ -100,7 +103,7 @@ def test_gradients_accumulate_on_one_device():
 
 class Exhausting(keras.callbacks.Callback):
     def on_train_batch_begin(self, step, logs=None):
-        tf.fill([2**45], 1.0)
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
 
 def test_when_memory_does_not_suffice_the_error_names_the_knobs(model):

@@ -29,8 +29,6 @@ from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
 """Without weights to start from, frozen statistics and frozen stages would stay random."""
-_STEPS_BETWEEN_POINTS = 20
-"""Of TensorBoard's curves of losses."""
 
 
 def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], resume: bool) -> int:
@@ -69,7 +67,7 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
         *_epoch_ends(folder, settings, config, records, validation),
         EpochLog(folder, schedule),
         EarlyStop(folder, settings["patience"]),
-        *([TensorBoard(folder.events, update_freq=_STEPS_BETWEEN_POINTS)] if settings["tensorboard"] else []),
+        *([TensorBoard(folder.events)] if settings["tensorboard"] else []),
         # The backup comes last: what it says is finished has been written.
         BackupAndRestore(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
     ]

@@ -1,5 +1,7 @@
 """Training that is killed at a random step and goes on as if it had not been."""
 
+import functools
+import os
 import random
 import signal
 import subprocess
@@ -22,7 +24,10 @@ TESTS = Path(killed_training.__file__).parent
 
 def kill_when(arguments, ready):
     """Run Python and kill it with SIGKILL as soon as `ready()`."""
-    process = subprocess.Popen([sys.executable, *arguments], cwd=TESTS.parent, stdout=subprocess.DEVNULL)
+    paths = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
+    process = subprocess.Popen(
+        [sys.executable, *arguments], env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.DEVNULL
+    )
     while not ready():
         assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
@@ -32,26 +37,37 @@ def kill_when(arguments, ready):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("uninterrupted")
-    weights = killed_training.train(folder)
-    losses = read_losses(folder / "losses.txt")
-    assert len(losses) == EPOCHS * STEPS
-    return losses, weights
+    """Losses by step and final weights of a training of either kind."""
+
+    @functools.cache
+    def run(kind):
+        folder = tmp_path_factory.mktemp(kind)
+        weights = killed_training.train(folder, kind)
+        losses = read_losses(folder / "losses.txt")
+        assert len(losses) == EPOCHS * STEPS
+        return losses, weights
+
+    return run
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 6))])
-def test_a_killed_training_goes_on_with_the_losses_of_an_uninterrupted_one(tmp_path, uninterrupted, seed):
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [("small", 0), *(pytest.param("maskrcnn", seed, marks=pytest.mark.slow) for seed in range(5))],
+)
+def test_a_killed_training_goes_on_with_the_losses_of_an_uninterrupted_one(
+    tmp_path, uninterrupted, kind, seed
+):
     step = random.Random(seed).randrange(1, EPOCHS * STEPS)
     print(f"seed {seed}: killed in step {step + 1} of {EPOCHS * STEPS}")
     losses = tmp_path / "losses.txt"
-    kill_when([TESTS / "killed_training.py", tmp_path], lambda: len(read_losses(losses)) >= step)
+    kill_when([TESTS / "killed_training.py", tmp_path, kind], lambda: len(read_losses(losses)) >= step)
     seen = read_losses(losses)
     assert step <= len(seen) < EPOCHS * STEPS
 
     losses.unlink()
-    weights = killed_training.train(tmp_path)
+    weights = killed_training.train(tmp_path, kind)
     again = read_losses(losses)
-    expected, expected_weights = uninterrupted
+    expected, expected_weights = uninterrupted(kind)
     assert set(again) | set(seen) == set(expected)  # nothing is left out
     assert (
         len(again) <= EPOCHS * STEPS - step + 1

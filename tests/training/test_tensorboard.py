@@ -44,7 +44,7 @@ def fit(folder, initial_epoch, epochs):
         initial_epoch=initial_epoch,
         epochs=epochs,
         verbose=0,
-        callbacks=[Evaluation(), TensorBoard(folder, update_freq=2)],
+        callbacks=[Evaluation(), TensorBoard(folder, every=2)],
     )
 
 
@@ -52,14 +52,15 @@ def test_losses_precision_and_learning_rate_go_on_where_a_resumed_training_does(
     fit(tmp_path, 0, 2)
     fit(tmp_path, 2, 3)
     found = events(tmp_path)
-    assert sorted(found["epoch_loss"]) == [0, 1, 2]
-    assert {step: float(value) for step, value in found["epoch_mask_AP"].items()} == pytest.approx(
-        {0: 0.1, 1: 0.2, 2: 0.3}
+    assert sorted(found["epoch/loss"]) == [1, 2, 3]
+    assert {step: float(value) for step, value in found["validation/mask_AP"].items()} == pytest.approx(
+        {1: 0.1, 2: 0.2, 3: 0.3}
     )
-    assert [float(found["epoch_learning_rate"][step]) for step in range(3)] == pytest.approx(
+    assert [float(found["epoch/learning_rate"][epoch]) for epoch in (1, 2, 3)] == pytest.approx(
         [0.1, 0.01, 0.01]
     )
-    assert sorted(found["batch_loss"]) == [2, 4, 6, 8]  # of nine, every second
+    assert sorted(found["step/loss"]) == [2, 4, 6, 8]  # of nine, every second
+    assert float(found["step/learning_rate"][4]) == pytest.approx(0.1)
 
 
 class Finder:
@@ -103,10 +104,10 @@ def test_pictures_show_what_is_found_beside_what_is_annotated(tmp_path):
     found = pictures(tmp_path)
     assert set(found) == {"0 image 'drawn 0'", "4 image 'drawn 4'"}  # the first and the last
     for by_step in found.values():
-        assert sorted(by_step) == [1, 3, 4]  # every second epoch, and the last
+        assert sorted(by_step) == [2, 4, 5]  # every second epoch, and the last
         for picture in by_step.values():
             assert picture.size[0] == 400 and picture.size[1] < 400
-    colors = np.asarray(found["0 image 'drawn 0'"][4].convert("RGB")).reshape(-1, 3)
+    colors = np.asarray(found["0 image 'drawn 0'"][5].convert("RGB")).reshape(-1, 3)
     assert len(np.unique(colors, axis=0)) > 50
 
 
