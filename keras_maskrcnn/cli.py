@@ -33,11 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes those of the process.
 
     Returns:
-        The exit code: 0 done, 1 done but for some images, 2 an error, 130 stopped by Ctrl-C.
+        The exit code: 0 done, 1 done but for some images or with errors found, 2 an error, 130 stopped by Ctrl-C.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
     commands = {
+        "check": _check,
         "train": _train,
         "evaluate": _evaluate,
         "predict": _predict,
@@ -60,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             traceback.print_exc()
-        print(f"{_fresh_line()}maskrcnn: error: {_reason(error)}", file=sys.stderr)
+        lines = [f"maskrcnn: error: {_reason(error)}", *getattr(error, "__notes__", [])]
+        print(_fresh_line() + "\n".join(lines), file=sys.stderr)
         return 2
     finally:
         # An interrupted iteration over a dataset that were left to the interpreter's exit would wait there forever for
@@ -73,6 +75,7 @@ def _log_shown() -> Iterator[None]:
     """Show what the package logs: reports of what was read, warnings of everything else."""
     package, data = logging.getLogger("keras_maskrcnn"), logging.getLogger("keras_maskrcnn.data")
     handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{_fresh_line()}%(message)s"))
     level = data.level
     package.addHandler(handler)
     data.setLevel(logging.INFO)
@@ -81,6 +84,18 @@ def _log_shown() -> Iterator[None]:
     finally:
         package.removeHandler(handler)
         data.setLevel(level)
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.val_images is not None and args.val_annotations is None:
+        raise ValueError("--val-images needs --val-annotations")
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    Config(**{"class_names": ("object",), **args.config, **dict(args.set)})
+    _start_tensorflow()
+    from keras_maskrcnn.commands import check
+
+    return check.run(args)
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -98,6 +113,10 @@ def _train(args: argparse.Namespace) -> int:
                 f"{folder.path}: {done} of {settings['epochs']} epochs are trained, so nothing is left to train; "
                 f"--epochs with more than {done} trains on"
             )
+            return 0
+        reason = folder.patience_is_over(settings["patience"])
+        if reason:
+            print(f"{folder.path}: {reason}, so training has ended; a larger --patience trains on")
             return 0
     else:
         Config(**{"class_names": ("object",), **fields})
@@ -121,6 +140,7 @@ def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
     if any(path.resolve().parent == args.output.resolve() for path in args.images):
         raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
+    evaluate_parser.tiling(args)
     _start_tensorflow()
     from keras_maskrcnn.commands import predict
 

@@ -106,3 +106,8 @@ def test_keypoints_have_a_column_with_the_figures_that_they_have():
         "AR100     1.000         -",
         "AR20          -     0.750",
     ]
+
+
+def test_evaluate_searches_in_tiles(trained, capsys):
+    assert main(["evaluate", model(trained), *data(trained), "--tile", "40", "--tile-overlap", "30"]) == 0
+    assert "AP50" in capsys.readouterr().out

@@ -158,6 +158,8 @@ def test_names_are_read_from_every_way_to_write_them(tmp_path, name):
         ("nc: 3\nnames: [nut, bolt]\n", "cannot be read"),
         ("names:\n  0: nut\n  2: bolt\n", "numbered from 0 without gaps"),
         ("names: [nut, 'bolt]\n", "cannot be read"),
+        ("names: {'a': 'nut', 'b': 'bolt'}\n", "cannot be read"),
+        ("names: {[1]: 'nut'}\n", "cannot be read"),
         ("names: [nut, nut]\n", "must be different"),
     ],
 )

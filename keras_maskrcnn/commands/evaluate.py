@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_maskrcnn.commands import gate
-from keras_maskrcnn.commands.evaluate_parser import coco_files
+from keras_maskrcnn.commands.evaluate_parser import coco_files, tiling
 from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import in_terminal
 from keras_maskrcnn.commands.table import aligned
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         progress=in_terminal(),
         results_file=args.results,
         category_ids=records.report.category_ids,
+        **tiling(args),
     )
     if args.json is not None:
         finite = {name: None if math.isnan(value) else value for name, value in scores.items()}

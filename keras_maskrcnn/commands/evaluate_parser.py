@@ -65,6 +65,7 @@ def add_options(command: Any) -> None:
     )
     command.add_argument("--per-class", action="store_true", help="print each class's AP too, best first")
     add_limits(command, None, "the model's, usually 0.05, or what its published figures were measured with")
+    add_tiles(command)
     command.add_argument(
         "--batch-size", type=arguments.count, default=1, metavar="N", help="images at a time (default: 1)"
     )
@@ -79,6 +80,7 @@ def add_options(command: Any) -> None:
 
 def check(args: argparse.Namespace) -> None:
     """Raise a ValueError or FileNotFoundError unless the arguments go together; `args.model` is the model then."""
+    tiling(args)
     if args.file is not None and args.model is not None:
         raise ValueError(f"the model is {args.file} or --model {args.model}, not both")
     args.model = args.file if args.model is None else args.model
@@ -89,6 +91,8 @@ def check(args: argparse.Namespace) -> None:
     if args.gate:
         if args.coco is None:
             raise ValueError("--gate needs --coco")
+        if args.tile is not None:
+            raise ValueError("--gate measures as Detectron2 does, without --tile")
         if isinstance(args.model, Path):
             raise ValueError(f"--gate needs the name of a published model, or none; got {args.model}")
         return
@@ -139,5 +143,40 @@ def add_limits(command: Any, score_threshold: float | None, described: str) -> N
         "--max-detections",
         type=arguments.count,
         metavar="N",
-        help="at most so many per image (default: the model's, usually 100)",
+        help="at most so many per image (default: the model's, usually 100; with --tile so many per tile, and all of "
+        "the image)",
     )
+
+
+def add_tiles(command: Any) -> None:
+    """Add the arguments that say how large pictures are cut."""
+    command.add_argument(
+        "--tile",
+        type=arguments.count,
+        metavar="PIXELS",
+        help="search large pictures in overlapping tiles with this side, each resized by itself, and as a whole: for "
+        "objects that are small in them (default: only as a whole)",
+    )
+    command.add_argument(
+        "--tile-overlap",
+        type=arguments.whole_number,
+        metavar="PIXELS",
+        help="what neighbouring tiles have in common; objects up to this size are seen whole (default: a quarter of "
+        "--tile)",
+    )
+    command.add_argument(
+        "--tiles-only", action="store_true", help="with --tile: do not search the picture as a whole too"
+    )
+
+
+def tiling(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what `MaskRCNN.detect` is told of tiles.
+
+    Raises:
+        ValueError: they do not go together.
+    """
+    if args.tile is None and (args.tile_overlap is not None or args.tiles_only):
+        raise ValueError("--tile-overlap and --tiles-only need --tile, the side of the tiles")
+    if args.tile_overlap is not None and args.tile_overlap >= args.tile:
+        raise ValueError(f"--tile-overlap {args.tile_overlap} must be less than --tile {args.tile}")
+    return {"tile": args.tile, "tile_overlap": args.tile_overlap, "tile_whole": not args.tiles_only}

@@ -4,7 +4,7 @@ import argparse
 import textwrap
 from typing import Any, NoReturn
 
-from keras_maskrcnn.commands import arguments, evaluate_parser, train_parser
+from keras_maskrcnn.commands import arguments, check_parser, evaluate_parser, train_parser
 
 DESCRIPTION = (
     "Mask R-CNN for Keras 3 and TensorFlow: finds objects in pictures, with box, class and mask of each."
@@ -20,6 +20,8 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; `args.command` is the chosen command, None if there is none."""
     parser = _Parser("maskrcnn", description=DESCRIPTION, epilog="Each command has its own --help.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    summary = "look at a dataset before a training, and report what is wrong"
+    check_parser.add_options(_add_command(commands, "check", summary, check_parser.DESCRIPTION))
     summary = "train a model on annotated images"
     command = _add_command(commands, "train", summary, train_parser.DESCRIPTION, train_parser.config_fields())
     train_parser.add_options(command)
@@ -54,9 +56,10 @@ def _add_predict(commands: Any) -> None:
         NAME.png, and detections.json: COCO results (image_id is the picture's number, from 1; boxes are x, y,
         width, height in pixels) with file_name and category_name. Files of an earlier call are replaced.
 
-        example:
+        examples:
           maskrcnn predict run/best.keras photos/ street.jpg --output found --score-threshold 0.7
           maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output found
+          maskrcnn predict run/best.keras aerial.tif --output found --tile 1024
         """,
     )
     command.add_argument(
@@ -76,6 +79,7 @@ def _add_predict(commands: Any) -> None:
         "--output", type=arguments.output_folder, metavar="DIR", required=True, help="folder to write to"
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
+    evaluate_parser.add_tiles(command)
     command.add_argument("--no-pictures", action="store_true", help="write detections.json only")
 
 

@@ -124,7 +124,7 @@ def _kinds_of_folder(folder: Path) -> list[str]:
         kind, file = next(iter(whole.items()))
         raise ValueError(f"{folder}: this is a folder; its file {file} is {kind}, and may be given itself")
     kinds = ["labelme"] if "labelme" in inside else []
-    if any(is_yolo_line(line) for file in folder.glob("*.txt") for line in _lines(file)):
+    if any(is_yolo_line(line) for file in folder.glob("*.txt") if file.is_file() for line in _lines(file)):
         kinds.append("yolo")
     return kinds or (["masks"] if _has_images(folder) else [])
 
@@ -134,7 +134,7 @@ def _json_files(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     for file in sorted(folder.rglob("*.json")):
         try:
             kinds = _kinds_of_json(json.loads(file.read_bytes()))
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, OSError):
             continue
         yield file, kinds
         if kinds == ["labelme"]:

@@ -10,12 +10,14 @@ def read_text(path: str | Path) -> str:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not UTF-8; the message leaves the file to the caller.
+        ValueError: it is a folder, or not UTF-8; the message leaves the file to the caller.
     """
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise FileNotFoundError(f"{path}: there is no such annotation file") from None
+    except IsADirectoryError:
+        raise ValueError("this is a folder, not a file") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"this is no text in UTF-8: {error}") from None
 

@@ -109,7 +109,8 @@ def _add(draft: Draft, name: str, words: list[str], class_names: list[str], heig
             box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
             draft.add_object(name, class_name, None, box)
         else:
-            points = np.reshape(places, (-1, 2)) * [width, height]
+            with np.errstate(over="ignore"):  # what becomes infinite is refused with the polygon
+                points = np.reshape(places, (-1, 2)) * [width, height]
             draft.add_object(name, class_name, [points.ravel().tolist()])
 
 

@@ -78,7 +78,13 @@ def _bracketed(text: str) -> list[Row]:
         return []
     try:
         names = ast.literal_eval(brackets[0])
-    except (ValueError, SyntaxError):
+    except (
+        ValueError,
+        TypeError,
+        SyntaxError,
+        RecursionError,
+        MemoryError,
+    ):  # all that literal_eval is known for
         inside = brackets[0][1:-1]
         if re.search("['\"#]", inside):  # quotes around some of them
             return []
@@ -88,7 +94,8 @@ def _bracketed(text: str) -> list[Row]:
         pairs = [re.fullmatch(r"(\d+)\s*:\s*(.+)", part) for part in parts]
         return [(pair[1], pair[2]) for pair in pairs if pair] if all(pairs) else []
     if isinstance(names, dict):
-        return [(str(number), str(name)) for number, name in names.items()]
+        numbered = all(isinstance(number, int) for number in names)
+        return [(str(number), str(name)) for number, name in names.items()] if numbered else []
     return [(None, str(name)) for name in names]
 
 

@@ -132,9 +132,13 @@ class ResNet(keras.layers.Layer):
             bias=bias,
         )
         self.stages = [stage(level, dilated=dilated and level == 5) for level in range(2, last_stage + 1)]
-        for layers in [[self.stem], *self.stages][:frozen_stages]:
+        self.freeze(frozen_stages)
+
+    def freeze(self, stages: int) -> None:
+        """Train all but the first `stages` of stem, res2, ..., res5."""
+        for number, layers in enumerate([[self.stem], *self.stages]):
             for layer in layers:
-                layer.trainable = False
+                layer.trainable = number >= stages
 
     def call(self, images: keras.KerasTensor, training: bool = False) -> dict[str, keras.KerasTensor]:
         x = self.stem(images, training=training)
