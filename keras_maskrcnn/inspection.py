@@ -12,9 +12,10 @@ import tensorflow as tf
 
 from keras_maskrcnn import graphs
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.detector import detections
 from keras_maskrcnn.images import read_image
 from keras_maskrcnn.layers.square import FromSquare
-from keras_maskrcnn.model import MaskRCNN, detections, image_batch
+from keras_maskrcnn.model import MaskRCNN, image_batch
 from keras_maskrcnn.results import Detections, original_boxes
 
 Arrays = dict[str, np.ndarray]

@@ -202,9 +202,7 @@ def make_detections(
     height, width = (int(side) for side in original_size)
     boxes = original_boxes(outputs["boxes"], (height, width), resized_size, square)
     boxes = np.clip(boxes, 0, np.array([width, height] * 2, boxes.dtype))
-    drawn = np.around(boxes) if paste == "matterport" else boxes
-    nonempty = (drawn[:, :2] < drawn[:, 2:]).all(axis=1)
-    rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & nonempty)
+    rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & have_area(boxes, paste))
     class_ids = np.asarray(outputs["classes"])[rows]
     found = None
     if masks is not None and "masks" in outputs:
@@ -244,6 +242,12 @@ def original_boxes(
     ]
     ends = np.array([0, 0, less, less], precision)
     return (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
+
+
+def have_area(boxes: np.ndarray, paste: str) -> np.ndarray:
+    """Tell which boxes `[N, 4]` have area left after the rounding of `paste`."""
+    drawn = np.around(boxes) if paste == "matterport" else boxes
+    return np.all(drawn[:, :2] < drawn[:, 2:], axis=1)
 
 
 def _pasting(probabilities: np.ndarray, boxes: np.ndarray, paste: str) -> tuple[np.ndarray, np.ndarray]:

@@ -17,6 +17,7 @@ FLOORS = [
         "keypoints",
         "custom_ops",
         "files",
+        "embedded",
     },
     {
         "anchors",
@@ -29,9 +30,9 @@ FLOORS = [
         "results",
         "layers",
     },
-    {"model", "graphs", "training_graph", "parts", "detector"},
+    {"model", "graphs", "training_graph", "parts", "detector", "tiling", "fitting"},
     {"weights", "data", "presets", "download"},
-    {"evaluate", "scoring", "train", "pretrained"}
+    {"evaluate", "scoring", "training", "pretrained", "advice", "anchor_matching", "memory", "checking"}
     | {"inspection", "target_inspection", "visualize"}
     | {"matching", "analysis", "plots", "evaluation_report"},
     {"cli", "commands", "api", "__init__"},
@@ -91,6 +92,8 @@ SAME_FLOOR = {
     ("drawing", "masks"),
     ("drawing", "captions"),
     ("model", "detector"),
+    ("detector", "tiling"),
+    ("model", "fitting"),
     ("model", "graphs"),
     ("model", "training_graph"),
     ("training_graph", "graphs"),
@@ -98,6 +101,8 @@ SAME_FLOOR = {
     ("model", "parts"),
     ("graphs", "parts"),
     ("evaluate", "scoring"),
+    ("advice", "anchor_matching"),
+    ("checking", "advice"),
     ("target_inspection", "inspection"),
     ("visualize", "inspection"),
     ("visualize", "target_inspection"),

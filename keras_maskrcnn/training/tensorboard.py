@@ -1,0 +1,117 @@
+"""TensorBoard: curves whose axes go on after a resume, and pictures of what is found beside what is there."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_maskrcnn.data.pictures import draw_comparison
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.training.optimizers import steps_taken
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Writes curves of losses, learning rate and what callbacks before it put into the logs, for TensorBoard to show.
+
+    "step/..." has the means over the epoch so far against the number of batches, "epoch/..." and "validation/..." the
+    figures of whole epochs against their number. After a resume all go on. (In `keras.callbacks.TensorBoard` batches
+    begin at 0 again, and epochs are left out that do not end with a batch that is written.)
+
+    Args:
+        log_dir: folder of the event files.
+        every: batches from one point to the next.
+    """
+
+    def __init__(self, log_dir: str | os.PathLike, every: int = 20):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"TensorBoard's every must be at least 1; got {every}")
+        self.log_dir, self.every = str(log_dir), every
+        self._writer: Any = None
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Open a file."""
+        self._writer = tf.summary.create_file_writer(self.log_dir)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write a point when it is time."""
+        step = steps_taken(self.model.optimizer)
+        if step % self.every == 0:
+            self._write("step/", {**(logs or {}), **self._rate()}, step)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write the figures of the epoch."""
+        judged = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
+        trained = {name: value for name, value in (logs or {}).items() if name not in judged}
+        self._write("epoch/", {**trained, **self._rate()}, epoch + 1)
+        self._write("validation/", {n.removeprefix("val_"): v for n, v in judged.items()}, epoch + 1)
+        self._writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Close the file."""
+        self._writer.close()
+
+    def _rate(self) -> dict[str, Any]:
+        optimizer = self.model.optimizer
+        rate = getattr(optimizer, "inner_optimizer", optimizer).learning_rate
+        return {"learning_rate": float(keras.ops.convert_to_numpy(rate))}
+
+    def _write(self, prefix: str, values: dict[str, Any], step: int) -> None:
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(prefix + name, float(value), step=step)
+
+
+class TensorBoardPictures(keras.callbacks.Callback):
+    """Shows, at the end of epochs, what the model finds on pictures, and beside it what is annotated.
+
+    Args:
+        log_dir: folder of the event files; the pictures come under "pictures" in it.
+        records: pictures with ground truth.
+        count: of the pictures, which are spread evenly over the records.
+        every: epochs from one time to the next; the last epoch is always shown.
+        min_score: detections that score less are left out.
+        side: longest side of what is shown, in pixels; larger ones are shrunk.
+
+    Raises:
+        ValueError: there are no records, or one of the numbers is below 1.
+    """
+
+    def __init__(
+        self,
+        log_dir: str | os.PathLike,
+        records: Sequence[Record],
+        count: int = 4,
+        every: int = 1,
+        min_score: float = 0.5,
+        side: int = 1600,
+    ):
+        super().__init__()
+        if min(count, every, side) < 1 or not len(records):
+            raise ValueError("TensorBoardPictures needs records, and a count, every and side of at least 1")
+        self.folder = Path(log_dir) / "pictures"
+        self.records, self.every, self.min_score, self.side = records, every, min_score, side
+        self.chosen = np.unique(np.linspace(0, len(records) - 1, count).astype(int)).tolist()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Detect, draw and write."""
+        if (epoch + 1) % self.every and epoch + 1 != self.params.get("epochs"):
+            return
+        writer = tf.summary.create_file_writer(str(self.folder))
+        with writer.as_default():
+            for index in self.chosen:
+                record = self.records[index]
+                picture = np.asarray(self._draw(record))
+                tf.summary.image(f"{index} {Path(record.name).name}", picture[None], step=epoch + 1)
+        writer.close()
+
+    def _draw(self, record: Record) -> Image.Image:
+        (found,) = self.model.detect(record.image)
+        drawn = draw_comparison(found, record, self.model.config.class_names, found.image, self.min_score)
+        drawn.thumbnail((self.side, self.side))
+        return drawn
