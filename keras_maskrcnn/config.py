@@ -102,6 +102,9 @@ class Config:
     """Where the stem's pooling is padded: "symmetric", as in torch, or at the "end" (Keras' "same", Matterport)."""
     frozen_stages: int = 2
     """Stages that are not trained, counted from the stem: 0 none, 1 the stem, 2 stem and res2, ... 5 all."""
+    recompute_backbone: bool = False
+    """Whether training keeps the input of each residual block only, and computes the rest again for the gradient: less
+    memory, more time, the same numbers."""
     fpn_channels: int = 256
     fpn_norm: str = "none"
     head_norm: str = "none"

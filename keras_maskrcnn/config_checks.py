@@ -64,6 +64,10 @@ def _check_architecture(config: Config) -> None:
         )
     if config.square and config.max_size % 64:
         raise ValueError(f"Config.max_size must be a multiple of 64 with square=True; got {config.max_size}")
+    if config.recompute_backbone and config.norm == "batch_norm":
+        raise ValueError(
+            'Config.recompute_backbone=True does not go with norm="batch_norm": its statistics would be updated twice'
+        )
     if config.groups > 1 and config.depth < 50:
         raise ValueError(f"Config.groups needs bottlenecks, so depth 50 or more; got depth {config.depth}")
     if config.architecture == "c4" and (config.keypoint_names or config.mask_head == "mlp"):

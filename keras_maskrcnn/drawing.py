@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
+from keras_maskrcnn.captions import draw_labels, text_font
 from keras_maskrcnn.keypoints import PERSON_LIMBS
 from keras_maskrcnn.masks import rle_to_mask
 
@@ -16,7 +17,6 @@ PALETTE = (
 )  # fmt: skip
 
 Color = tuple[int, int, int]
-Rectangle = tuple[float, float, float, float]
 
 
 def draw_instances(
@@ -29,8 +29,11 @@ def draw_instances(
     keypoints: np.ndarray | None = None,
     keypoint_names: Sequence[str] | None = None,
     keypoint_threshold: float = 0.05,
+    crowd: np.ndarray | None = None,
     color_by: str = "instance",
+    class_names: Sequence[str] | None = None,
     font: str | None = None,
+    scale: int = 1,
 ) -> Image.Image:
     """Draw instances on an image; the line widths, the dots and the text grow with it.
 
@@ -44,39 +47,46 @@ def draw_instances(
         keypoint_names: J names; between those that COCO's skeleton of a person joins, limbs are drawn.
         keypoint_threshold: keypoints whose third value is above it are drawn. At 0.05 these are all that are
             annotated, hidden ones too, or of a model's those with such a probability or logit.
+        crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
         color_by: "instance" gives each its own colour, "class" each name.
+        class_names: all that `names` are of, so that a class has the same colour in every picture.
         font: path of a TrueType font, for names in scripts that Pillow's own font lacks.
+        scale: how many times the picture is enlarged, a whole number; small ones have no room for names.
 
     Returns:
-        An RGB picture of the image's size.
+        An RGB picture, `scale` times the image's size.
 
     Raises:
-        ValueError: lengths or sizes disagree, or `color_by` is neither of the two.
+        ValueError: lengths or sizes disagree, `color_by` is neither of the two, or `scale` is below 1.
     """
-    canvas = displayable(image)
+    if scale < 1:
+        raise ValueError(f"draw_instances' scale must be a whole number from 1; got {scale}")
+    canvas = _enlarged(displayable(image), scale)
     height, width = canvas.shape[:2]
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    rows = {"names": names, "scores": scores, "masks": masks, "keypoints": keypoints}
+    boxes = scale * np.asarray(boxes, np.float64).reshape(-1, 4)
+    rows = {"names": names, "scores": scores, "masks": masks, "keypoints": keypoints, "crowd": crowd}
     for argument, values in rows.items():
         if values is not None and len(values) != len(boxes):
             raise ValueError(f"draw_instances got {len(boxes)} boxes but {len(values)} {argument}")
+    crowd = np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool)
     limbs = _limbs(keypoints, keypoint_names)
-    colors = _colors(len(boxes), names, color_by)
+    colors = _colors(len(boxes), names, color_by, class_names)
     line = max(1, round(max(height, width) / 700))
     # Large ones first, so that small ones in front of them stay visible.
     order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")
     if masks is not None:
         for index in order:
-            _paint_mask(canvas, masks[index], colors[index], line)
+            _paint_mask(canvas, masks[index], colors[index], line, scale, bool(crowd[index]))
     picture = Image.fromarray(canvas)
     draw = ImageDraw.Draw(picture)
     for index in order:
-        _draw_box(draw, boxes[index], colors[index], line, (height, width))
+        _draw_box(draw, boxes[index], colors[index], line, (height, width), bool(crowd[index]))
     if keypoints is not None:
         for index in order:
-            _draw_keypoints(draw, keypoints[index], limbs, keypoint_threshold, colors[index], line)
-    labels = _labels(names, scores)
-    _draw_labels(draw, boxes, labels, colors, _font(font, height, width), (height, width))
+            points = np.asarray(keypoints[index], np.float64) * [scale, scale, 1]
+            _draw_keypoints(draw, points, limbs, keypoint_threshold, colors[index], line)
+    labels = _labels(names, scores, crowd)
+    draw_labels(draw, boxes, labels, colors, text_font(height, width, font), (height, width))
     return picture
 
 
@@ -106,20 +116,29 @@ def displayable(image: Any) -> np.ndarray:
     return np.rint(pixels).astype(np.uint8)
 
 
-def _colors(count: int, names: Sequence[str] | None, color_by: str) -> list[Color]:
+def _colors(
+    count: int, names: Sequence[str] | None, color_by: str, class_names: Sequence[str] | None
+) -> list[Color]:
     if color_by not in ("instance", "class"):
         raise ValueError(f'color_by must be "instance" or "class"; got {color_by!r}')
     numbers = list(range(count))
     if color_by == "class" and names is not None:
-        known = sorted(set(names))
+        known = list(class_names or ())
+        known += sorted(set(names) - set(known))
         numbers = [known.index(name) for name in names]
     return [PALETTE[number % len(PALETTE)] for number in numbers]
 
 
-def _paint_mask(canvas: np.ndarray, mask: Any, color: Color, line: int) -> None:
+def _enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
+    return pixels if scale == 1 else pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _paint_mask(canvas: np.ndarray, mask: Any, color: Color, line: int, scale: int, hatched: bool) -> None:
     mask = rle_to_mask(mask) if isinstance(mask, dict) else np.asarray(mask, bool)
-    if mask.shape != canvas.shape[:2]:
-        raise ValueError(f"A mask of shape {mask.shape} does not fit its image, {canvas.shape[:2]}")
+    image_size = canvas.shape[0] // scale, canvas.shape[1] // scale
+    if mask.shape != image_size:
+        raise ValueError(f"A mask of shape {mask.shape} does not fit its image, {image_size}")
+    mask = _enlarged(mask, scale)
     rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
     if not rows.size:
         return
@@ -128,9 +147,13 @@ def _paint_mask(canvas: np.ndarray, mask: Any, color: Color, line: int) -> None:
     inside = mask
     for _ in range(line):
         inside = _eroded(inside)
+    outline = mask & ~inside
+    if hatched:
+        y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
+        inside = inside & ((x + y) // (4 * line) % 2 == 0)
     tint = np.array(color, np.float32)
     pixels[inside] = np.rint((1 - MASK_OPACITY) * pixels[inside] + MASK_OPACITY * tint).astype(np.uint8)
-    pixels[mask & ~inside] = color
+    pixels[outline] = color
 
 
 def _eroded(mask: np.ndarray) -> np.ndarray:
@@ -140,13 +163,25 @@ def _eroded(mask: np.ndarray) -> np.ndarray:
 
 
 def _draw_box(
-    draw: ImageDraw.ImageDraw, box: np.ndarray, color: Color, line: int, size: tuple[int, int]
+    draw: ImageDraw.ImageDraw, box: np.ndarray, color: Color, line: int, size: tuple[int, int], dashed: bool
 ) -> None:
     height, width = size
     x1, y1, x2, y2 = np.nan_to_num(box)
     left, right = np.clip([np.floor(x1), np.ceil(x2) - 1], 0, width - 1)
     top, bottom = np.clip([np.floor(y1), np.ceil(y2) - 1], 0, height - 1)
-    draw.rectangle((left, top, max(left, right), max(top, bottom)), outline=color, width=line)
+    right, bottom = max(left, right), max(top, bottom)
+    if not dashed:
+        draw.rectangle((left, top, right, bottom), outline=color, width=line)
+        return
+    dash = 6 * line
+    for x in np.arange(left, right + 1, 2 * dash):
+        end = min(x + dash, right)
+        draw.rectangle((x, top, end, min(top + line - 1, bottom)), fill=color)
+        draw.rectangle((x, max(bottom - line + 1, top), end, bottom), fill=color)
+    for y in np.arange(top, bottom + 1, 2 * dash):
+        end = min(y + dash, bottom)
+        draw.rectangle((left, y, min(left + line - 1, right), end), fill=color)
+        draw.rectangle((max(right - line + 1, left), y, right, end), fill=color)
 
 
 def _limbs(keypoints: np.ndarray | None, names: Sequence[str] | None) -> list[tuple[int, int]]:
@@ -169,7 +204,6 @@ def _draw_keypoints(
     color: Color,
     line: int,
 ) -> None:
-    points = np.asarray(points, np.float64)
     seen = (points[:, 2] > threshold) & np.isfinite(points).all(axis=1)
     places = [(float(x), float(y)) for x, y in points[:, :2]]
     drawn = [(places[one], places[other]) for one, other in limbs if seen[one] and seen[other]]
@@ -183,68 +217,12 @@ def _draw_keypoints(
         draw.ellipse(dot, fill=color, outline="white", width=line)
 
 
-def _labels(names: Sequence[str] | None, scores: np.ndarray | None) -> list[str]:
-    if scores is None:
-        return list(names) if names is not None else []
-    numbers = [f"{score:.2f}" for score in scores]
-    return numbers if names is None else [f"{name} {text}" for name, text in zip(names, numbers, strict=True)]
-
-
-def _font(path: str | None, height: int, width: int) -> Any:
-    points = max(10, round(max(height, width) / 55))
-    return ImageFont.truetype(path, points) if path else ImageFont.load_default(points)
-
-
-def _draw_labels(
-    draw: ImageDraw.ImageDraw,
-    boxes: np.ndarray,
-    labels: list[str],
-    colors: list[Color],
-    font: Any,
-    size: tuple[int, int],
-) -> None:
-    taken: list[Rectangle] = []
-    ascent, descent = font.getmetrics()
-    margin = max(1, ascent // 6)
-    # The first detections have the highest scores: they choose their places first and are drawn on top.
-    for label, box in zip(labels, boxes, strict=False):
-        text_size = draw.textlength(label, font) + 2 * margin, ascent + descent
-        taken.append(_free_place(np.nan_to_num(box), text_size, size, taken))
-    for label, place, color in reversed(list(zip(labels, taken, colors, strict=False))):
-        draw.rectangle(place, fill=color)
-        bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
-        draw.text((place[0] + margin, place[1]), label, fill="black" if bright else "white", font=font)
-
-
-def _free_place(
-    box: np.ndarray, text_size: tuple[float, float], size: tuple[int, int], taken: list[Rectangle]
-) -> Rectangle:
-    """The place at a box, within the picture, that covers least of the labels placed before."""
-    text_width, text_height = text_size
-    x1, y1, x2, y2 = box
-    places = [
-        (x1, y1 - text_height),
-        (x1, y1),
-        (x2 - text_width, y1 - text_height),
-        (x1, y2),
-        (x2 - text_width, y2),
-        (x1, y2 - text_height),
-        (x2, y1),
-        (x1 - text_width, y1),
-        ((x1 + x2 - text_width) / 2, (y1 + y2 - text_height) / 2),
-    ]
-    best, least = (0.0, 0.0, text_width, text_height), np.inf
-    for x, y in places:
-        left = float(np.clip(np.floor(x), 0, max(0, size[1] - text_width - 1)))
-        top = float(np.clip(np.floor(y), 0, max(0, size[0] - text_height - 1)))
-        place = (left, top, left + text_width, top + text_height)
-        covered = sum(_overlap(place, other) for other in taken)
-        if covered < least:
-            best, least = place, covered
-    return best
-
-
-def _overlap(first: Rectangle, second: Rectangle) -> float:
-    width = min(first[2], second[2]) - max(first[0], second[0])
-    height = min(first[3], second[3]) - max(first[1], second[1])
-    return max(0.0, width) * max(0.0, height)
+def _labels(names: Sequence[str] | None, scores: np.ndarray | None, crowd: np.ndarray) -> list[str]:
+    if names is None and scores is None:
+        return []
+    parts = [["(crowd)"] if one else [] for one in crowd]
+    if scores is not None:
+        parts = [[f"{score:.2f}", *rest] for score, rest in zip(scores, parts, strict=True)]
+    if names is not None:
+        parts = [[name, *rest] for name, rest in zip(names, parts, strict=True)]
+    return [" ".join(part) for part in parts]

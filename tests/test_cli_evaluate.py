@@ -63,8 +63,9 @@ MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_r
     ("arguments", "reason"),
     [
         (["--coco", "."], "a model must be given"),
-        (["--model", MASK], "--annotations and --images must be given, or --coco"),
-        (["--model", MASK, "--images", "."], "--annotations and --images must be given, or --coco"),
+        (["--model", MASK], "--annotations must be given, or --coco"),
+        (["--model", MASK, "--images", "."], "--annotations must be given, or --coco"),
+        (["--model", MASK, "--coco", ".", "--format", "via"], "or of --annotations and --images, not both"),
         ([MASK, "--model", MASK, "--coco", "."], f"the model is {MASK} or --model {MASK}, not both"),
         (
             ["--model", MASK, "--coco", ".", "--images", "."],
@@ -105,3 +106,8 @@ def test_keypoints_have_a_column_with_the_figures_that_they_have():
         "AR100     1.000         -",
         "AR20          -     0.750",
     ]
+
+
+def test_evaluate_searches_in_tiles(trained, capsys):
+    assert main(["evaluate", model(trained), *data(trained), "--tile", "40", "--tile-overlap", "30"]) == 0
+    assert "AP50" in capsys.readouterr().out

@@ -75,6 +75,7 @@ def test_lists_become_tuples():
         {"max_detections": 2001},
         {"bgr": True, "channels": 1, "pixel_mean": (0,), "pixel_std": (1,)},
         {"architecture": "c5"},
+        {"recompute_backbone": True, "norm": "batch_norm"},
         {"anchor_sizes": ((32, 64),) * 5, "architecture": "c4"},
         {"box_pool_size": 7, "architecture": "c4", "anchor_sizes": ((32,),)},
         {"architecture": "c4", "anchor_sizes": ((32,),), "box_pool_size": 14, "mask_head": "mlp"},

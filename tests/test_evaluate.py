@@ -48,7 +48,8 @@ class FindsEverything:
         self.misses, self.copies = misses, copies
         self.asked = []
 
-    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks):
+    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks, **tiling):
+        self.tiling = tiling
         self.asked.append((batch_size, score_threshold, max_detections, masks))
         for image in images:
             number = int(image[0, 0, 0])
@@ -154,6 +155,15 @@ def test_category_ids_that_do_not_fit_the_classes_are_refused_before_the_model_r
     assert model.asked == []
 
 
+def test_tiles_are_the_models_and_all_that_they_find_counts():
+    model = FindsEverything(copies=150)
+    scores = evaluate_coco(model, records(), tile=512, tile_overlap=100, tile_whole=False, progress=False)
+    assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
+    assert "box_AR150" in scores
+    scores = evaluate_coco(model, records(), tile=512, max_detections=120, progress=False)
+    assert "box_AR120" in scores
+
+
 def with_keypoints(names=("nose", "tail")):
     """Records with two keypoints each, and a model that finds them, half a pixel on as its offset says."""
     points = np.array([[[10, 12, 2], [30, 25, 1]]], np.float32)
@@ -212,7 +222,8 @@ class Learner(keras.Model):
     def call(self, inputs):
         return self.dense(inputs)
 
-    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks):
+    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks, **tiling):
+        self.tiling = tiling
         self.evaluations += 1
         misses = range(self.evaluations, 3)
         yield from FindsEverything(misses).detect_iter(

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from keras_maskrcnn.commands.run_folder import RunFolder
-from keras_maskrcnn.train import WarmUp
+from keras_maskrcnn.training.schedules import WarmUp
 
 
 def in_terminal() -> bool:

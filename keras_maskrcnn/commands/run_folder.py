@@ -19,7 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "backup_every": 200,
 }
 SETTINGS = (
-    *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "weights", "learning_rate", "warmup_steps",
+    *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "format", "class_key", "weights",
+    "learning_rate", "warmup_steps",
 )  # fmt: skip
 PATHS = ("annotations", "images", "val_annotations", "val_images", "weights")
 MAY_CHANGE = ("epochs", "eval_every", "backup_every")
@@ -114,7 +115,7 @@ def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> d
     ]  # weights may be a published model's name
     given.update({name: os.path.abspath(given[name]) for name in files})
     if resume:
-        stored = {**DEFAULTS, **json.loads(folder.settings.read_text())}
+        stored = {**dict.fromkeys(SETTINGS), **DEFAULTS, **json.loads(folder.settings.read_text())}
         for name, value in given.items():
             if name not in MAY_CHANGE and value != stored[name]:
                 raise ValueError(
@@ -122,12 +123,11 @@ def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> d
                     f"only so; got {value}"
                 )
         return {**stored, **given}
-    missing = [_option(name) for name in ("annotations", "images") if name not in given]
-    if missing:
-        raise ValueError(f"{' and '.join(missing)} must be given, unless a run is continued with --resume")
+    if "annotations" not in given:
+        raise ValueError("--annotations must be given, unless a run is continued with --resume")
     if "val_images" in given and "val_annotations" not in given:
         raise ValueError("--val-images needs --val-annotations")
-    return {**dict.fromkeys(SETTINGS), **DEFAULTS, "val_images": given["images"], **given}
+    return {**dict.fromkeys(SETTINGS), **DEFAULTS, "val_images": given.get("images"), **given}
 
 
 def resumed_config(folder: RunFolder, fields: dict[str, Any]) -> Config:

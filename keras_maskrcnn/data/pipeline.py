@@ -86,7 +86,7 @@ def make_dataset(
     places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
     examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
     batches = examples.padded_batch(batch_size).prefetch(2)
-    return _TrainingDataset(batches, -(-len(records) // batch_size), clock, dropped) if training else batches
+    return _TrainingDataset(batches, records, batch_size, seed, clock, dropped) if training else batches
 
 
 def make_examples(
@@ -107,7 +107,7 @@ def make_examples(
 
     def load(epoch: int, first: int, position: int, index: int, size: int, seed: np.ndarray) -> tuple:
         if not training:
-            return load_example(records[index], config, size)
+            return load_example(records[int(index)], config, int(size))
         fields, lost, objects = augmented_example(records, int(index), config, int(size), seed)
         dropped.add(int(epoch), int(position), int(first), objects, lost)
         return fields
@@ -146,19 +146,38 @@ class _Draws:
         return tf.random.stateless_uniform([], self.seed(purpose), 0, count, tf.int32)
 
 
+def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
+    """Raise a ValueError, in the name of `who`, unless `make_dataset(..., training=True)` made the dataset."""
+    if not isinstance(dataset, _TrainingDataset):
+        raise ValueError(f"{who} needs the dataset that make_dataset(..., training=True) returned")
+
+
 class _TrainingDataset(tf.data.Dataset):
-    """A dataset with a clock, a count of dropped objects and the length of a whole epoch.
+    """A dataset with a clock, its records, a count of dropped objects, and the length of a whole epoch.
 
     An epoch resumed at its middle must end where it ended before: its last, smaller batch would be mixed with the next
     epoch's images when a strategy splits batches for its replicas. TensorFlow's `assert_cardinality` refuses that.
     """
 
-    def __init__(self, dataset: tf.data.Dataset, length: int, clock: Clock, dropped: DroppedObjects) -> None:
-        self._dataset = dataset
-        self._length = length
-        self.clock = clock
-        self.dropped = dropped
-        super().__init__(dataset._variant_tensor)
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        records: Sequence[Record],
+        batch_size: int,
+        seed: int,
+        clock: Clock,
+        dropped: DroppedObjects,
+    ) -> None:
+        self._dataset = clock.watched(dataset)
+        self._batch_size, self._seed = batch_size, seed
+        self.records, self.clock, self.dropped = records, clock, dropped
+        super().__init__(self._dataset._variant_tensor)
+
+    def names_of(self, epoch: int, step: int) -> list[str]:
+        """Return the names of the pictures of a step's batch; epochs and steps count from 0."""
+        order = _order(len(self.records), self._seed, tf.constant(epoch)).numpy()
+        places = order[step * self._batch_size : (step + 1) * self._batch_size]
+        return [self.records[int(place)].name for place in places]
 
     def _inputs(self) -> list[tf.data.Dataset]:
         return [self._dataset]
@@ -168,7 +187,7 @@ class _TrainingDataset(tf.data.Dataset):
         return self._dataset.element_spec
 
     def cardinality(self) -> tf.Tensor:
-        return tf.constant(self._length, tf.int64)
+        return tf.constant(-(-len(self.records) // self._batch_size), tf.int64)
 
 
 def _in_order(count: int) -> tf.data.Dataset:
@@ -180,12 +199,17 @@ def _in_order(count: int) -> tf.data.Dataset:
 
 def _shuffled(count: int, batch_size: int, seed: int, clock: Clock) -> tf.data.Dataset:
     def epoch_from(epoch: tf.Tensor, first_step: tf.Tensor) -> tf.data.Dataset:
-        order = tf.random.experimental.stateless_shuffle(tf.range(count), _pair(seed, epoch))
+        order = _order(count, seed, epoch)
         first = first_step * batch_size
         places = tf.data.Dataset.from_tensor_slices(order).enumerate().skip(first)
         return places.map(lambda position, index: (epoch, first, position, index))
 
     return tf.data.Dataset.from_tensors(0).map(lambda _: clock.start()).flat_map(epoch_from)
+
+
+def _order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Indices of the records in the order in which an epoch has them."""
+    return tf.random.experimental.stateless_shuffle(tf.range(count), _pair(seed, epoch))
 
 
 def _pair(seed: int, epoch: tf.Tensor) -> tf.Tensor:

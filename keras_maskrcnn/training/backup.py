@@ -1,7 +1,9 @@
-"""What plain `model.fit` lacks: the optimizer of the published recipes, and a backup that resumes exactly."""
+"""A backup that resumes exactly, which Keras' own does not."""
 
+import json
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,81 +12,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_maskrcnn.data.pipeline import check_is_for_training
 
-@keras.saving.register_keras_serializable("keras_maskrcnn")
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises linearly to `learning_rate` and is divided by ten at each of `drops`.
-
-    The schedule of the paper and of every published recipe ("1x", "3x").
-
-    Args:
-        learning_rate: reached after `steps` training steps.
-        steps: length of the warm-up; 0 for none.
-        drops: training steps at which the rate is divided by ten.
-        start: share of `learning_rate` at step 0 (Detectron's 1 / 1000).
-    """
-
-    def __init__(self, learning_rate: float, steps: int, drops: tuple[int, ...] = (), start: float = 1e-3):
-        self.learning_rate, self.steps, self.drops, self.start = learning_rate, steps, tuple(drops), start
-
-    def __call__(self, step: keras.KerasTensor) -> keras.KerasTensor:
-        step = ops.cast(step, "float32")
-        progress = ops.minimum(step / max(self.steps, 1), 1.0) if self.steps else 1.0
-        passed = sum(ops.cast(step >= drop, "float32") for drop in self.drops)
-        return self.learning_rate * (self.start + (1 - self.start) * progress) * ops.power(0.1, passed)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {
-            "learning_rate": self.learning_rate,
-            "steps": self.steps,
-            "drops": self.drops,
-            "start": self.start,
-        }
-
-
-@keras.saving.register_keras_serializable("keras_maskrcnn")
-class SGD(keras.optimizers.SGD):
-    """Stochastic gradient descent whose weight decay is coupled, as in Detectron and torchvision.
-
-    The decay joins the gradient, and so the momentum; `keras.optimizers.SGD(weight_decay=...)` decays weights apart
-    from it, which at momentum 0.9 is about ten times weaker.
-
-    Args:
-        learning_rate: a number or a schedule.
-        coupled_weight_decay: times the weight, added to its gradient.
-    """
-
-    def __init__(self, learning_rate: Any = 0.01, coupled_weight_decay: float = 0.0, **kwargs: Any):
-        super().__init__(learning_rate, **kwargs)
-        self.coupled_weight_decay = coupled_weight_decay
-
-    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Apply one gradient to one variable."""
-        # All of the update waits for its gradient. TensorFlow would otherwise multiply every weight and momentum at the
-        # beginning of the step, and hold both, as large as the model, until the end.
-        with tf.control_dependencies([gradient]):
-            if self._use_weight_decay(variable):  # see exclude_from_weight_decay
-                gradient = gradient + self.coupled_weight_decay * ops.cast(variable, gradient.dtype)
-            super().update_step(gradient, variable, learning_rate)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the constructor's arguments."""
-        return {**super().get_config(), "coupled_weight_decay": self.coupled_weight_decay}
-
-
-def sgd(
-    learning_rate: float | keras.optimizers.schedules.LearningRateSchedule = 0.02,
-    momentum: float = 0.9,
-    weight_decay: float = 1e-4,
-    **kwargs: Any,
-) -> SGD:
-    """Return the published recipes' optimizer: momentum 0.9 and coupled weight decay 1e-4.
-
-    0.02 is the learning rate for 16 images per step; scale it with the batch. Further arguments go to
-    `keras.optimizers.SGD` (`clipnorm`, `use_ema`, ...).
-    """
-    return SGD(learning_rate, weight_decay, momentum=momentum, **kwargs)
+REMEMBERED = ("best", "wait", "best_epoch")
+"""What Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau know of the epochs before."""
 
 
 class _EndOfEpoch:
@@ -103,12 +34,14 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         dataset: the training dataset of `make_dataset`, which is set to the same place.
         save_freq: "epoch", or a number of steps between backups; every end of an epoch is backed up too.
         delete_checkpoint: whether to remove the file after training has ended normally.
+        remember: callbacks whose best value and patience are part of the backup, such as Keras' EarlyStopping and
+            ModelCheckpoint. The backup must come after them in `fit`'s list.
 
-    What other callbacks remember, like the best value of EarlyStopping, is not part of it.
+    Weights that are not finite are never written: the file keeps those from before.
 
     Raises:
-        ValueError: the path has another ending or the file is no backup, or the dataset was not made by
-            `make_dataset`.
+        ValueError: the path has another ending or the file is no backup of such a run, the dataset was not made by
+            `make_dataset`, or a callback to remember keeps weights itself (`restore_best_weights`).
     """
 
     def __init__(
@@ -117,17 +50,21 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         dataset: tf.data.Dataset,
         save_freq: str | int = "epoch",
         delete_checkpoint: bool = True,
+        remember: Sequence[keras.callbacks.Callback] = (),
     ):
         super().__init__(str(path), save_freq=save_freq, delete_checkpoint=delete_checkpoint)
         self.path = Path(path)
         if not self.path.name.endswith(".weights.h5"):
             raise ValueError(f'The backup file must end in ".weights.h5"; got {path}')
-        if not hasattr(dataset, "clock"):
+        if any(getattr(callback, "restore_best_weights", False) for callback in remember):
             raise ValueError(
-                "BackupAndRestore needs the dataset that make_dataset(..., training=True) returned"
+                "A backup holds no best weights: let a ModelCheckpoint(save_best_only=True) keep them instead of "
+                "EarlyStopping(restore_best_weights=True)"
             )
+        check_is_for_training(dataset, "BackupAndRestore")
+        self.remember = list(remember)
         self.clock, self.steps = dataset.clock, int(dataset.cardinality())
-        self._resumed: tuple[int, int, list[Any]] | None = None
+        self._resumed: tuple[int, int, list[Any], list[dict[str, Any]]] | None = None
         self._first_step = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
@@ -139,12 +76,22 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
                 raise ValueError(f"{self.path} is no backup of a training run, but weights alone")
             epoch, step = int(file.attrs["epoch"]), int(file.attrs["step"])
             means = [file[f"means/{i}"][()] for i in range(len(file["means"]))]
+            remembered = json.loads(file.attrs.get("remembered", "[]"))
+        if len(remembered) != len(self.remember):
+            raise ValueError(
+                f"{self.path} remembers {len(remembered)} other callbacks; `remember` has {len(self.remember)}"
+            )
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        self.model.load_weights(self.path)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Skipping variable loading for optimizer")
+            try:
+                self.model.load_weights(self.path)
+            except UserWarning as warning:
+                raise ValueError(f"{self.path} was written with another optimizer: {warning}") from None
         if step == self.steps:
             epoch, step = epoch + 1, 0
-        self._resumed = (epoch, step, means)
+        self._resumed = (epoch, step, means, remembered)
         self.model._initial_epoch = epoch
         if epoch >= self.params["epochs"]:
             warnings.warn(
@@ -156,7 +103,9 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         """Set the dataset, and in the resumed epoch the logged means, to where training is."""
         self._current_epoch, self._first_step = epoch, 0
         if self._resumed is not None and self._resumed[0] == epoch:
-            _, self._first_step, means = self._resumed
+            _, self._first_step, means, remembered = self._resumed
+            for callback, state in zip(self.remember, remembered, strict=True):
+                vars(callback).update(state)
             if self._first_step:
                 for variable, value in zip(_mean_variables(self.model), means, strict=True):
                     variable.assign(value)
@@ -182,15 +131,22 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Remove the backup if asked to; the next `fit` begins where it is told to."""
         self.model._initial_epoch = None
-        if self.delete_checkpoint:
+        if self.delete_checkpoint and _is_finite(self.model):
             self.path.unlink(missing_ok=True)
 
     def _write(self, epoch: int, step: int) -> None:
+        if not _is_finite(self.model):
+            warnings.warn(
+                f"The weights are not finite after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",
+                stacklevel=2,
+            )
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_name(f".{os.getpid()}.{self.path.name}")
         self.model.save_weights(unfinished, overwrite=True)
         with h5py.File(unfinished, "a") as file:
             file.attrs["epoch"], file.attrs["step"] = epoch, step
+            file.attrs["remembered"] = json.dumps([_memory(callback) for callback in self.remember])
             for i, variable in enumerate(_mean_variables(self.model)):
                 file[f"means/{i}"] = ops.convert_to_numpy(variable)
         with open(unfinished, "rb") as file:
@@ -200,3 +156,12 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
 def _mean_variables(model: keras.Model) -> list[keras.Variable]:
     return [variable for metric in model.metrics for variable in metric.variables]
+
+
+def _is_finite(model: keras.Model) -> bool:
+    return all(bool(tf.reduce_all(tf.math.is_finite(weight.value))) for weight in model.weights)
+
+
+def _memory(callback: keras.callbacks.Callback) -> dict[str, float | None]:
+    known = {name: value for name, value in vars(callback).items() if name in REMEMBERED}
+    return {name: None if value is None else float(value) for name, value in known.items()}

@@ -1,0 +1,89 @@
+"""The optimizers of the published recipes: weights of normalisations do not decay.
+
+Clipping (`global_clipnorm`), averages of the weights (`use_ema`) and accumulation of gradients over several batches
+(`gradient_accumulation_steps`) are arguments of every Keras optimizer, and so of these.
+"""
+
+import re
+from typing import Any, TypeAlias
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+NORM_WEIGHTS = ("gamma", "beta")
+"""Detectron2 (WEIGHT_DECAY_NORM 0), Matterport and Swin do not decay them; biases decay."""
+_OF_A_NORM = re.compile(rf"(^|/)({'|'.join(NORM_WEIGHTS)})\b")
+
+Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
+
+
+@keras.saving.register_keras_serializable("keras_maskrcnn")
+class SGD(keras.optimizers.SGD):
+    """Stochastic gradient descent whose weight decay is coupled, as in Detectron and torchvision.
+
+    The decay joins the gradient, and so the momentum; `keras.optimizers.SGD(weight_decay=...)` decays weights apart
+    from it, which at momentum 0.9 is about ten times weaker. It joins after the gradients were accumulated and clipped.
+
+    Args:
+        learning_rate: a number or a schedule.
+        coupled_weight_decay: times the weight, added to its gradient.
+        decay_norms: whether gamma and beta of normalisations decay too; Detectron2's and Matterport's do not.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        coupled_weight_decay: float = 0.0,
+        decay_norms: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(learning_rate, **kwargs)
+        self.coupled_weight_decay, self.decay_norms = coupled_weight_decay, decay_norms
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Apply one gradient to one variable."""
+        # All of the update waits for its gradient. TensorFlow would otherwise multiply every weight and momentum at the
+        # beginning of the step, and hold both, as large as the model, until the end.
+        with tf.control_dependencies([gradient]):
+            if self._decays(variable):
+                gradient = gradient + self.coupled_weight_decay * ops.cast(variable, gradient.dtype)
+            super().update_step(gradient, variable, learning_rate)
+
+    def _decays(self, variable: Any) -> bool:
+        if not self._use_weight_decay(variable):  # see exclude_from_weight_decay
+            return False
+        return self.decay_norms or not _OF_A_NORM.search(variable.name)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        own = {"coupled_weight_decay": self.coupled_weight_decay, "decay_norms": self.decay_norms}
+        return {**super().get_config(), **own}
+
+
+def sgd(learning_rate: Rate = 0.02, momentum: float = 0.9, weight_decay: float = 1e-4, **kwargs: Any) -> SGD:
+    """Return the published recipes' optimizer: momentum 0.9 and coupled weight decay 1e-4.
+
+    0.02 is the learning rate for 16 images per update; scale it with the batch. Further arguments go to
+    `keras.optimizers.SGD` (`global_clipnorm`, `use_ema`, `gradient_accumulation_steps`, ...).
+    """
+    return SGD(learning_rate, weight_decay, momentum=momentum, **kwargs)
+
+
+def adamw(learning_rate: Rate = 1e-4, weight_decay: float = 0.05, **kwargs: Any) -> keras.optimizers.AdamW:
+    """Return Keras' AdamW as Swin Transformer's Mask R-CNN was trained with it (Liu et al. 2021, section 4.2).
+
+    1e-4 is the learning rate for 16 images per update. The decay is decoupled. That normalisations are left out of it
+    is not part of a saved model: compile a loaded one anew. Further arguments go to `keras.optimizers.AdamW`.
+    """
+    optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay, **kwargs)
+    optimizer.exclude_from_weight_decay(var_names=list(NORM_WEIGHTS))
+    return optimizer
+
+
+def steps_taken(optimizer: keras.optimizers.Optimizer) -> int:
+    """Return the number of batches that an optimizer has seen.
+
+    Its `iterations` are its updates, of which there are fewer where gradients accumulate. Schedules count batches.
+    """
+    return int(optimizer._iterations)

@@ -1,0 +1,90 @@
+"""How long the network waits for its pictures, and what would help."""
+
+import logging
+import time
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_maskrcnn.data.pipeline import check_is_for_training
+from keras_maskrcnn.images import resized_size
+
+_log = logging.getLogger(__name__)
+_FEWEST, _ENOUGH = 10, 50
+"""Steps from which a share is trusted: at the end of an epoch, and in its midst."""
+
+
+class SlowInputAdvice(keras.callbacks.Callback):
+    """Measures the share of the training time in which steps wait for their batch; logs advice, once, if it is large.
+
+    The first step, which traces the model, does not count, nor does what happens between epochs.
+
+    Args:
+        dataset: the training dataset of `make_dataset`.
+        threshold: share, 0..1, from which there is advice.
+
+    Raises:
+        ValueError: the dataset was not made by `make_dataset`.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset, threshold: float = 0.2):
+        super().__init__()
+        check_is_for_training(dataset, "SlowInputAdvice")
+        self.dataset: Any = dataset
+        self.threshold = threshold
+        self._waited = self._spent = self._began = 0.0
+        self._steps = -1  # the first one traces
+        self._said = False
+
+    @property
+    def share(self) -> float:
+        """Share of the time so far, 0..1, in which steps waited for their batch."""
+        return self._waited / self._spent if self._spent else 0.0
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the clock."""
+        self._began = time.time()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Add the step up."""
+        float((logs or {}).get("loss", 0))  # the step has ended when its loss is known
+        self._steps += 1
+        if self._steps:
+            self._spent += time.time() - self._began
+            self._waited += max(0.0, float(self.dataset.clock.delivered) - self._began)
+        if self._steps == _ENOUGH:
+            self._advise()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Judge a short epoch too."""
+        if self._steps >= _FEWEST:
+            self._advise()
+
+    def _advise(self) -> None:
+        if self._said or self.share < self.threshold:
+            return
+        self._said = True
+        _log.warning(
+            "The network waited for its pictures %.0f%% of the time.%s make_dataset's parallel_calls sets how many are "
+            "loaded at a time (left out: as many as tf.data finds useful); a file system over a network, and records "
+            "that compute much when asked, are slow too",
+            100 * self.share,
+            self._about_sizes(),
+        )
+
+    def _about_sizes(self) -> str:
+        """Tell of pictures that are much larger than what the network sees of them."""
+        config, records = self.model.config, self.dataset.records
+        chosen = np.unique(np.linspace(0, len(records) - 1, 20).astype(int))
+        sizes = [(records[int(i)].height, records[int(i)].width) for i in chosen]
+        seen = [resized_size(*size, config.min_size, config.max_size, config.size_rounding) for size in sizes]
+        height, width = np.mean(sizes, axis=0)
+        seen_height, seen_width = np.mean(seen, axis=0)
+        if height * width < 2 * seen_height * seen_width:
+            return ""
+        return (
+            f" The pictures have {width:.0f} x {height:.0f} pixels on average, of which the network sees "
+            f"{seen_width:.0f} x {seen_height:.0f}: files of that size are decoded sooner."
+        )
