@@ -42,11 +42,10 @@ def check_fit(model: keras.Model, backbone: ResNet, args: tuple[Any, ...], kwarg
 
 
 def _check_accumulation(model: keras.Model) -> None:
-    optimizer, strategy = model.optimizer, model.distribute_strategy
+    optimizer, strategy = model.optimizer, model._distribute_strategy
     steps = getattr(getattr(optimizer, "inner_optimizer", optimizer), "gradient_accumulation_steps", None)
     # Keras accumulates inside a condition, where replicas cannot meet.
-    alone = isinstance(strategy, tf.distribute.OneDeviceStrategy) or not tf.distribute.has_strategy()
-    if steps and not (alone and strategy.num_replicas_in_sync == 1):
+    if steps and strategy is not None and not isinstance(strategy, tf.distribute.OneDeviceStrategy):
         raise ValueError(
             f"gradient_accumulation_steps={steps} does not work under a {type(strategy).__name__}: Keras cannot "
             "accumulate gradients of replicas. Leave it out and raise make_dataset's batch_size, which counts the "
