@@ -58,6 +58,7 @@ __all__ = [
     "make_record",
     "repeat_factor_sampling",
     "sgd",
+    "training_memory",
     "write_coco",
     "write_report",
 ]

@@ -39,7 +39,7 @@ def resized_objects(records: Sequence[Record], config: Config) -> ResizedObjects
             scaled = own * np.tile([size[1] / record.width, size[0] / record.height], 2)
             boxes.append(_in_frame(scaled, size, config))
             images += [turn * len(records) + number] * len(own)
-            padded += [_padded(size, config)] * len(own)
+            padded += [padded_size(size, config)] * len(own)
     return ResizedObjects(np.concatenate(boxes), np.array(images, int), np.array(padded, int).reshape(-1, 2))
 
 
@@ -51,7 +51,8 @@ def _in_frame(boxes: np.ndarray, size: tuple[int, int], config: Config) -> np.nd
     return boxes + np.array(origin * 2) - [0, 0, 1, 1]
 
 
-def _padded(size: tuple[int, int], config: Config) -> tuple[int, int]:
+def padded_size(size: tuple[int, int], config: Config) -> tuple[int, int]:
+    """Return (height, width) that the network sees of a resized image of this size, alone in its batch."""
     if config.square:
         return config.max_size, config.max_size
     height, width = (-(-side // config.size_divisor) * config.size_divisor for side in size)

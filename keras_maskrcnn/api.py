@@ -22,6 +22,7 @@ from keras_maskrcnn.data.yolo import load_yolo
 from keras_maskrcnn.evaluate import CocoEvaluation, detect_records, evaluate_coco
 from keras_maskrcnn.evaluation_report import write_report
 from keras_maskrcnn.inspection import Inspection, inspect_model
+from keras_maskrcnn.memory import training_memory
 from keras_maskrcnn.model import MaskRCNN, load_model
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset

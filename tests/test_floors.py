@@ -102,6 +102,7 @@ SAME_FLOOR = {
     ("graphs", "parts"),
     ("evaluate", "scoring"),
     ("advice", "anchor_matching"),
+    ("memory", "anchor_matching"),
     ("checking", "advice"),
     ("target_inspection", "inspection"),
     ("visualize", "inspection"),
