@@ -5,6 +5,7 @@ import dataclasses
 import html.parser
 import io
 import json
+import os
 import re
 import threading
 from pathlib import Path
@@ -20,6 +21,7 @@ from keras_maskrcnn.checking.findings import Finding
 from keras_maskrcnn.checking.sizes import anchor_findings
 from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.images import image_size
+from keras_maskrcnn.memory import training_memory
 
 CONFIG = tiny()
 HEIGHT, WIDTH = 64, 80
@@ -326,6 +328,18 @@ def test_objects_that_train_no_anchor(files):
     assert found.reason.endswith("by 0.7 or more, 0% overlap one, and 90% with anchor_sizes=((8,),)")
     assert not list(anchor_findings(dataclasses.replace(better, lost=0.09)))
     assert str(report.anchors) in str(report)
+
+
+def test_the_memory_of_a_training_step(files, monkeypatch):
+    report = check(files, batch_size=3)
+    needed = training_memory(CONFIG, 3, files)
+    assert report.findings == [] and (report.memory, report.batch_size) == (needed, 3)
+    assert f"a training step of 3 images takes about {needed / 2**30:.1f} GiB" in str(report)
+    assert json.loads(report.to_json())["memory"] == {"batch_size": 3, "bytes": needed}
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 1000, "SC_PAGE_SIZE": 4096}.__getitem__)
+    found = only(check(files, batch_size=3))
+    assert (found.severity, found.kind) == ("warning", "memory")
+    assert f"needs about {needed / 2**30:.1f} GiB, and this machine has 0.0 GiB" in found.reason
 
 
 def test_broken_objects_are_no_part_of_the_anchor_advice(files):

@@ -1,6 +1,7 @@
 """`maskrcnn check`: exit codes, reports, and the check before a training."""
 
 import json
+import re
 
 import pytest
 from command_line import data, draw_pictures, error
@@ -8,9 +9,17 @@ from dataset_files import WRITERS, pictures
 from examples import drawn_records, tiny
 
 from keras_maskrcnn.cli import main
-from keras_maskrcnn.commands.check import refuse_errors
+from keras_maskrcnn.commands.refuse import refuse_errors
 
-SMALL = ("--set", "min_size=64", "--set", "max_size=96")
+FIELDS = (
+    "min_size=64",
+    "max_size=96",
+    "depth=18",
+    "fpn_channels=32",
+    "box_head_channels=32",
+    "box_batch_size=16",
+)
+SMALL = [part for field in FIELDS for part in ("--set", field)]
 
 
 @pytest.fixture
@@ -30,6 +39,9 @@ def test_a_clean_dataset_ends_with_0(folder, capsys):
     assert main(["check", *data(folder), *SMALL, "--set", "anchor_sizes=[[16],[24],[32],[64],[96]]"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("20 training images with 20 objects (0 crowds)\nnothing found\n")
+    assert re.search(
+        r"\nAnchors: .*\n(.*\n)+\nMemory: a training step of 2 images takes about 0\.\d GiB\n$", out
+    )
 
 
 def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys):
