@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             traceback.print_exc()
-        print(f"{_fresh_line()}maskrcnn: error: {_reason(error)}", file=sys.stderr)
+        lines = [f"maskrcnn: error: {_reason(error)}", *getattr(error, "__notes__", [])]
+        print(_fresh_line() + "\n".join(lines), file=sys.stderr)
         return 2
     finally:
         # An interrupted iteration over a dataset that were left to the interpreter's exit would wait there forever for
@@ -74,6 +75,7 @@ def _log_shown() -> Iterator[None]:
     """Show what the package logs: reports of what was read, warnings of everything else."""
     package, data = logging.getLogger("keras_maskrcnn"), logging.getLogger("keras_maskrcnn.data")
     handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{_fresh_line()}%(message)s"))
     level = data.level
     package.addHandler(handler)
     data.setLevel(logging.INFO)
@@ -111,6 +113,10 @@ def _train(args: argparse.Namespace) -> int:
                 f"{folder.path}: {done} of {settings['epochs']} epochs are trained, so nothing is left to train; "
                 f"--epochs with more than {done} trains on"
             )
+            return 0
+        reason = folder.patience_is_over(settings["patience"])
+        if reason:
+            print(f"{folder.path}: {reason}, so training has ended; a larger --patience trains on")
             return 0
     else:
         Config(**{"class_names": ("object",), **fields})

@@ -92,7 +92,7 @@ def detect_in(
             found.append((piece, outputs, size))
             if piece.last:
                 yield (
-                    _of_one(*found[0], config, masks)
+                    detections(found[0][1], piece.picture, found[0][2], config, masks)
                     if len(found) == 1
                     else _of_tiles(found, config, masks, limit)
                 )
@@ -119,16 +119,17 @@ def _pieces(pictures: Iterable[np.ndarray], tiles: Tiles | None) -> Iterator[_Pi
             yield _Piece(picture, window, last=number == len(windows))
 
 
-def _of_one(
-    piece: _Piece, outputs: Outputs, size: tuple[int, int], config: Config, masks: str | None
+def detections(
+    outputs: Outputs, picture: np.ndarray, size: tuple[int, int], config: Config, masks: str | None = "bool"
 ) -> Detections:
+    """Bring a config's outputs for one picture, resized to `size`, to its own pixels, as `make_detections` does."""
     return make_detections(
         outputs,
-        piece.picture.shape[:2],
+        picture.shape[:2],
         size,
         config.class_names,
         masks=masks,
-        image=piece.picture,
+        image=picture,
         paste=config.paste,
         keypoint_offset=config.keypoint_offset,
         square=config.square,
@@ -142,8 +143,8 @@ def _of_tiles(
     """Merge what was found in the tiles of one picture; masks are run lengths until the end, for they are many."""
     rows = [_in_picture(piece, outputs, size, config) for piece, outputs, size in found]
     joined = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    picture = found[0][0]
-    all_found = _of_one(picture, joined, picture.picture.shape[:2], config, masks and "rle")
+    picture = found[0][0].picture
+    all_found = detections(joined, picture, picture.shape[:2], config, masks and "rle")
     merged = merge_tiles(all_found, joined["windows"], config.nms_iou, config.class_agnostic_nms)[:limit]
     if masks == "bool" and merged.masks is not None:
         dense = np.zeros((len(merged), merged.height, merged.width), bool)
@@ -159,6 +160,7 @@ def _in_picture(
     """The real rows of a tile's outputs, in pixels of its picture, and the window of each."""
     x, y, x2, y2 = piece.window
     boxes = original_boxes(outputs["boxes"], (y2 - y, x2 - x), size, config.square)
+    boxes = np.clip(boxes, 0, np.array([x2 - x, y2 - y] * 2, boxes.dtype))
     boxes += np.array([x, y, x, y], boxes.dtype)
     # those that make_detections would leave out go here, or the others would get their windows
     real = (np.asarray(outputs["classes"]) > 0) & have_area(boxes, config.paste)

@@ -42,11 +42,10 @@ def check_fit(model: keras.Model, backbone: ResNet, args: tuple[Any, ...], kwarg
 
 
 def _check_accumulation(model: keras.Model) -> None:
-    optimizer, strategy = model.optimizer, model.distribute_strategy
+    optimizer, strategy = model.optimizer, model._distribute_strategy
     steps = getattr(getattr(optimizer, "inner_optimizer", optimizer), "gradient_accumulation_steps", None)
     # Keras accumulates inside a condition, where replicas cannot meet.
-    alone = isinstance(strategy, tf.distribute.OneDeviceStrategy) or not tf.distribute.has_strategy()
-    if steps and not (alone and strategy.num_replicas_in_sync == 1):
+    if steps and strategy is not None and not isinstance(strategy, tf.distribute.OneDeviceStrategy):
         raise ValueError(
             f"gradient_accumulation_steps={steps} does not work under a {type(strategy).__name__}: Keras cannot "
             "accumulate gradients of replicas. Leave it out and raise make_dataset's batch_size, which counts the "
@@ -71,6 +70,7 @@ def memory_advice(config: Config, optimizer: keras.optimizers.Optimizer) -> str:
         "(gradient_accumulation_steps)",
         f"- smaller pictures: Config.min_size (now {config.min_size}), max_size ({config.max_size}), train_min_sizes "
         f"({config.train_min_sizes or 'none'})",
+        "- a backbone that is computed twice instead of kept: Config.recompute_backbone=True",
         f"- fewer sampled proposals: Config.box_batch_size ({config.box_batch_size}), post_nms_top_k_train "
         f"({config.post_nms_top_k_train})",
         f"- fewer trained layers: Config.frozen_stages ({config.frozen_stages}, up to 5), a smaller depth "

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_maskrcnn import graphs, parts
+from keras_maskrcnn import graphs, parts, training_graph
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.detector import detect_in, make_tiles
 from keras_maskrcnn.fitting import check_fit, memory_advice
@@ -40,12 +40,12 @@ class MaskRCNN(keras.Model):
         super().__init__(autocast=False, **kwargs)
         self.supports_jit = False  # RoIAlign is no XLA operation
         self.config = config
-        with self._own_precision():
+        with self.own_precision():
             self._make_layers()
             self.built = self._training_graph.built  # assembling the graph has created every weight
 
     @contextlib.contextmanager
-    def _own_precision(self) -> Iterator[None]:
+    def own_precision(self) -> Iterator[None]:
         """Give new layers this model's dtype policy: a model that was loaded may differ from the global one."""
         outer = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)
@@ -73,7 +73,7 @@ class MaskRCNN(keras.Model):
     # Graphs hold no weights of their own. A cached_property keeps them out of Keras' tracking of layers.
     @functools.cached_property
     def _training_graph(self) -> keras.Model:
-        return graphs.training_graph(self)
+        return training_graph.training_graph(self)
 
     @functools.cached_property
     def _inference_graphs(self) -> dict[Config, keras.Model]:
@@ -85,7 +85,7 @@ class MaskRCNN(keras.Model):
 
     def _inference_graph(self, config: Config) -> keras.Model:
         if config not in self._inference_graphs:
-            with self._own_precision():
+            with self.own_precision():
                 self._inference_graphs[config] = graphs.inference_graph(self, config)
         return self._inference_graphs[config]
 

@@ -21,6 +21,7 @@ def backbone(config: Config) -> ResNet:
         last_stage=4 if config.architecture == "c4" else 5,
         dilated=config.architecture == "dc5",
         pool_padding=config.pool_padding,
+        recompute=config.recompute_backbone,
         name="backbone",
     )
 

@@ -201,6 +201,7 @@ def make_detections(
         raise ValueError(f'paste must be "exact", "torchvision" or "matterport"; got {paste!r}')
     height, width = (int(side) for side in original_size)
     boxes = original_boxes(outputs["boxes"], (height, width), resized_size, square)
+    boxes = np.clip(boxes, 0, np.array([width, height] * 2, boxes.dtype))
     rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & have_area(boxes, paste))
     class_ids = np.asarray(outputs["classes"])[rows]
     found = None
@@ -230,7 +231,7 @@ def make_detections(
 def original_boxes(
     boxes: np.ndarray, original_size: tuple[int, int], resized_size: tuple[int, int], square: bool
 ) -> np.ndarray:
-    """Bring boxes `[N, 4]` of a resized image to the original one's pixels; arguments as in `make_detections`."""
+    """Return boxes `[N, 4]` of the resized image in pixels of the original; arguments as in `make_detections`."""
     height, width = original_size
     precision: type[Any] = np.float64 if square else np.float32  # as the sources compute what they round
     # Boxes that end on their last pixel are one shorter than in continuous pixels, and so are images.
@@ -240,8 +241,7 @@ def original_boxes(
         (height - less) / max(resized_size[0] - less, 1),
     ]
     ends = np.array([0, 0, less, less], precision)
-    scaled = (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
-    return np.clip(scaled, 0, np.array([width, height] * 2, precision))
+    return (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
 
 
 def have_area(boxes: np.ndarray, paste: str) -> np.ndarray:

@@ -33,6 +33,7 @@ def test_a_run_folder_holds_models_log_config_and_backup(trained):
     names = {path.name for path in (trained / "run").iterdir()}
     assert names == {
         "model.keras", "best.keras", "log.csv", "config.json", "settings.json", "backup.weights.h5",
+        "curves.png",
     }  # fmt: skip
     with open(trained / "run" / "log.csv") as file:
         first = next(csv.DictReader(file))

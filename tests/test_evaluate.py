@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_maskrcnn.analysis import analyse
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.data.report import LoadReport, Records
-from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.evaluate import CocoEvaluation, detect_records, evaluate_coco
 from keras_maskrcnn.masks import mask_to_rle
 from keras_maskrcnn.results import Detections
 
@@ -310,3 +311,22 @@ def test_a_callback_that_could_never_evaluate_is_refused_when_made():
         CocoEvaluation(records(), every=0)
     with pytest.raises(ValueError, match="nothing to evaluate against"):
         CocoEvaluation([])
+
+
+def test_a_report_is_of_the_detections_that_were_scored(tmp_path):
+    model = FindsEverything(misses=[1])
+    scores = evaluate_coco(model, records(), progress=False, report=tmp_path)
+    assert len(model.asked) == 1  # it ran once
+    assert scores == pytest.approx(evaluate_coco(model, records(), progress=False), nan_ok=True)
+    text = (tmp_path / "report.html").read_text()
+    assert "3 pictures, 3 objects." in text and "Missed objects: 1" in text and "False positives: 0" in text
+
+
+def test_the_detections_of_records_are_what_an_analysis_takes():
+    model = FindsEverything(misses=[1])
+    found = detect_records(model, records(), progress=False)
+    assert [len(one) for one in found] == [1, 0, 1] and all(one.image is None for one in found)
+    analysis = analyse(records(), found, NAMES)
+    scores = evaluate_coco(model, records(), per_class=True, progress=False)
+    assert analysis.scores == pytest.approx(scores, nan_ok=True)
+    assert analysis.confusion().tolist() == [[0, 0, 0], [0, 2, 0], [1, 0, 0]]

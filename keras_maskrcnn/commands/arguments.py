@@ -177,6 +177,14 @@ def positive(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> float:
+    """Return a number from 0."""
+    value = _number(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be a number from 0; got {text}")
+    return value
+
+
 def setting(text: str) -> tuple[str, Any]:
     """Return the name and the value of FIELD=VALUE; the value is JSON, or else text."""
     name, equals, value = text.partition("=")

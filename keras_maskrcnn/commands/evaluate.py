@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
         progress=in_terminal(),
         results_file=args.results,
         category_ids=records.report.category_ids,
+        report=args.report,
         **tiling(args),
     )
     if args.json is not None:
@@ -53,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     print(score_table(scores))
     if args.per_class:
         print("\n" + class_table(scores, records, names))
+    if args.report is not None:
+        print(f"\n{args.report / 'report.html'}")
     if preset is not None and args.coco is not None:
         print(f"\n{_published(preset)}")
     return 0

@@ -22,6 +22,7 @@ that Detectron2 expects of them, within 0.02 %. The exit code is 0 only if all d
 
 examples:
   maskrcnn evaluate run/best.keras --annotations val.json --images val/ --per-class
+  maskrcnn evaluate run/best.keras --annotations val.json --images val/ --report report/
   maskrcnn evaluate --model maskrcnn_resnet50_fpn_coco --coco coco/
   maskrcnn evaluate --gate --coco coco/
 """
@@ -75,6 +76,13 @@ def add_options(command: Any) -> None:
         metavar="FILE",
         help="write the detections, as COCO results (JSON)",
     )
+    command.add_argument(
+        "--report",
+        type=arguments.output_folder,
+        metavar="DIR",
+        help="write report.html with precision-recall curves, each class's AP, a confusion matrix and the worst "
+        "mistakes (IoU and scores from 0.5), and these as PNG and CSV",
+    )
     command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the figures, as JSON")
 
 
@@ -93,6 +101,8 @@ def check(args: argparse.Namespace) -> None:
             raise ValueError("--gate needs --coco")
         if args.tile is not None:
             raise ValueError("--gate measures as Detectron2 does, without --tile")
+        if args.report is not None:
+            raise ValueError("--gate writes no --report: evaluate one model instead")
         if isinstance(args.model, Path):
             raise ValueError(f"--gate needs the name of a published model, or none; got {args.model}")
         return

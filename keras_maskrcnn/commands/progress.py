@@ -1,15 +1,15 @@
 """What a terminal and the log file show of a training."""
 
 import csv
-import math
 import sys
 import time
 from typing import Any
 
 import keras
 
+from keras_maskrcnn.commands.curves import save_curves
 from keras_maskrcnn.commands.run_folder import RunFolder
-from keras_maskrcnn.training.schedules import WarmUp
+from keras_maskrcnn.training.optimizers import steps_taken
 
 
 def in_terminal() -> bool:
@@ -18,7 +18,7 @@ def in_terminal() -> bool:
 
 
 class StepBar(keras.callbacks.Callback):
-    """A bar with the steps of the epoch, the time left and the mean loss; training stops at a loss that is no number.
+    """A bar with the steps of the epoch, the time left and the mean loss.
 
     Args:
         steps: per epoch.
@@ -33,26 +33,19 @@ class StepBar(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Begin a bar; a resumed epoch begins in its middle."""
         print(f"Epoch {epoch + 1}/{self.params['epochs']}", flush=True)
-        self._first = int(self.model.optimizer.iterations) - epoch * self.steps
+        self._first = steps_taken(self.model.optimizer) - epoch * self.steps
         if in_terminal():
             self._bar = keras.utils.Progbar(self.steps, stateful_metrics=["loss"])
             self._bar.update(self._first)  # the first step takes long, and something should be seen
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Move the bar."""
-        loss = float((logs or {})["loss"])
-        step = self._first + batch + 1
-        if not math.isfinite(loss):
-            raise ValueError(
-                f"the loss became {loss} at step {step} of {self.steps}: try a lower --learning-rate or more "
-                "--warmup-steps"
-            )
         if self._bar is not None:
-            self._bar.update(step, [("loss", loss)])
+            self._bar.update(self._first + batch + 1, [("loss", float((logs or {})["loss"]))])
 
 
 class EpochLog(keras.callbacks.Callback):
-    """After each epoch, a row in the run's log.csv, and its losses and APs on the terminal.
+    """After each epoch, a row in the run's log.csv, its curves, and its losses and APs on the terminal.
 
     An epoch that is trained again, because its backup was older, replaces its row. The learning rate in a row is
     that of the epoch's last step.
@@ -62,7 +55,7 @@ class EpochLog(keras.callbacks.Callback):
         schedule: the learning rate of each step, counted from 0.
     """
 
-    def __init__(self, folder: RunFolder, schedule: WarmUp):
+    def __init__(self, folder: RunFolder, schedule: keras.optimizers.schedules.LearningRateSchedule):
         super().__init__()
         self.folder, self.schedule = folder, schedule
         self._began = 0.0
@@ -79,7 +72,7 @@ class EpochLog(keras.callbacks.Callback):
             *(name for name in logs or {} if name.startswith("val_")),
         ]
         values = {name: float((logs or {})[name]) for name in names}
-        rate = float(keras.ops.convert_to_numpy(self.schedule(int(self.model.optimizer.iterations) - 1)))
+        rate = float(keras.ops.convert_to_numpy(self.schedule(steps_taken(self.model.optimizer) - 1)))
         row: dict[str, Any] = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._began, 1)}
         row.update({name: f"{value:.6g}" for name, value in {"learning_rate": rate, **values}.items()})
         rows = [*(old for old in self.folder.rows() if int(old["epoch"]) <= epoch), row]
@@ -87,8 +80,31 @@ class EpochLog(keras.callbacks.Callback):
             writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for one in rows for key in one)))
             writer.writeheader()
             writer.writerows(rows)
+        save_curves(self.folder.rows(), self.folder.curves)
         for line in _lines(values):
             print(line, flush=True)
+
+
+class EarlyStop(keras.callbacks.Callback):
+    """Ends training when the log's AP has not risen for some epochs; it comes after `EpochLog`.
+
+    All it knows is in the log, so that a resumed run has the same patience.
+
+    Args:
+        folder: of the run.
+        patience: epochs, or None for no such end.
+    """
+
+    def __init__(self, folder: RunFolder, patience: int | None):
+        super().__init__()
+        self.folder, self.patience = folder, patience
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Look at the log."""
+        reason = self.folder.patience_is_over(self.patience)
+        if reason and epoch + 1 < self.params["epochs"]:
+            print(f"Stopped early: {reason}")
+            self.model.stop_training = True
 
 
 def _lines(values: dict[str, float]) -> list[str]:

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import math
 import os
 import shlex
 from pathlib import Path
@@ -17,14 +18,20 @@ DEFAULTS: dict[str, Any] = {
     "drop_epochs": [],
     "eval_every": 1,
     "backup_every": 200,
+    "optimizer": "sgd",
+    "schedule": "step",
+    "accumulate": 1,
+    "tensorboard": False,
 }
 SETTINGS = (
     *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "format", "class_key", "weights",
-    "learning_rate", "warmup_steps",
+    "learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema", "patience", "repeat_threshold",
 )  # fmt: skip
 PATHS = ("annotations", "images", "val_annotations", "val_images", "weights")
-MAY_CHANGE = ("epochs", "eval_every", "backup_every")
+MAY_CHANGE = ("epochs", "eval_every", "backup_every", "patience", "tensorboard")
 """Settings that a resumed run may change and still continue exactly."""
+MONITORS = ("val_keypoint_AP", "val_mask_AP", "val_box_AP")
+"""The figure that says which epoch was best: the first of these that the log has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +64,16 @@ class RunFolder:
     def log(self) -> Path:
         """One row of losses and APs per epoch."""
         return self.path / "log.csv"
+
+    @property
+    def curves(self) -> Path:
+        """The log as a picture."""
+        return self.path / "curves.png"
+
+    @property
+    def events(self) -> Path:
+        """What TensorBoard shows."""
+        return self.path / "tensorboard"
 
     @property
     def backup(self) -> Path:
@@ -100,6 +117,25 @@ class RunFolder:
         """Return the number of epochs that were finished."""
         return max([0, *(int(row["epoch"]) for row in self.rows())])
 
+    def best_epoch(self) -> tuple[str, float, int] | None:
+        """Return the figure that judges the epochs, its best value and the first epoch that had it, if any has one."""
+        rows = self.rows()
+        for monitor in MONITORS:
+            known = [(float(row[monitor]), -int(row["epoch"])) for row in rows if row.get(monitor)]
+            known = [pair for pair in known if not math.isnan(pair[0])]
+            if known:
+                value, epoch = max(known)
+                return monitor, value, -epoch
+        return None
+
+    def patience_is_over(self, patience: int | None) -> str | None:
+        """Say why the run ends early, if its figure has not risen for `patience` epochs."""
+        best = self.best_epoch()
+        if patience is None or best is None or self.epochs_done() - best[2] < patience:
+            return None
+        monitor, value, epoch = best
+        return f"{monitor} has not risen above epoch {epoch}'s {value:.3f} for {patience} epochs"
+
 
 def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> dict[str, Any]:
     """Complete the settings given on the command line, by the resumed run's or by the defaults.
@@ -122,12 +158,28 @@ def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> d
                     f"{folder.path}: the run was started with {_option(name)} {stored[name]}, and continues exactly "
                     f"only so; got {value}"
                 )
-        return {**stored, **given}
+        if stored["schedule"] == "cosine" and given.get("epochs", stored["epochs"]) != stored["epochs"]:
+            raise ValueError(
+                f"{folder.path}: the learning rate of this run falls along a cosine to epoch {stored['epochs']}, which "
+                f"--epochs {given['epochs']} would change; train on from its model: --weights {folder.model}"
+            )
+        return _checked({**stored, **given})
     if "annotations" not in given:
         raise ValueError("--annotations must be given, unless a run is continued with --resume")
     if "val_images" in given and "val_annotations" not in given:
         raise ValueError("--val-images needs --val-annotations")
-    return {**dict.fromkeys(SETTINGS), **DEFAULTS, "val_images": given.get("images"), **given}
+    return _checked({**dict.fromkeys(SETTINGS), **DEFAULTS, "val_images": given.get("images"), **given})
+
+
+def _checked(settings: dict[str, Any]) -> dict[str, Any]:
+    """Refuse settings that do not go together."""
+    if settings["patience"] is not None and settings["val_annotations"] is None:
+        raise ValueError(
+            "--patience needs --val-annotations: it waits for the AP on validation images to rise"
+        )
+    if settings["schedule"] == "cosine" and settings["drop_epochs"]:
+        raise ValueError("--drop-epochs is of --schedule step; a cosine falls by itself")
+    return settings
 
 
 def resumed_config(folder: RunFolder, fields: dict[str, Any]) -> Config:

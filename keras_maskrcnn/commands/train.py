@@ -1,7 +1,6 @@
 """`maskrcnn train`: from annotated images to a run folder with models, log and backup."""
 
 import dataclasses
-import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -9,25 +8,28 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_maskrcnn.commands import recipe
 from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.model_file import open_model
-from keras_maskrcnn.commands.progress import EpochLog, StepBar, in_terminal
+from keras_maskrcnn.commands.progress import EarlyStop, EpochLog, StepBar, in_terminal
 from keras_maskrcnn.commands.refuse import refuse_errors
 from keras_maskrcnn.commands.run_folder import RunFolder, resumed_config
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.dataset_files import load_dataset
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.data.sampling import repeat_factor_sampling
 from keras_maskrcnn.evaluate import CocoEvaluation
 from keras_maskrcnn.model import MaskRCNN
+from keras_maskrcnn.training.averages import OnAverages
 from keras_maskrcnn.training.backup import BackupAndRestore
-from keras_maskrcnn.training.optimizers import sgd
-from keras_maskrcnn.training.schedules import WarmUp
+from keras_maskrcnn.training.not_a_number import LossError, StopOnNaN
+from keras_maskrcnn.training.slow_input import SlowInputAdvice
+from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures
 from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
 """Without weights to start from, frozen statistics and frozen stages would stay random."""
-RECIPE_BATCH, RECIPE_RATE, RECIPE_WARMUP = 16, 0.02, 1000
 
 
 def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], resume: bool) -> int:
@@ -50,21 +52,28 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
     config = dataclasses.replace(config, class_names=tuple(classes))
     validation = _load(settings, "val_", config, classes)[0] if settings["val_annotations"] else None
     refuse_errors(records, config, validation)
+    if settings["repeat_threshold"] is not None:
+        records = _repeated(records, settings)
     dataset = make_dataset(records, config, settings["batch_size"], training=True, seed=settings["seed"])
-    settings = _with_schedule(settings, int(dataset.cardinality()))
-    schedule = _schedule(settings, int(dataset.cardinality()))
+    steps = int(dataset.cardinality())
+    settings = recipe.completed(settings, steps)
+    schedule = recipe.make_schedule(settings, steps)
     model = _model(config, source, settings["weights"])
-    model.compile(optimizer=sgd(schedule))
-    callbacks = [
-        StepBar(int(dataset.cardinality())),
-        *_validation_callbacks(folder, settings, config, validation),
-        keras.callbacks.ModelCheckpoint(folder.model),
+    model.compile(optimizer=recipe.make_optimizer(settings, schedule))
+    folder.write(config, settings)
+    print(recipe.described(settings, steps))
+    watching = [
+        StepBar(steps),
+        StopOnNaN(dataset),
+        SlowInputAdvice(dataset),
+        *_epoch_ends(folder, settings, config, records, validation),
         EpochLog(folder, schedule),
+        EarlyStop(folder, settings["patience"]),
+        *([TensorBoard(folder.events)] if settings["tensorboard"] else []),
         # The backup comes last: what it says is finished has been written.
         BackupAndRestore(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
     ]
-    folder.write(config, settings)
-    return _fit(model, dataset, settings, callbacks, folder)
+    return _fit(model, dataset, settings["epochs"], watching, folder)
 
 
 def _new_config(fields: dict[str, Any], source: MaskRCNN | None) -> Config:
@@ -90,19 +99,10 @@ def _load(
     return records, classes
 
 
-def _with_schedule(settings: dict[str, Any], steps: int) -> dict[str, Any]:
-    """Fill in the learning rate and the warm-up that were not given."""
-    filled = dict(settings)
-    if filled["learning_rate"] is None:
-        filled["learning_rate"] = RECIPE_RATE * filled["batch_size"] / RECIPE_BATCH
-    if filled["warmup_steps"] is None:
-        filled["warmup_steps"] = min(RECIPE_WARMUP, steps * filled["epochs"] // 10)
-    return filled
-
-
-def _schedule(settings: dict[str, Any], steps: int) -> WarmUp:
-    drops = tuple(epoch * steps for epoch in settings["drop_epochs"])
-    return WarmUp(settings["learning_rate"], settings["warmup_steps"], drops)
+def _repeated(records: Sequence[Record], settings: dict[str, Any]) -> Sequence[Record]:
+    repeated = repeat_factor_sampling(records, settings["repeat_threshold"], settings["seed"])
+    print(f"Pictures of rare classes come more often: an epoch has {len(repeated)} instead of {len(records)}")
+    return repeated
 
 
 def _model(config: Config, source: MaskRCNN | None, weights: str | None) -> MaskRCNN:
@@ -114,22 +114,32 @@ def _model(config: Config, source: MaskRCNN | None, weights: str | None) -> Mask
     return model
 
 
-def _validation_callbacks(
-    folder: RunFolder, settings: dict[str, Any], config: Config, validation: Sequence[Record] | None
+def _epoch_ends(
+    folder: RunFolder,
+    settings: dict[str, Any],
+    config: Config,
+    records: Sequence[Record],
+    validation: Sequence[Record] | None,
 ) -> list[keras.callbacks.Callback]:
-    if validation is None:
-        return []
-    monitor = _monitor(config, validation)
-    return [
-        CocoEvaluation(validation, every=settings["eval_every"], progress=in_terminal()),
-        keras.callbacks.ModelCheckpoint(
-            folder.best,
-            monitor=monitor,
-            mode="max",
-            save_best_only=True,
-            initial_value_threshold=_best(folder, monitor)[0],
-        ),
-    ]
+    """Return what judges and saves the model after an epoch: its averages, if it keeps them."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if validation is not None:
+        best = folder.best_epoch()
+        callbacks += [
+            CocoEvaluation(validation, every=settings["eval_every"], progress=in_terminal()),
+            keras.callbacks.ModelCheckpoint(
+                folder.best,
+                monitor=_monitor(config, validation),
+                mode="max",
+                save_best_only=True,
+                initial_value_threshold=best[1] if best else None,
+            ),
+        ]
+    callbacks.append(keras.callbacks.ModelCheckpoint(folder.model))
+    if settings["tensorboard"]:
+        shown = records if validation is None else validation
+        callbacks.append(TensorBoardPictures(folder.events, shown, every=settings["eval_every"]))
+    return callbacks if settings["ema"] is None else [OnAverages(callbacks)]
 
 
 def _monitor(config: Config, validation: Sequence[Record]) -> str:
@@ -140,28 +150,13 @@ def _monitor(config: Config, validation: Sequence[Record]) -> str:
     return "val_mask_AP" if config.mask_head != "none" and has_masks else "val_box_AP"
 
 
-def _best(folder: RunFolder, monitor: str) -> tuple[float | None, int]:
-    """Best value so far and its epoch; None if there is none."""
-    known = [(float(row[monitor]), -int(row["epoch"])) for row in folder.rows() if row.get(monitor)]
-    value, epoch = max((pair for pair in known if not math.isnan(pair[0])), default=(None, 0))
-    return value, -epoch
-
-
 def _fit(
     model: MaskRCNN,
     dataset: tf.data.Dataset,
-    settings: dict[str, Any],
+    epochs: int,
     callbacks: list[keras.callbacks.Callback],
     folder: RunFolder,
 ) -> int:
-    epochs, steps = settings["epochs"], int(dataset.cardinality())
-    warmup = f" after a warm-up of {settings['warmup_steps']}" if settings["warmup_steps"] else ""
-    after = " and ".join(map(str, settings["drop_epochs"]))
-    drops = f", divided by ten after epoch {after}" if after else ""
-    print(
-        f"Training to epoch {epochs} of {steps} steps each, {settings['batch_size']} images per step; learning rate "
-        f"{settings['learning_rate']:g}{warmup}{drops}"
-    )
     try:
         with interruptible(), warnings.catch_warnings():
             if folder.backup.exists():  # its weights come at the beginning of `fit`
@@ -173,14 +168,25 @@ def _fit(
         )
         print(f"\nStopped. This goes on {place}: {folder.resume_command}")
         return 130
-    print(f"Done: {folder.model} (last epoch){_best_line(folder)}, {folder.log}")
+    except LossError as error:
+        # A resumed run would come to the same loss.
+        if folder.model.exists():
+            error.add_note(
+                f"{folder.model} is from before, after epoch {folder.epochs_done()}. To go on from it in a new run:\n"
+                f"  maskrcnn train --weights {folder.model} --learning-rate ... --output ..."
+            )
+        raise
+    except tf.errors.ResourceExhaustedError as error:
+        error.add_note("In maskrcnn train these are --batch-size and --accumulate; Config.x is --set x=VALUE")
+        raise
+    print(f"Done: {folder.model} (last epoch){_best_line(folder)}, {folder.log}, {folder.curves}")
     return 0
 
 
 def _best_line(folder: RunFolder) -> str:
-    for monitor in ("val_keypoint_AP", "val_mask_AP", "val_box_AP"):
-        value, epoch = _best(folder, monitor)
-        if value is not None:
-            figure = monitor.removeprefix("val_").replace("_", " ")
-            return f", {folder.best} (epoch {epoch}, {figure} {value:.3f})"
-    return ""
+    best = folder.best_epoch()
+    if best is None:
+        return ""
+    monitor, value, epoch = best
+    figure = monitor.removeprefix("val_").replace("_", " ")
+    return f", {folder.best} (epoch {epoch}, {figure} {value:.3f})"

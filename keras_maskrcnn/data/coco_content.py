@@ -49,9 +49,8 @@ def read_content(
     reader = Annotations(images, classes, _has_masks(content) and masks, count, noun)
     reader.read(content["annotations"])
     met.extend(reader.problems)
-    if not met:  # a file that is broken besides is known to be so already
-        with collecting(met):
-            _check_crowds(content["annotations"])
+    with collecting(met):
+        _check_crowds(content["annotations"])
     hand_over([f"{source}: {problem}" for problem in met], problems)
     report = LoadReport(
         unusable=reader.unusable,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from skimage.measure import regionprops
+from skimage.segmentation import relabel_sequential
 
 from keras_maskrcnn.files import IMAGE_SUFFIXES
 from keras_maskrcnn.masks import Region
@@ -44,19 +45,13 @@ def read_labels(path: str | Path) -> np.ndarray:
     return values.astype(np.int64)
 
 
-def instances(labels: np.ndarray, without: tuple[int, ...] = (0,)) -> Iterator[tuple[int, Region]]:
-    """Yield each number in [H, W] and the region of its pixels, in ascending order.
-
-    Args:
-        without: numbers that are no instances.
-    """
-    numbers, places = np.unique(labels, return_inverse=True)
+def instances(labels: np.ndarray) -> Iterator[tuple[int, Region]]:
+    """Yield each number but 0 in [H, W] int64 and the region of its pixels, in ascending order."""
     # Only what is around an instance is looked at: a slide of 100 million pixels may have thousands.
-    for found in regionprops(places.reshape(labels.shape) + 1):
-        number = int(numbers[found.label - 1])
-        if number not in without:
-            top, left, _, _ = found.bbox
-            yield number, (found.image, left, top)
+    numbered, _, numbers = relabel_sequential(labels)
+    for found in regionprops(numbered):
+        top, left, _, _ = found.bbox
+        yield int(numbers[found.label]), (found.image, left, top)
 
 
 def _values(path: Path) -> np.ndarray:

@@ -9,6 +9,10 @@ import tensorflow as tf
 from keras_maskrcnn.data.pipeline import check_is_for_training
 
 
+class LossError(ValueError):
+    """A loss that is no finite number."""
+
+
 class StopOnNaN(keras.callbacks.Callback):
     """Ends `fit` with an error at the first loss that is NaN or infinite, and names the pictures of its batch.
 
@@ -19,7 +23,8 @@ class StopOnNaN(keras.callbacks.Callback):
         dataset: the training dataset of `make_dataset`.
 
     Raises:
-        ValueError: the dataset was not made by `make_dataset`; in training, a loss is not finite.
+        ValueError: the dataset was not made by `make_dataset`.
+        LossError: in training, a loss is not finite.
     """
 
     def __init__(self, dataset: tf.data.Dataset):
@@ -37,7 +42,7 @@ class StopOnNaN(keras.callbacks.Callback):
         wrong = {name: float(value) for name, value in (logs or {}).items()}
         wrong = {name: value for name, value in wrong.items() if not math.isfinite(value)}
         if wrong:
-            raise ValueError(self._message(wrong, self._next, batch))
+            raise LossError(self._message(wrong, self._next, batch))
         self._next = batch + 1
 
     def _message(self, losses: dict[str, float], first: int, last: int) -> str:

@@ -15,24 +15,56 @@ from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.training.optimizers import steps_taken
 
 
-class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras' callback of this name, whose axis of batches goes on after a resume instead of beginning anew.
+class TensorBoard(keras.callbacks.Callback):
+    """Writes curves of losses, learning rate and what callbacks before it put into the logs, for TensorBoard to show.
 
-    It writes the losses, the learning rate and whatever callbacks before it, like `CocoEvaluation`, put into the logs.
+    "step/..." has the means over the epoch so far against the number of batches, "epoch/..." and "validation/..." the
+    figures of whole epochs against their number. After a resume all go on. (In `keras.callbacks.TensorBoard` batches
+    begin at 0 again, and epochs are left out that do not end with a batch that is written.)
 
     Args:
         log_dir: folder of the event files.
-        update_freq: "epoch", or also every this many batches.
-        kwargs: further arguments of `keras.callbacks.TensorBoard`.
+        every: batches from one point to the next.
     """
 
-    def __init__(self, log_dir: str | os.PathLike, update_freq: str | int = "epoch", **kwargs: Any):
-        super().__init__(log_dir, update_freq=update_freq, **{"write_graph": False, **kwargs})
+    def __init__(self, log_dir: str | os.PathLike, every: int = 20):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"TensorBoard's every must be at least 1; got {every}")
+        self.log_dir, self.every = str(log_dir), every
+        self._writer: Any = None
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Go on counting where the optimizer is."""
-        super().on_epoch_begin(epoch, logs)
-        self._global_train_batch = steps_taken(self.model.optimizer)
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Open a file."""
+        self._writer = tf.summary.create_file_writer(self.log_dir)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write a point when it is time."""
+        step = steps_taken(self.model.optimizer)
+        if step % self.every == 0:
+            self._write("step/", {**(logs or {}), **self._rate()}, step)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Write the figures of the epoch."""
+        judged = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
+        trained = {name: value for name, value in (logs or {}).items() if name not in judged}
+        self._write("epoch/", {**trained, **self._rate()}, epoch + 1)
+        self._write("validation/", {n.removeprefix("val_"): v for n, v in judged.items()}, epoch + 1)
+        self._writer.flush()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Close the file."""
+        self._writer.close()
+
+    def _rate(self) -> dict[str, Any]:
+        optimizer = self.model.optimizer
+        rate = getattr(optimizer, "inner_optimizer", optimizer).learning_rate
+        return {"learning_rate": float(keras.ops.convert_to_numpy(rate))}
+
+    def _write(self, prefix: str, values: dict[str, Any], step: int) -> None:
+        with self._writer.as_default():
+            for name, value in values.items():
+                tf.summary.scalar(prefix + name, float(value), step=step)
 
 
 class TensorBoardPictures(keras.callbacks.Callback):
@@ -45,6 +77,9 @@ class TensorBoardPictures(keras.callbacks.Callback):
         every: epochs from one time to the next; the last epoch is always shown.
         min_score: detections that score less are left out.
         side: longest side of what is shown, in pixels; larger ones are shrunk.
+
+    Raises:
+        ValueError: there are no records, or one of the numbers is below 1.
     """
 
     def __init__(
@@ -72,7 +107,7 @@ class TensorBoardPictures(keras.callbacks.Callback):
             for index in self.chosen:
                 record = self.records[index]
                 picture = np.asarray(self._draw(record))
-                tf.summary.image(f"{index} {Path(record.name).name}", picture[None], step=epoch)
+                tf.summary.image(f"{index} {Path(record.name).name}", picture[None], step=epoch + 1)
         writer.close()
 
     def _draw(self, record: Record) -> Image.Image:
