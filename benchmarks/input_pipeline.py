@@ -1,9 +1,11 @@
 """How many images per second the input pipeline delivers, and where the time of one image goes.
 
 python benchmarks/input_pipeline.py annotations.json images/ --min-size 800
+python benchmarks/input_pipeline.py annotations.json images/ --augmentations
 """
 
 import argparse
+import dataclasses
 import time
 from collections.abc import Callable
 
@@ -16,6 +18,25 @@ from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.images import pad_to_multiple, read_image, resize_image, resized_size
 
+AUGMENTATIONS = {
+    "none": {},
+    "vertical flip": {"vertical_flip_probability": 0.5},
+    "quarter turns": {"turn_probability": 0.75},
+    "scale jitter 0.8..1.2": {"scale_jitter": (0.8, 1.2)},
+    "rotation by 15 degrees": {"rotation_degrees": 15.0},
+    "large-scale jitter at 1024": {
+        "min_size": 1024, "max_size": 1024, "crop_size": 1024, "scale_jitter": (0.1, 2.0)
+    },
+    "brightness": {"brightness": 0.2},
+    "contrast": {"contrast": 0.2},
+    "saturation": {"saturation": 0.2},
+    "hue": {"hue": 0.05},
+    "blur": {"blur_sigma": 1.0},
+    "cutout": {"cutout_count": 4},
+    "copy-paste": {"copy_paste_probability": 1.0},
+}  # fmt: skip
+TOGETHER = {name: value for fields in AUGMENTATIONS.values() for name, value in fields.items()}
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -23,11 +44,15 @@ def main() -> None:
     parser.add_argument("images", help="folder of the images")
     parser.add_argument("--min-size", type=int, default=800, help="short side in pixels (default 800)")
     parser.add_argument("--batch-size", type=int, default=2)
+    parser.add_argument("--augmentations", action="store_true", help="time an epoch with each augmentation")
     args = parser.parse_args()
     start = time.perf_counter()
     records, names = load_coco(args.annotations, args.images)
     print(f"load_coco: {time.perf_counter() - start:.2f} s for {records.report}")
     config = Config(tuple(names), min_size=args.min_size)
+    if args.augmentations:
+        print_augmentations(records, config, args.batch_size)
+        return
     print_throughput(records, config, args.batch_size)
     print_parts(records, config)
 
@@ -40,6 +65,18 @@ def print_throughput(records: list[Record], config: Config, batch_size: int) -> 
             pass
         seconds = time.perf_counter() - start
         print(f"{name}: {len(records) / seconds:.1f} images/s")
+
+
+def print_augmentations(records: list[Record], config: Config, batch_size: int) -> None:
+    for name, fields in {**AUGMENTATIONS, "all of these": TOGETHER}.items():
+        dataset = make_dataset(records, dataclasses.replace(config, **fields), batch_size, training=True)
+        next(iter(dataset))  # which builds the graph
+        start = time.perf_counter()
+        for _ in dataset:
+            pass
+        seconds = time.perf_counter() - start
+        share = f"{dataset.dropped.share:.1%} of objects dropped"
+        print(f"{name:>28}: {len(records) / seconds:5.1f} images/s, {share}", flush=True)
 
 
 def print_parts(records: list[Record], config: Config) -> None:

@@ -3,7 +3,7 @@
 python benchmarks/training.py [--size 512] [--batch 2] [--rounds 5]
 
 ResNet-50-FPN, all layers trained but frozen batch norms, float32, SGD with momentum; the same made-up weights, pictures
-and objects; steps in turns in one process. Peak memory is that of a process of its own for each side.
+and objects; steps in turns in one process. Peak memory is that of a process of its own for each row.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import tensorflow as tf
 import keras_maskrcnn as km
 
 OBJECTS = 8
+OURS, RECOMPUTED = "ours", "ours, backbone recomputed"
 
 
 def main() -> None:
@@ -28,7 +29,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--only", choices=("ours", "torchvision"), help="run one side and print its peak memory"
+        "--only", choices=("torchvision", OURS, RECOMPUTED), help="run one side and print its peak memory"
     )
     options = parser.parse_args()
     if options.only is not None:
@@ -40,16 +41,17 @@ def main() -> None:
     theirs = torchvision_model(state, options.size)
     if theirs is not None:
         runs["torchvision"] = torchvision_step(theirs, examples)
-    runs["ours"] = our_step(model, examples)
+    runs[OURS] = our_step(model, examples)
+    runs[RECOMPUTED] = our_step(our_model(options.size, recompute_backbone=True)[0], examples)
     print_agreement(model, theirs, examples)
     seconds = peers.in_turns(runs, options.rounds)
     print(f"{peers.machine()}; {options.batch} x {options.size} x {options.size}")
     peers.print_table(seconds, next(iter(runs)), {name: peak_of(name, options) for name in runs})
 
 
-def our_model(size):
+def our_model(size, **changes):
     return peers.our_model(
-        min_size=size, max_size=size, train_min_sizes=(), frozen_stages=0, flip_probability=0.0
+        min_size=size, max_size=size, train_min_sizes=(), frozen_stages=0, flip_probability=0.0, **changes
     )
 
 
@@ -62,12 +64,12 @@ def torchvision_model(state, size):
     return model
 
 
-def make_examples(batch, size):
-    """Pictures, and for each OBJECTS boxes of many sizes with masks that are ellipses in them."""
+def make_examples(batch, size, objects=OBJECTS):
+    """Pictures, and for each `objects` boxes of many sizes with masks that are ellipses in them."""
     random = np.random.default_rng(1)
     examples = []
     for seed in range(batch):
-        sides = np.exp(random.uniform(np.log(size / 16), np.log(size / 2), (OBJECTS, 2)))
+        sides = np.exp(random.uniform(np.log(size / 16), np.log(size / 2), (objects, 2)))
         start = random.uniform(0, size - sides)
         boxes = np.concatenate([start, start + sides], axis=1).astype(np.float32)
         y, x = np.mgrid[:size, :size] + 0.5
@@ -78,7 +80,7 @@ def make_examples(batch, size):
                 for m, h in zip(middle, half, strict=True)
             ]
         )
-        classes = random.integers(1, 91, OBJECTS)
+        classes = random.integers(1, 91, objects)
         examples.append((peers.made_image(size, size, seed), boxes, masks, classes))
     return examples
 
@@ -178,10 +180,11 @@ def print_peak(options):
     if options.only == "torchvision":
         import torchvision.models.detection  # noqa: F401
     before = peers.memory("VmRSS")
-    if options.only == "ours":
-        step = our_step(our_model(options.size)[0], examples)
-    else:
+    if options.only == "torchvision":
         step = torchvision_step(torchvision_model(None, options.size), examples)
+    else:
+        model, _ = our_model(options.size, recompute_backbone=options.only == RECOMPUTED)
+        step = our_step(model, examples)
     for _ in range(3):
         step()
     print(f"peak memory {peers.memory('VmHWM') - before:.2f} GiB beyond the imports")

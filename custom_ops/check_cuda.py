@@ -7,6 +7,7 @@ torchvision is. Prints a table for custom_ops/README.md; exits with 1 if values 
 """
 
 import argparse
+import functools
 import statistics
 import sys
 from collections.abc import Callable
@@ -130,7 +131,7 @@ def main() -> int:
             cells = [milliseconds(case.forward, options.rounds)]
             if dtype != torch.bfloat16:  # which torchvision has no kernel for
                 cells.append(
-                    milliseconds(lambda case=case: case.torchvision_forward(case.planes), options.rounds)
+                    milliseconds(functools.partial(case.torchvision_forward, case.planes), options.rounds)
                 )
                 cells.append(cells[1] / cells[0])
             else:

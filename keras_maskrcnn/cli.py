@@ -19,6 +19,7 @@ from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.parser import make_parser
 from keras_maskrcnn.commands.run_folder import RunFolder, merged_settings, resumed_config
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.formats import checked_format
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _RAISED_IN_DATASET = re.compile(r"Error in user-defined function.*?(?:ValueError|FileNotFoundError): (.+)")
@@ -32,15 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes those of the process.
 
     Returns:
-        The exit code: 0 done, 1 done but for some images, 2 an error, 130 stopped by Ctrl-C.
+        The exit code: 0 done, 1 done but for some images or with errors found, 2 an error, 130 stopped by Ctrl-C.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
     commands = {
+        "check": _check,
         "train": _train,
         "evaluate": _evaluate,
         "predict": _predict,
         "convert": _convert,
+        "to-coco": _to_coco,
         "models": _models,
     }
     if args.command is None:
@@ -72,6 +75,7 @@ def _log_shown() -> Iterator[None]:
     """Show what the package logs: reports of what was read, warnings of everything else."""
     package, data = logging.getLogger("keras_maskrcnn"), logging.getLogger("keras_maskrcnn.data")
     handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{_fresh_line()}%(message)s"))
     level = data.level
     package.addHandler(handler)
     data.setLevel(logging.INFO)
@@ -82,11 +86,25 @@ def _log_shown() -> Iterator[None]:
         data.setLevel(level)
 
 
+def _check(args: argparse.Namespace) -> int:
+    if args.val_images is not None and args.val_annotations is None:
+        raise ValueError("--val-images needs --val-annotations")
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    Config(**{"class_names": ("object",), **args.config, **dict(args.set)})
+    _start_tensorflow()
+    from keras_maskrcnn.commands import check
+
+    return check.run(args)
+
+
 def _train(args: argparse.Namespace) -> int:
     folder = RunFolder(args.output)
     folder.check(args.resume)
     settings = merged_settings(vars(args), folder, args.resume)
     fields = {**args.config, **dict(args.set)}
+    if settings["images"] is None:
+        checked_format(settings["annotations"], None, settings["format"])
     if args.resume:
         resumed_config(folder, fields)
         done = folder.epochs_done()
@@ -110,6 +128,8 @@ def _train(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     evaluate_parser.check(args)
+    if args.annotations is not None and args.images is None:
+        checked_format(args.annotations, None, args.format)
     _start_tensorflow()
     from keras_maskrcnn.commands import evaluate
 
@@ -120,6 +140,7 @@ def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
     if any(path.resolve().parent == args.output.resolve() for path in args.images):
         raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
+    evaluate_parser.tiling(args)
     _start_tensorflow()
     from keras_maskrcnn.commands import predict
 
@@ -136,6 +157,15 @@ def _convert(args: argparse.Namespace) -> int:
     from keras_maskrcnn.commands import convert
 
     return convert.run(args)
+
+
+def _to_coco(args: argparse.Namespace) -> int:
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    _start_tensorflow()
+    from keras_maskrcnn.commands import to_coco
+
+    return to_coco.run(args)
 
 
 def _models(args: argparse.Namespace) -> int:

@@ -33,6 +33,7 @@ class Config:
     train_min_sizes: tuple[int, ...] = ()
     """Scale jitter: each training image draws its short side from these; empty means min_size."""
     flip_probability: float = 0.5
+    """Share of the training images that are mirrored, left and right changing sides."""
     size_rounding: str = "floor"
     """How a scaled side becomes whole pixels: "floor" (torchvision), "round" (Detectron2) or "half_even"
     (Matterport, which besides never shrinks an image to min_size)."""
@@ -46,6 +47,41 @@ class Config:
     pixel, as Matterport's does. Batches and detections have the usual frame all the same."""
     mask_crop_size: int = 112
     """Side of the crop, in its own box's frame, that each ground-truth mask travels as."""
+
+    # Augmentation of training images, all of it off. Masks, boxes and keypoints move with their image.
+    vertical_flip_probability: float = 0.0
+    """Share of images that are turned upside down by a mirror."""
+    turn_probability: float = 0.0
+    """Share of images that are turned by 90, 180 or 270 degrees, each as often."""
+    rotation_degrees: float = 0.0
+    """Images are turned about their centre by up to this angle, one way or the other, in a frame that stays."""
+    scale_jitter: tuple[float, ...] = ()
+    """(lowest, highest): the resized image is scaled by a factor drawn from between; without crop_size, its long side
+    stays within max_size all the same."""
+    crop_size: int = 0
+    """Side in pixels of the square to which images are cropped at a random place, or padded with pixel_mean. With
+    scale_jitter=(0.1, 2.0) and min_size, max_size and crop_size all 1024 this is large-scale jitter (Ghiasi et al.
+    2021)."""
+    brightness: float = 0.0
+    """At most this share of 255 is added or taken away."""
+    contrast: float = 0.0
+    """Distances from the image's mean colour are multiplied by up to 1 more or less this."""
+    saturation: float = 0.0
+    """Saturation (of HSV) is multiplied by up to 1 more or less this."""
+    hue: float = 0.0
+    """Colours move around the colour wheel by up to this share of it, one way or the other; at most 0.5."""
+    blur_sigma: float = 0.0
+    """Images are blurred by a Gaussian whose standard deviation is drawn from 0 to this, in pixels."""
+    cutout_count: int = 0
+    """Squares at random places that are painted over with pixel_mean; objects lose what they cover."""
+    cutout_size: float = 0.2
+    """Their side, as a share of the image's short side."""
+    copy_paste_probability: float = 0.0
+    """Share of images onto which objects of another are pasted, each with probability 1/2 (Ghiasi et al. 2021);
+    objects below lose what is covered. The other image is resized, scaled, rotated and mirrored by draws of its own."""
+    min_object_share: float = 0.1
+    """Objects of which less than this share of the area can still be seen after all this are dropped; of a crowd,
+    every rest counts."""
 
     # Backbone
     architecture: str = "fpn"
@@ -66,6 +102,9 @@ class Config:
     """Where the stem's pooling is padded: "symmetric", as in torch, or at the "end" (Keras' "same", Matterport)."""
     frozen_stages: int = 2
     """Stages that are not trained, counted from the stem: 0 none, 1 the stem, 2 stem and res2, ... 5 all."""
+    recompute_backbone: bool = False
+    """Whether training keeps the input of each residual block only, and computes the rest again for the gradient: less
+    memory, more time, the same numbers."""
     fpn_channels: int = 256
     fpn_norm: str = "none"
     head_norm: str = "none"

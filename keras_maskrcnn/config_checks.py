@@ -47,6 +47,7 @@ def check(config: Config) -> None:
         raise ValueError(f"Config.bgr needs 3 channels; got {config.channels}")
     _check_architecture(config)
     _check_ranges(config)
+    _check_augmentation(config)
 
 
 def _check_architecture(config: Config) -> None:
@@ -63,6 +64,10 @@ def _check_architecture(config: Config) -> None:
         )
     if config.square and config.max_size % 64:
         raise ValueError(f"Config.max_size must be a multiple of 64 with square=True; got {config.max_size}")
+    if config.recompute_backbone and config.norm == "batch_norm":
+        raise ValueError(
+            'Config.recompute_backbone=True does not go with norm="batch_norm": its statistics would be updated twice'
+        )
     if config.groups > 1 and config.depth < 50:
         raise ValueError(f"Config.groups needs bottlenecks, so depth 50 or more; got depth {config.depth}")
     if config.architecture == "c4" and (config.keypoint_names or config.mask_head == "mlp"):
@@ -114,6 +119,8 @@ def _check_ranges(config: Config) -> None:
     fractions = (
         "flip_probability", "rpn_positive_iou", "rpn_negative_iou", "rpn_positive_fraction", "rpn_nms_iou",
         "crowd_overlap", "box_positive_iou", "box_positive_fraction", "score_threshold", "nms_iou",
+        "vertical_flip_probability", "turn_probability", "copy_paste_probability", "min_object_share", "brightness",
+        "contrast", "saturation", "cutout_size",
     )  # fmt: skip
     for name in fractions:
         if not 0 <= getattr(config, name) <= 1:
@@ -122,7 +129,7 @@ def _check_ranges(config: Config) -> None:
     not_negative = (
         "roi_sampling_ratio", "rpn_smooth_l1_beta", "box_smooth_l1_beta", "norm_epsilon", "rpn_min_size",
         "min_detection_size", "rpn_channels", "rpn_loss_anchors", "box_convs", "box_fcs", "mask_convs",
-        "keypoint_convs",
+        "keypoint_convs", "crop_size", "blur_sigma", "cutout_count",
     )  # fmt: skip
     for name in not_negative:
         if getattr(config, name) < 0:
@@ -165,3 +172,26 @@ def _check_sequences(config: Config) -> None:
         raise ValueError(
             f"Config.train_min_sizes {config.train_min_sizes} exceeds max_size {config.max_size}"
         )
+
+
+def _check_augmentation(config: Config) -> None:
+    for name, most in (("rotation_degrees", 180), ("hue", 0.5)):
+        if not 0 <= getattr(config, name) <= most:
+            raise ValueError(f"Config.{name} must lie in 0..{most}; got {getattr(config, name)}")
+    scales = config.scale_jitter
+    if scales and (len(scales) != 2 or not 0 < scales[0] <= scales[1]):
+        raise ValueError(f"Config.scale_jitter needs two factors above 0, the lower one first; got {scales}")
+    if config.square and config.crop_size > config.max_size:
+        raise ValueError(
+            f"Config.crop_size {config.crop_size} does not fit the square of max_size {config.max_size}"
+        )
+    if config.cutout_count and not config.cutout_size:
+        raise ValueError("Config.cutout_size must be above 0 for squares to be cut out")
+    if config.copy_paste_probability and config.mask_head == "none":
+        raise ValueError(
+            'Config.copy_paste_probability needs masks, along which objects are cut out; mask_head is "none"'
+        )
+    for name, channels in (("brightness", (1, 3)), ("contrast", (1, 3)), ("saturation", (3,)), ("hue", (3,))):
+        if getattr(config, name) and config.channels not in channels:
+            needed = " or ".join(map(str, channels))
+            raise ValueError(f"Config.{name} needs {needed} channels; got {config.channels}")

@@ -32,6 +32,7 @@ def draw_instances(
     crowd: np.ndarray | None = None,
     color_by: str = "instance",
     class_names: Sequence[str] | None = None,
+    labels: bool = True,
     font: str | None = None,
     scale: int = 1,
 ) -> Image.Image:
@@ -50,6 +51,7 @@ def draw_instances(
         crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
         color_by: "instance" gives each its own colour, "class" each name.
         class_names: all that `names` are of, so that a class has the same colour in every picture.
+        labels: whether names and scores are written.
         font: path of a TrueType font, for names in scripts that Pillow's own font lacks.
         scale: how many times the picture is enlarged, a whole number; small ones have no room for names.
 
@@ -85,8 +87,9 @@ def draw_instances(
         for index in order:
             points = np.asarray(keypoints[index], np.float64) * [scale, scale, 1]
             _draw_keypoints(draw, points, limbs, keypoint_threshold, colors[index], line)
-    labels = _labels(names, scores, crowd)
-    draw_labels(draw, boxes, labels, colors, text_font(height, width, font), (height, width))
+    if labels:
+        texts = _labels(names, scores, crowd)
+        draw_labels(draw, boxes, texts, colors, text_font(height, width, font), (height, width))
     return picture
 
 

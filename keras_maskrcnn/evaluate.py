@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from keras_maskrcnn.analysis import analyse
 from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.evaluation_report import write_report
 from keras_maskrcnn.keypoints import checked_sigmas
 from keras_maskrcnn.results import Detections, check_category_ids
-from keras_maskrcnn.scoring import COCO_LIMIT, check_ground_truth, score_coco
+from keras_maskrcnn.scoring import COCO_LIMIT, check_ground_truth
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
@@ -34,6 +36,10 @@ def evaluate_coco(
     results_file: str | Path | None = None,
     category_ids: Sequence[int] | None = None,
     keypoint_sigmas: Sequence[float] | None = None,
+    tile: int | None = None,
+    tile_overlap: int | None = None,
+    tile_whole: bool = True,
+    report: str | Path | None = None,
 ) -> dict[str, float]:
     """Run a model on records and score what it finds, as `score_coco` does.
 
@@ -46,16 +52,18 @@ def evaluate_coco(
         per_class: also give each class's AP.
         score_threshold: as in `model.detect`; published figures use 0.05 or less.
         max_detections: as in `model.detect`, None being the config's. The figures are of COCO's 100 detections
-            per image and class, or of this many where it is above 100.
+            per image and class, or of this many where it is above 100; with `tile` and None, of all that are found.
         progress: show a progress bar.
         results_file: where to write the detections as COCO results (JSON).
         category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
             `load_coco`'s `records.report.category_ids`; None writes 1..K.
         keypoint_sigmas: as in `score_coco`; needed for other keypoints than COCO's 17 of a person.
+        tile, tile_overlap, tile_whole: as in `model.detect`.
+        report: folder for a page with curves, confusion matrix and worst mistakes; see `write_report`.
 
     Returns:
-        What `score_coco` returns. The names do not depend on what is found: recall is "box_AR1", "box_AR10" and
-        "box_AR100", or instead of the last "box_AR300" with a limit of 300.
+        What `score_coco` returns. With a limit the names do not depend on what is found: recall is "box_AR1",
+        "box_AR10" and "box_AR100", or instead of the last "box_AR300" with a limit of 300.
 
     Raises:
         ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, or the keypoints
@@ -67,19 +75,46 @@ def evaluate_coco(
     class_names = model.config.class_names
     if category_ids is not None:
         check_category_ids(category_ids, class_names)
+    tiles = tile, tile_overlap, tile_whole
+    found = detect_records(model, records, batch_size, score_threshold, max_detections, progress, *tiles)
+    if results_file is not None:
+        write_coco_results(results_file, records, found, category_ids)
+    limit = model.config.max_detections if max_detections is None else max_detections
+    all_count = tile is not None and max_detections is None
+    scored = None if all_count else max(COCO_LIMIT, limit)
+    analysis = analyse(records, found, class_names, scored, keypoint_sigmas)
+    if report is not None:
+        write_report(report, analysis)
+    return {name: value for name, value in analysis.scores.items() if per_class or "/" not in name}
+
+
+def detect_records(
+    model: MaskRCNN,
+    records: Sequence[Record],
+    batch_size: int = 1,
+    score_threshold: float | None = None,
+    max_detections: int | None = None,
+    progress: bool = True,
+    tile: int | None = None,
+    tile_overlap: int | None = None,
+    tile_whole: bool = True,
+) -> list[Detections]:
+    """Run a model on the pictures of records; arguments are those of `evaluate_coco`.
+
+    Returns:
+        The detections of each record, with masks as run lengths and without their pictures: what `analyse` takes.
+    """
     images = (records[index].image for index in range(len(records)))
     found: list[Detections] = []
     bar = keras.utils.Progbar(len(records), unit_name="image") if progress else None
     if bar is not None:
         bar.update(0)  # the first picture takes long, and something should be seen
-    for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle"):
+    tiling: dict[str, Any] = {"tile": tile, "tile_overlap": tile_overlap, "tile_whole": tile_whole}
+    for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle", **tiling):
         found.append(dataclasses.replace(one, image=None))
         if bar is not None:
             bar.update(len(found))
-    if results_file is not None:
-        write_coco_results(results_file, records, found, category_ids)
-    limit = model.config.max_detections if max_detections is None else max_detections
-    return score_coco(records, found, class_names, per_class, max(COCO_LIMIT, limit), keypoint_sigmas)
+    return found
 
 
 def _check_keypoints(records: Sequence[Record], names: Sequence[str], sigmas: Sequence[float] | None) -> None:

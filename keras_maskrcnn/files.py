@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and which of them are images."""
 
 import contextlib
 import hashlib
@@ -6,6 +6,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
+"""Files with these endings are taken from a folder; a file that is named is read whatever its ending."""
+
+
+def image_files(folder: str | os.PathLike) -> list[Path]:
+    """Return the image files in a folder, sorted."""
+    return sorted(file for file in Path(folder).iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
 
 
 @contextlib.contextmanager

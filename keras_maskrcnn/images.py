@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from keras_maskrcnn.embedded import embedded_image, is_embedded
 from keras_maskrcnn.orientation import is_turned, upright
 from keras_maskrcnn.resizing import resize_whole
 
@@ -18,7 +19,8 @@ _LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weig
 def read_image(source: Any, channels: int = 3) -> np.ndarray:
     """Read an image as it is displayed: decoded, turned by its EXIF orientation, with `channels` channels.
 
-    Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed).
+    Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed); of a
+    `.json` file of labelme, the image embedded in it.
     Gray is repeated to RGB, alpha is dropped, RGB becomes gray by ITU-R 601 luminosity when `channels` is 1.
 
     Args:
@@ -72,7 +74,7 @@ def header_sizes(source: Any) -> tuple[tuple[int, int], tuple[int, int]]:
         if Path(source).suffix.lower() == ".npy":
             shape = np.load(source, mmap_mode="r").shape[:2]
             return shape, shape
-        with Image.open(source) as image:
+        with _open(source) as image:
             width, height = image.size
             displayed = (width, height) if is_turned(image) else (height, width)
             return displayed, (height, width)
@@ -169,7 +171,7 @@ def _decode(source: Any, channels: int) -> np.ndarray:
     if Path(source).suffix.lower() == ".npy":
         return np.load(source, allow_pickle=False)
     try:
-        with Image.open(source) as image:
+        with _open(source) as image:
             return _pillow_array(image, channels)
     except FileNotFoundError:
         raise
@@ -177,6 +179,10 @@ def _decode(source: Any, channels: int) -> np.ndarray:
         if _is_tiff(source):
             return _read_tiff(source, channels)
         raise
+
+
+def _open(source: Any) -> Image.Image:
+    return Image.open(embedded_image(source) if is_embedded(source) else source)
 
 
 def _pillow_array(image: Image.Image, channels: int) -> np.ndarray:

@@ -51,7 +51,7 @@ def mirror_order(names: Sequence[str]) -> list[int]:
         if partner not in places and _SIDES.keys() & set(re.split("[^a-z]+", name.lower())):
             raise ValueError(
                 f"the keypoint {name!r} has no partner {partner!r} that it becomes in a mirrored picture; "
-                "rename it, or train with flip_probability=0"
+                "rename it, or train with flip_probability=0 and vertical_flip_probability=0"
             )
         order.append(places.get(partner, place))
     return order

@@ -101,12 +101,7 @@ def paste_masks_as_rle(
 
     Never holds more than the columns under one box at a time.
     """
-    encoded = []
-    for region, left, top in _pasted(probabilities, boxes, height, width):
-        band = np.zeros((height, region.shape[1]), bool, order="F")
-        band[top : top + region.shape[0]] = region
-        encoded.append(_encode_columns(band, left, width))
-    return encoded
+    return [region_to_rle(region, height, width) for region in _pasted(probabilities, boxes, height, width)]
 
 
 def torchvision_paste_boxes(boxes: np.ndarray, mask_size: int) -> np.ndarray:
@@ -149,6 +144,14 @@ def matterport_paste(probabilities: np.ndarray, boxes: np.ndarray) -> tuple[np.n
     # least a quarter of a pixel's weights fall on the mask, also in a corner.
     fills = probabilities.min(axis=(1, 2), initial=1) >= 0.5
     return np.where(fills[:, None, None], 4 * probabilities, probabilities), np.around(boxes)
+
+
+def region_to_rle(region: Region, height: int, width: int) -> dict[str, Any]:
+    """Encode a region of an image of height x width pixels, which is empty elsewhere, as `mask_to_rle` does."""
+    part, left, top = region
+    band = np.zeros((height, part.shape[1]), bool, order="F")
+    band[top : top + part.shape[0]] = part
+    return _encode_columns(band, left, width)
 
 
 def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:

@@ -10,13 +10,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_maskrcnn import graphs, parts
+from keras_maskrcnn import graphs, parts, training_graph
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.detector import detect_in, make_tiles
 from keras_maskrcnn.fitting import check_fit, memory_advice
 from keras_maskrcnn.images import pad_batch, read_image, resize_image, resized_size
 from keras_maskrcnn.layers.inputs import blank_batch
 from keras_maskrcnn.layers.losses import Loss
-from keras_maskrcnn.results import Detections, make_detections
+from keras_maskrcnn.results import Detections
 
 Tensors = dict[str, tf.Tensor]
 
@@ -39,12 +40,12 @@ class MaskRCNN(keras.Model):
         super().__init__(autocast=False, **kwargs)
         self.supports_jit = False  # RoIAlign is no XLA operation
         self.config = config
-        with self._own_precision():
+        with self.own_precision():
             self._make_layers()
             self.built = self._training_graph.built  # assembling the graph has created every weight
 
     @contextlib.contextmanager
-    def _own_precision(self) -> Iterator[None]:
+    def own_precision(self) -> Iterator[None]:
         """Give new layers this model's dtype policy: a model that was loaded may differ from the global one."""
         outer = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)
@@ -72,7 +73,7 @@ class MaskRCNN(keras.Model):
     # Graphs hold no weights of their own. A cached_property keeps them out of Keras' tracking of layers.
     @functools.cached_property
     def _training_graph(self) -> keras.Model:
-        return graphs.training_graph(self)
+        return training_graph.training_graph(self)
 
     @functools.cached_property
     def _inference_graphs(self) -> dict[Config, keras.Model]:
@@ -84,7 +85,7 @@ class MaskRCNN(keras.Model):
 
     def _inference_graph(self, config: Config) -> keras.Model:
         if config not in self._inference_graphs:
-            with self._own_precision():
+            with self.own_precision():
                 self._inference_graphs[config] = graphs.inference_graph(self, config)
         return self._inference_graphs[config]
 
@@ -139,17 +140,30 @@ class MaskRCNN(keras.Model):
         score_threshold: float | None = None,
         max_detections: int | None = None,
         masks: Literal["bool", "rle"] | None = "bool",
+        tile: int | None = None,
+        tile_overlap: int | None = None,
+        tile_whole: bool = True,
     ) -> list[Detections]:
         """Find the objects in pictures of any sizes.
 
+        Small objects of a large picture vanish when it is resized to the config's size. With `tile`, it is searched in
+        overlapping tiles, each resized to that size itself, and objects that several tiles show are made one again
+        (see `tiling.merge_tiles`). A picture with no side above `tile` is searched as without.
+
         Args:
             images: a list of paths, arrays `[H, W]` or `[H, W, C]` (RGB, 0..255) and PIL images, or one of them.
-            batch_size: pictures that go through the network together. Batches are padded to their largest
+            batch_size: pictures or tiles that go through the network together. Batches are padded to their largest
                 picture, which moves scores slightly.
             score_threshold: detections must score more, 0..1; None is the config's.
             max_detections: at most this many per picture; None is the config's. A lower threshold or a larger
-                number than the config's makes a graph of its own, which takes seconds the first time.
+                number than the config's makes a graph of its own, which takes seconds the first time. With tiles, None
+                is the config's for each tile, and all of the picture; a number is for the picture, and for each tile
+                it or the config's post_nms_top_k, whichever is less.
             masks: "bool" for arrays, "rle" for COCO's run lengths, which take little memory, None for none.
+            tile: side of the tiles in pixels of the picture; None for no tiles.
+            tile_overlap: pixels that neighbouring tiles have in common at least; None is a quarter of `tile`. Objects
+                up to this size are seen whole by some tile.
+            tile_whole: whether the picture as a whole is searched too, for objects larger than that.
 
         Returns:
             One `Detections` per picture, in pixels of the picture.
@@ -158,7 +172,8 @@ class MaskRCNN(keras.Model):
             FileNotFoundError: a path does not exist.
             ValueError: a picture cannot be read or does not have the model's channels; an argument is out of range.
         """
-        return list(self.detect_iter(images, batch_size, score_threshold, max_detections, masks))
+        limits = batch_size, score_threshold, max_detections
+        return list(self.detect_iter(images, *limits, masks, tile, tile_overlap, tile_whole))
 
     def detect_iter(
         self,
@@ -167,24 +182,31 @@ class MaskRCNN(keras.Model):
         score_threshold: float | None = None,
         max_detections: int | None = None,
         masks: Literal["bool", "rle"] | None = "bool",
+        tile: int | None = None,
+        tile_overlap: int | None = None,
+        tile_whole: bool = True,
     ) -> Iterator[Detections]:
         """As `detect`, one `Detections` at a time, so that memory does not grow with the number of pictures."""
         if masks not in ("bool", "rle", None):
             raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}")
+        tiles = make_tiles(tile, tile_overlap, tile_whole)
         own = self.config
+        most = own.max_detections if max_detections is None else max_detections
         wanted = dataclasses.replace(
             own,
             score_threshold=own.score_threshold if score_threshold is None else score_threshold,
-            max_detections=own.max_detections if max_detections is None else max_detections,
+            max_detections=most if tiles is None else min(most, own.post_nms_top_k),
         )
-        for batch in _batches(_as_list(images), batch_size):
-            yield from self._detect_batch([read_image(i, wanted.channels) for i in batch], wanted, masks)
+        pictures = (read_image(image, wanted.channels) for image in _as_list(images))
+        run = functools.partial(self._run_on, wanted=wanted)
+        yield from detect_in(pictures, run, wanted, batch_size, masks, tiles, max_detections)
 
-    def _detect_batch(
-        self, pictures: list[np.ndarray], wanted: Config, masks: str | None
-    ) -> Iterator[Detections]:
+    def _run_on(
+        self, pictures: list[np.ndarray], wanted: Config
+    ) -> Iterator[tuple[dict[str, np.ndarray], tuple[int, int]]]:
+        """The outputs for a batch of pictures, one by one, and the size that each was resized to."""
         # what the model's own graph finds holds every stricter choice: a worse detection never suppresses a better
         config = dataclasses.replace(
             wanted,
@@ -208,19 +230,8 @@ class MaskRCNN(keras.Model):
         chosen = outputs["scores"] > wanted.score_threshold
         chosen[:, wanted.max_detections :] = False
         outputs["classes"] = np.where(chosen, outputs["classes"], 0)
-        for row, picture in enumerate(pictures):
-            yield make_detections(
-                {key: value[row] for key, value in outputs.items()},
-                picture.shape[:2],
-                tuple(inputs["sizes"][row].numpy()),
-                config.class_names,
-                masks=masks,
-                image=picture,
-                paste=config.paste,
-                keypoint_offset=config.keypoint_offset,
-                square=config.square,
-                keypoint_names=config.keypoint_names,
-            )
+        for row, size in enumerate(inputs["sizes"].numpy().tolist()):
+            yield {key: value[row] for key, value in outputs.items()}, tuple(size)
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs: the Config as plain values."""
@@ -278,14 +289,3 @@ def _as_list(images: Any) -> Iterable[Any]:
     is_one = isinstance(images, str) or hasattr(images, "__fspath__") or hasattr(images, "convert")
     is_array = len(getattr(images, "shape", ())) in (2, 3)  # of numpy, TensorFlow or any other kind
     return [images] if is_one or is_array else images
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    batch: list[Any] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

@@ -27,6 +27,11 @@ def is_turned(image: Image.Image) -> bool:
     return _orientation(image) in (5, 6, 7, 8)
 
 
+def is_upright(image: Image.Image) -> bool:
+    """Tell whether the image is displayed as it is stored, neither turned nor mirrored; decodes no pixels."""
+    return _orientation(image) not in _TURNS
+
+
 def upright(image: Image.Image) -> Image.Image:
     """Return the image as it is displayed, turned by its EXIF or XMP orientation."""
     turn = _TURNS.get(_orientation(image))

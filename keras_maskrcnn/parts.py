@@ -21,6 +21,7 @@ def backbone(config: Config) -> ResNet:
         last_stage=4 if config.architecture == "c4" else 5,
         dilated=config.architecture == "dc5",
         pool_padding=config.pool_padding,
+        recompute=config.recompute_backbone,
         name="backbone",
     )
 
@@ -56,11 +57,12 @@ def res5(config: Config) -> Res5 | None:
 def rpn_head(config: Config) -> RPNHead:
     """The region proposal network."""
     num_anchors = len(config.anchor_sizes[0]) * len(config.anchor_ratios)
-    channels = config.rpn_channels or _feature_channels(config)
+    channels = config.rpn_channels or feature_channels(config)
     return RPNHead(channels, num_anchors, config.rpn_convs, config.rpn_softmax, name="rpn_head")
 
 
-def _feature_channels(config: Config) -> int:
+def feature_channels(config: Config) -> int:
+    """Channels of the features that proposals and RoIs are taken from."""
     if config.architecture == "fpn":
         return config.fpn_channels
     res2 = 256 if config.depth >= 50 else 64

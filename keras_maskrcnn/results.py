@@ -200,10 +200,9 @@ def make_detections(
     if paste not in ("exact", "torchvision", "matterport"):
         raise ValueError(f'paste must be "exact", "torchvision" or "matterport"; got {paste!r}')
     height, width = (int(side) for side in original_size)
-    boxes = _original_boxes(outputs["boxes"], (height, width), resized_size, square)
-    drawn = np.around(boxes) if paste == "matterport" else boxes
-    nonempty = (drawn[:, :2] < drawn[:, 2:]).all(axis=1)
-    rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & nonempty)
+    boxes = original_boxes(outputs["boxes"], (height, width), resized_size, square)
+    boxes = np.clip(boxes, 0, np.array([width, height] * 2, boxes.dtype))
+    rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & have_area(boxes, paste))
     class_ids = np.asarray(outputs["classes"])[rows]
     found = None
     if masks is not None and "masks" in outputs:
@@ -229,9 +228,10 @@ def make_detections(
     )
 
 
-def _original_boxes(
+def original_boxes(
     boxes: np.ndarray, original_size: tuple[int, int], resized_size: tuple[int, int], square: bool
 ) -> np.ndarray:
+    """Return boxes `[N, 4]` of the resized image in pixels of the original; arguments as in `make_detections`."""
     height, width = original_size
     precision: type[Any] = np.float64 if square else np.float32  # as the sources compute what they round
     # Boxes that end on their last pixel are one shorter than in continuous pixels, and so are images.
@@ -241,8 +241,13 @@ def _original_boxes(
         (height - less) / max(resized_size[0] - less, 1),
     ]
     ends = np.array([0, 0, less, less], precision)
-    scaled = (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
-    return np.clip(scaled, 0, np.array([width, height] * 2, precision))
+    return (np.asarray(boxes, precision) - ends) * np.array(scale * 2, precision) + ends
+
+
+def have_area(boxes: np.ndarray, paste: str) -> np.ndarray:
+    """Tell which boxes `[N, 4]` have area left after the rounding of `paste`."""
+    drawn = np.around(boxes) if paste == "matterport" else boxes
+    return np.all(drawn[:, :2] < drawn[:, 2:], axis=1)
 
 
 def _pasting(probabilities: np.ndarray, boxes: np.ndarray, paste: str) -> tuple[np.ndarray, np.ndarray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,6 +58,31 @@ def score_coco(
         ValueError: no ground truth at all, numbers or sizes of images or numbers of keypoints disagree, a class id
             is not in 1..K, or keypoints other than COCO's 17 come without sigmas.
     """
+    evaluations = coco_evaluations(records, detections, class_names, max_detections, keypoint_sigmas)
+    return summarised(evaluations, class_names if per_class else ())
+
+
+def summarised(evaluations: Mapping[str, COCOeval], class_names: Sequence[str] = ()) -> dict[str, float]:
+    """Return the figures of `score_coco` from what `coco_evaluations` returned, also of the classes if named."""
+    return {
+        f"{kind}_{name}": value
+        for kind, evaluation in evaluations.items()
+        for name, value in _summary(evaluation, class_names).items()
+    }
+
+
+def coco_evaluations(
+    records: Sequence[Record],
+    detections: Sequence[Detections],
+    class_names: Sequence[str],
+    max_detections: int | None = None,
+    keypoint_sigmas: Sequence[float] | None = None,
+) -> dict[str, COCOeval]:
+    """Run pycocotools on what can be scored: {"box", "mask" or "keypoint": its evaluation, accumulated}.
+
+    Categories are the class ids, image ids the places in `records`; annotations and detections are numbered from 1 in
+    the order of images and rows. Arguments and errors are those of `score_coco`.
+    """
     if len(records) != len(detections):
         raise ValueError(f"{len(detections)} detections do not belong to {len(records)} records")
     check_ground_truth(records)
@@ -72,7 +97,7 @@ def score_coco(
         truth.extend(_truth(record, index))
     kinds = _kinds(truth, detections)
     sigmas = _sigmas(detections, keypoint_sigmas) if "keypoint" in kinds else None
-    scores: dict[str, float] = {}
+    evaluations = {}
     for kind, iou_type in kinds.items():
         rows = [row for index, found in enumerate(detections) for row in _found(found, index, iou_type)]
         limits = (KEYPOINT_LIMIT,) if kind == "keypoint" else (1, 10, max_detections)
@@ -81,9 +106,8 @@ def score_coco(
         if kind == "keypoint":
             evaluation.params.kpt_oks_sigmas = sigmas
         _run(evaluation)
-        summary = _summary(evaluation, class_names if per_class else ())
-        scores.update({f"{kind}_{name}": value for name, value in summary.items()})
-    return scores
+        evaluations[kind] = evaluation
+    return evaluations
 
 
 def check_ground_truth(records: Sequence[Record]) -> None:
@@ -204,6 +228,17 @@ def _run(evaluation: Any) -> None:
     with _silence():
         evaluation.evaluate()
         evaluation.accumulate()
+
+
+def rematched(evaluation: COCOeval, iou_threshold: float) -> COCOeval:
+    """Match the same objects and detections of boxes or masks at one IoU, of all sizes and without a limit."""
+    again = COCOeval(evaluation.cocoGt, evaluation.cocoDt, evaluation.params.iouType)
+    again.params.iouThrs = np.array([iou_threshold])
+    again.params.areaRng, again.params.areaRngLbl = [[0, 1e10]], ["all"]
+    again.params.maxDets = [max(1, len(evaluation.cocoDt.anns))]
+    with _silence():
+        again.evaluate()
+    return again
 
 
 def _silence() -> contextlib.AbstractContextManager[Any]:

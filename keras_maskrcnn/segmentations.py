@@ -6,6 +6,9 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_mask
 
+FARTHEST = 1e5
+"""Pixels; pycocotools follows each edge pixel by pixel, far outside the image as well, until memory is used up."""
+
 
 def checked_polygon(polygon: Any) -> list[float]:
     """Return one polygon's coordinates x1, y1, x2, y2, ... in pixels, at least three points.
@@ -27,6 +30,10 @@ def checked_polygon(polygon: Any) -> list[float]:
         )
     if not np.isfinite(points).all():
         raise ValueError("A polygon has coordinates that are not finite")
+    if abs(points).max() > FARTHEST:
+        raise ValueError(
+            f"A polygon has the coordinate {points[abs(points).argmax()]:g}; beyond {FARTHEST:g} is no image"
+        )
     return points.astype(np.float64).tolist()
 
 

@@ -12,7 +12,7 @@ from keras_maskrcnn.commands.interrupt import interruptible
 ROOT = Path(__file__).resolve().parents[1]
 
 
-@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "convert", "models"])
+@pytest.mark.parametrize("command", ["check", "train", "evaluate", "predict", "convert", "models"])
 def test_help_says_what_a_command_does_and_gives_an_example(command, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([command, "--help"])

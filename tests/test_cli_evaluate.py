@@ -31,6 +31,23 @@ def test_evaluate_prints_a_table_and_writes_results_with_the_files_category_ids(
     assert 0 <= values["mask_AP"] <= 1
 
 
+def test_a_report_is_written_and_the_figures_stay_the_same(trained, tmp_path, capsys):
+    assert main(["evaluate", model(trained), *data(trained)]) == 0
+    without = capsys.readouterr().out
+    folder = tmp_path / "new" / "report"
+    assert main(["evaluate", model(trained), *data(trained), "--report", str(folder)]) == 0
+    assert capsys.readouterr().out == f"{without}\n{folder / 'report.html'}\n"
+    written = {path.name for path in folder.iterdir()}
+    assert written == {
+        "report.html",
+        "precision_recall.png",
+        "class_ap.png",
+        "confusion.png",
+        "confusion.csv",
+    }
+    assert "4 pictures, 4 objects." in (folder / "report.html").read_text()
+
+
 def test_nothing_but_the_table_and_what_was_read_is_printed(trained):
     command = [sys.executable, "-m", "keras_maskrcnn.cli", "evaluate", model(trained), *data(trained)]
     plain = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
@@ -63,8 +80,9 @@ MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_r
     ("arguments", "reason"),
     [
         (["--coco", "."], "a model must be given"),
-        (["--model", MASK], "--annotations and --images must be given, or --coco"),
-        (["--model", MASK, "--images", "."], "--annotations and --images must be given, or --coco"),
+        (["--model", MASK], "--annotations must be given, or --coco"),
+        (["--model", MASK, "--images", "."], "--annotations must be given, or --coco"),
+        (["--model", MASK, "--coco", ".", "--format", "via"], "or of --annotations and --images, not both"),
         ([MASK, "--model", MASK, "--coco", "."], f"the model is {MASK} or --model {MASK}, not both"),
         (
             ["--model", MASK, "--coco", ".", "--images", "."],
@@ -83,6 +101,8 @@ MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_r
         ),
         (["--coco", ".", "--weights", "setup.py"], "--weights needs --model NAME"),
         (["--gate"], "--gate needs --coco"),
+        (["--gate", "--coco", ".", "--report", "new"], "--gate writes no --report"),
+        ([MASK, "--coco", ".", "--report", "setup.py"], "setup.py: this is a file, not a folder"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_refused(arguments, reason, capsys, monkeypatch):
@@ -105,3 +125,8 @@ def test_keypoints_have_a_column_with_the_figures_that_they_have():
         "AR100     1.000         -",
         "AR20          -     0.750",
     ]
+
+
+def test_evaluate_searches_in_tiles(trained, capsys):
+    assert main(["evaluate", model(trained), *data(trained), "--tile", "40", "--tile-overlap", "30"]) == 0
+    assert "AP50" in capsys.readouterr().out

@@ -55,3 +55,22 @@ def test_predict_refuses_folders_without_images_and_to_write_beside_its_inputs(t
     assert "the folder has no image files" in line
     images = trained / "images"
     assert "must be another" in error(capsys, "predict", model(trained), images, "--output", images)
+
+
+def test_large_pictures_are_searched_in_tiles(trained, tmp_path):
+    options = ["--tile", "40", "--tile-overlap", "8", "--score-threshold", "0", "--no-pictures"]
+    images, out = str(trained / "images" / "1.png"), tmp_path / "found"
+    assert main(["predict", model(trained), images, "--output", str(out), *options]) == 0
+    rows = json.loads((out / "detections.json").read_text())
+    assert len(rows) > 5  # the most that the model finds in one picture, or tile
+    assert all(
+        x + width <= 64.001 and y + height <= 64.001 for x, y, width, height in (r["bbox"] for r in rows)
+    )
+
+
+def test_tile_options_that_do_not_go_together_are_refused(trained, tmp_path, capsys):
+    command = ["predict", model(trained), str(trained / "images"), "--output", str(tmp_path / "out")]
+    assert "--tiles-only need --tile" in error(capsys, *command, "--tiles-only")
+    assert "--tile-overlap 64 must be less than --tile 64" in error(
+        capsys, *command, "--tile", 64, "--tile-overlap", 64
+    )

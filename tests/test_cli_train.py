@@ -15,7 +15,7 @@ from keras_maskrcnn.weights.transfer import start_from
 
 
 def test_training_needs_data_or_a_run_to_resume(tmp_path, capsys):
-    assert "--annotations and --images must be given" in error(capsys, "train", "--output", tmp_path)
+    assert "--annotations must be given" in error(capsys, "train", "--output", tmp_path)
     assert "there is no run to resume" in error(capsys, "train", "--output", tmp_path, "--resume")
 
 
@@ -44,6 +44,19 @@ def test_a_run_folder_holds_models_log_config_and_backup(trained):
 
 def test_config_file_and_settings_reach_the_model(source):
     assert source.config == tiny(class_names=("square", "circle"), score_threshold=0.0, min_size=32)
+
+
+def test_the_format_is_kept_for_a_resumed_run_and_may_be_missing_from_an_old_one(tmp_path):
+    run = RunFolder(tmp_path)
+    given = {**dict.fromkeys(SETTINGS), "annotations": tmp_path, "format": "via", "class_key": "kind"}
+    run.settings.write_text(json.dumps(merged_settings(given, run, False), default=str))
+    resumed = merged_settings(dict.fromkeys(SETTINGS), run, True)
+    assert (resumed["format"], resumed["class_key"], resumed["images"]) == ("via", "kind", None)
+    with pytest.raises(ValueError, match="the run was started with --class-key kind"):
+        merged_settings({**dict.fromkeys(SETTINGS), "class_key": "size"}, run, True)
+    old = {name: value for name, value in resumed.items() if name not in ("format", "class_key")}
+    run.settings.write_text(json.dumps(old))
+    assert merged_settings(dict.fromkeys(SETTINGS), run, True)["format"] is None
 
 
 def test_a_folder_with_a_run_is_not_overwritten(trained, capsys):

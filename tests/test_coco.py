@@ -97,6 +97,35 @@ def test_all_kinds_of_segmentations_keep_their_pixels(folder):
     np.testing.assert_array_equal(found[2], first | second)
 
 
+def test_parts_are_one_object_and_a_polygon_inside_another_is_no_hole(folder):
+    """COCO's rule: an object is the union of its polygons; what has a hole needs run lengths."""
+    outer, inner = [10, 5, 30, 5, 30, 35, 10, 35], [15, 10, 25, 10, 25, 30, 15, 30]
+    records, _ = load(folder, content(annotation(segmentation=[outer, inner])))
+    drawn = segmentation_to_mask(records[0].masks[0], HEIGHT, WIDTH)
+    np.testing.assert_array_equal(drawn, segmentation_to_mask([outer], HEIGHT, WIDTH))
+
+
+def test_masks_of_one_pixel_and_of_one_column_are_objects(folder):
+    masks = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+    masks[0, 39, 59] = masks[1, 5:20, 0] = 1
+    encoded = [coco_mask.encode(np.asfortranarray(mask)) for mask in masks]
+    texts = [{**rle, "counts": rle["counts"].decode()} for rle in encoded]
+    boxes = [[59, 39, 1, 1], [0, 5, 1, 15]]
+    rows = [annotation(n, segmentation=texts[n], bbox=boxes[n], area=...) for n in range(2)]
+    records, _ = load(folder, content(*rows))
+    np.testing.assert_array_equal(records[0].boxes, [[59, 39, 60, 40], [0, 5, 1, 20]])
+    assert records[0].areas.tolist() == [1, 15]
+
+
+def test_a_split_with_other_ids_and_another_order_gets_the_same_classes(folder):
+    train, names = load(folder, content(annotation(1), annotation(2, category_id=9)))
+    other = [{"id": 0, "name": "nut"}, {"id": 1, "name": "bolt"}]
+    rows = annotation(1, category_id=1), annotation(2, category_id=0)
+    val, same = load(folder, content(*rows, categories=other), class_names=names)
+    assert same == names
+    np.testing.assert_array_equal(train[0].class_ids, val[0].class_ids)
+
+
 def test_crowds_are_marked_and_counted(folder):
     rle = {"size": [HEIGHT, WIDTH], "counts": [0, HEIGHT * WIDTH]}
     crowd = annotation(2, iscrowd=1, segmentation=rle, bbox=[0, 0, WIDTH, HEIGHT])
@@ -316,6 +345,61 @@ def test_annotations_made_before_the_exif_turn_are_refused(folder):
     what["images"][0].update(height=WIDTH, width=HEIGHT)
     records, _ = load(folder, what)
     assert (records[0].height, records[0].width) == (WIDTH, HEIGHT)
+
+
+def test_all_problems_are_collected_where_a_list_is_given(folder):
+    (folder / "b.png").unlink()
+    Image.fromarray(np.zeros((HEIGHT, WIDTH + 1, 3), np.uint8)).save(folder / "c.png")
+    rows = [(7, "a.png"), (8, "b.png"), (9, "c.png"), (9, "a.png")]
+    images = [{"id": i, "file_name": name, "height": HEIGHT, "width": WIDTH} for i, name in rows]
+    images.append({"id": 10, "height": HEIGHT, "width": WIDTH})
+    screw = {"id": 6, "name": "screw"}
+    what = content(
+        annotation(1),
+        annotation(2, bbox=[1, 1, -1, 1]),
+        annotation(3, category_id=6),
+        annotation(4, image_id=8),
+        annotation(5, image_id=9, segmentation=[[1, 2, 3, 4]]),
+        images=images,
+        categories=[{"id": 5, "name": "bolt"}, screw],
+    )
+    met = ["one from before"]
+    records, names = load(folder, what, class_names=["bolt"], problems=met)
+    assert names == ["bolt"] and [record.image_id for record in records] == [7]
+    np.testing.assert_allclose(records[0].boxes, [[10, 5, 30, 35]])
+    reasons = [
+        "categories screw are not among",
+        "image a.png: its id 9 occurs twice",
+        'image 10: it has no "file_name"',
+        "b.png: there is no such image",
+        "c.png: the image is 61 x 40",
+        r"annotation 2: image .*a.png: .*negative",
+        "annotation 3: image .*a.png: no category has its category_id 6",
+        "annotation 5: image .*c.png: .*6 numbers",
+    ]
+    assert len(met) == 1 + len(reasons)
+    for problem, reason in zip(met[1:], reasons, strict=True):
+        assert re.search(f"annotations.json: .*{reason}", problem)
+    with pytest.raises(ValueError, match=r"categories screw .*\(and 7 more"):
+        load(folder, what, class_names=["bolt"])
+
+
+def test_a_file_without_problems_leaves_the_list_empty(folder):
+    met = []
+    assert len(load(folder, content(annotation()), problems=met)[0]) == 1 and met == []
+
+
+def test_crowds_alone_are_a_problem_in_the_list_and_still_there(folder):
+    met = []
+    records, _ = load(folder, content(annotation(iscrowd=1)), problems=met)
+    assert len(met) == 1 and "nothing to learn" in met[0] and records[0].crowd.tolist() == [True]
+
+
+def test_what_is_no_annotation_file_is_an_error_all_the_same(folder):
+    with pytest.raises(ValueError, match="no valid JSON"):
+        load(folder, "{", problems=[])
+    with pytest.raises(FileNotFoundError):
+        load_coco(folder / "none.json", folder, problems=[])
 
 
 def test_a_missing_annotation_file_is_named(tmp_path):

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 import pytest
 
+from keras_maskrcnn.analysis import analyse
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.data.report import LoadReport, Records
-from keras_maskrcnn.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.evaluate import CocoEvaluation, detect_records, evaluate_coco
 from keras_maskrcnn.masks import mask_to_rle
 from keras_maskrcnn.results import Detections
 
@@ -48,7 +49,8 @@ class FindsEverything:
         self.misses, self.copies = misses, copies
         self.asked = []
 
-    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks):
+    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks, **tiling):
+        self.tiling = tiling
         self.asked.append((batch_size, score_threshold, max_detections, masks))
         for image in images:
             number = int(image[0, 0, 0])
@@ -154,6 +156,15 @@ def test_category_ids_that_do_not_fit_the_classes_are_refused_before_the_model_r
     assert model.asked == []
 
 
+def test_tiles_are_the_models_and_all_that_they_find_counts():
+    model = FindsEverything(copies=150)
+    scores = evaluate_coco(model, records(), tile=512, tile_overlap=100, tile_whole=False, progress=False)
+    assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
+    assert "box_AR150" in scores
+    scores = evaluate_coco(model, records(), tile=512, max_detections=120, progress=False)
+    assert "box_AR120" in scores
+
+
 def with_keypoints(names=("nose", "tail")):
     """Records with two keypoints each, and a model that finds them, half a pixel on as its offset says."""
     points = np.array([[[10, 12, 2], [30, 25, 1]]], np.float32)
@@ -212,7 +223,8 @@ class Learner(keras.Model):
     def call(self, inputs):
         return self.dense(inputs)
 
-    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks):
+    def detect_iter(self, images, batch_size, score_threshold, max_detections, masks, **tiling):
+        self.tiling = tiling
         self.evaluations += 1
         misses = range(self.evaluations, 3)
         yield from FindsEverything(misses).detect_iter(
@@ -299,3 +311,22 @@ def test_a_callback_that_could_never_evaluate_is_refused_when_made():
         CocoEvaluation(records(), every=0)
     with pytest.raises(ValueError, match="nothing to evaluate against"):
         CocoEvaluation([])
+
+
+def test_a_report_is_of_the_detections_that_were_scored(tmp_path):
+    model = FindsEverything(misses=[1])
+    scores = evaluate_coco(model, records(), progress=False, report=tmp_path)
+    assert len(model.asked) == 1  # it ran once
+    assert scores == pytest.approx(evaluate_coco(model, records(), progress=False), nan_ok=True)
+    text = (tmp_path / "report.html").read_text()
+    assert "3 pictures, 3 objects." in text and "Missed objects: 1" in text and "False positives: 0" in text
+
+
+def test_the_detections_of_records_are_what_an_analysis_takes():
+    model = FindsEverything(misses=[1])
+    found = detect_records(model, records(), progress=False)
+    assert [len(one) for one in found] == [1, 0, 1] and all(one.image is None for one in found)
+    analysis = analyse(records(), found, NAMES)
+    scores = evaluate_coco(model, records(), per_class=True, progress=False)
+    assert analysis.scores == pytest.approx(scores, nan_ok=True)
+    assert analysis.confusion().tolist() == [[0, 0, 0], [0, 2, 0], [1, 0, 0]]

@@ -280,3 +280,11 @@ def test_padding_reaches_a_common_multiple_at_the_bottom_right():
     np.testing.assert_array_equal(images[0, :3, :5], small)
     assert images[0].numpy().sum() == small.sum() and images[1].numpy().sum() == large.sum()
     np.testing.assert_array_equal(pad_to_multiple(tf.constant(small), 4), images[0, :4, :8])
+
+
+def test_a_fax_coded_tiff_is_read(tmp_path):
+    """CCITT group 4, as scanners write pages."""
+    bits = np.random.default_rng(0).random((16, 24)) < 0.5
+    Image.fromarray(bits).save(tmp_path / "page.tif", compression="group4")
+    np.testing.assert_array_equal(read_image(tmp_path / "page.tif", 1)[..., 0], bits * 255)
+    assert image_size(tmp_path / "page.tif") == (16, 24)

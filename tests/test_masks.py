@@ -219,6 +219,7 @@ def test_encoding_and_decoding_give_back_the_mask(mask):
         ([[1, 1, 3, 3]], "got 4 numbers"),
         ([[1, 1, 3, 1, 3, 3, 2]], "got 7 numbers"),
         ([[1, 1, 3, 1, 3, float("nan")]], "not finite"),
+        ([[1, 1, 3, 1, 3, -1e9]], r"coordinate -1e\+09; beyond 100000 is no image"),
         ([None], "flat list of numbers .*; got None"),
         ([[1, 1, 3, 1, 3, None]], r"flat list of numbers .*; got \[1, 1, 3, 1, 3, None\]"),
         ([[[1, 1], [3, 1], [3, 3]]], r"flat list of numbers .*; got \[\[1, 1\], \[3, 1\], \[3, 3\]\]"),

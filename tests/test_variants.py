@@ -87,8 +87,9 @@ def test_every_trained_weight_moves(model):
     assert all(np.isfinite(value).all() for value in logs.values())
     assert set(logs) == {*model.losses_by_name, "loss"}
     still = {v.path for v in model.trainable_variables if np.array_equal(v, before[v.path])}
-    # no anchor or proposal of some level may be in the sample
-    assert all(path.startswith("fpn/output") for path in still), still
+    # No anchor or proposal of some level may be in the sample. The softmax over a keypoint's map does not feel a bias:
+    # what moves it are rounding errors.
+    assert all(path.startswith(("fpn/output", "keypoint_head/logits/bias")) for path in still), still
 
 
 def test_a_saved_file_gives_identical_detections(model, tmp_path):

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.formats import FORMATS
+from keras_maskrcnn.files import IMAGE_SUFFIXES, image_files
 from keras_maskrcnn.presets import PRESETS, find_preset
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".npy")
-"""Files with these endings are taken from a folder; a file that is named is read whatever its ending."""
-
 CHECKPOINTS = (".keras", ".pth", ".pkl")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
 
@@ -89,6 +88,30 @@ def existing_folder(text: str) -> Path:
     return path
 
 
+def existing_path(text: str) -> Path:
+    """Return the path of a file or folder that exists."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such file or folder")
+    return path
+
+
+def add_format_options(command: Any) -> None:
+    """Add the arguments that say how annotations are to be read."""
+    command.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="NAME",
+        help=f"format of the annotations: {', '.join(FORMATS)} (default: what they look like)",
+    )
+    command.add_argument(
+        "--class-key",
+        metavar="KEY",
+        help="what tells the class: of via the name of the region attribute (default: the only one there is); of masks "
+        '"file" (cat_1.png) or "folder" (cat/1.png)',
+    )
+
+
 def new_file(text: str) -> Path:
     """Return the path of a file that can be written: nothing should fail after hours of work."""
     path = Path(text)
@@ -111,7 +134,7 @@ def images(text: str) -> list[Path]:
     path = Path(text)
     if not path.is_dir():
         return [existing_file(text)]
-    found = sorted(file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    found = image_files(path)
     if not found:
         raise argparse.ArgumentTypeError(
             f"{text}: the folder has no image files ({', '.join(IMAGE_SUFFIXES)})"

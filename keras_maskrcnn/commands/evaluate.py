@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_maskrcnn.commands import gate
-from keras_maskrcnn.commands.evaluate_parser import coco_files
+from keras_maskrcnn.commands.evaluate_parser import coco_files, tiling
 from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import in_terminal
 from keras_maskrcnn.commands.table import aligned
-from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.dataset_files import load_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.evaluate import evaluate_coco
 from keras_maskrcnn.presets import PRESETS
@@ -33,7 +33,8 @@ def run(args: argparse.Namespace) -> int:
     preset = PRESETS.get(str(args.model))
     if args.score_threshold is None and preset is not None:
         args.score_threshold = preset.evaluated_above
-    records, _ = load_coco(annotations, images, names, masks=model.config.mask_head != "none")
+    masks = model.config.mask_head != "none"
+    records, _ = load_dataset(annotations, images, args.format, names, args.class_key, masks)
     scores = evaluate_coco(
         model,
         records,
@@ -44,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
         progress=in_terminal(),
         results_file=args.results,
         category_ids=records.report.category_ids,
+        report=args.report,
+        **tiling(args),
     )
     if args.json is not None:
         finite = {name: None if math.isnan(value) else value for name, value in scores.items()}
@@ -51,6 +54,8 @@ def run(args: argparse.Namespace) -> int:
     print(score_table(scores))
     if args.per_class:
         print("\n" + class_table(scores, records, names))
+    if args.report is not None:
+        print(f"\n{args.report / 'report.html'}")
     if preset is not None and args.coco is not None:
         print(f"\n{_published(preset)}")
     return 0

@@ -4,7 +4,7 @@ import argparse
 import textwrap
 from typing import Any, NoReturn
 
-from keras_maskrcnn.commands import arguments, evaluate_parser, train_parser
+from keras_maskrcnn.commands import arguments, check_parser, evaluate_parser, train_parser
 
 DESCRIPTION = (
     "Mask R-CNN for Keras 3 and TensorFlow: finds objects in pictures, with box, class and mask of each."
@@ -20,13 +20,16 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; `args.command` is the chosen command, None if there is none."""
     parser = _Parser("maskrcnn", description=DESCRIPTION, epilog="Each command has its own --help.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    summary = "train a model on images with COCO annotations"
+    summary = "look at a dataset before a training, and report what is wrong"
+    check_parser.add_options(_add_command(commands, "check", summary, check_parser.DESCRIPTION))
+    summary = "train a model on annotated images"
     command = _add_command(commands, "train", summary, train_parser.DESCRIPTION, train_parser.config_fields())
     train_parser.add_options(command)
     summary = "measure a model's COCO AP on annotated images"
     evaluate_parser.add_options(_add_command(commands, "evaluate", summary, evaluate_parser.DESCRIPTION))
     _add_predict(commands)
     _add_convert(commands)
+    _add_to_coco(commands)
     _add_models(commands)
     return parser
 
@@ -53,9 +56,10 @@ def _add_predict(commands: Any) -> None:
         NAME.png, and detections.json: COCO results (image_id is the picture's number, from 1; boxes are x, y,
         width, height in pixels) with file_name and category_name. Files of an earlier call are replaced.
 
-        example:
+        examples:
           maskrcnn predict run/best.keras photos/ street.jpg --output found --score-threshold 0.7
           maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output found
+          maskrcnn predict run/best.keras aerial.tif --output found --tile 1024
         """,
     )
     command.add_argument(
@@ -75,6 +79,7 @@ def _add_predict(commands: Any) -> None:
         "--output", type=arguments.output_folder, metavar="DIR", required=True, help="folder to write to"
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
+    evaluate_parser.add_tiles(command)
     command.add_argument("--no-pictures", action="store_true", help="write detections.json only")
 
 
@@ -115,6 +120,50 @@ def _add_convert(commands: Any) -> None:
         metavar="A,B",
         help="names of the checkpoint's classes, in its order, if they are not the published model's (default: the "
         "published ones)",
+    )
+
+
+def _add_to_coco(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "to-coco",
+        "write annotations of any format as COCO JSON",
+        """
+        Read annotations of any format (COCO, VIA, labelme, masks, VOC, YOLO, or detections as COCO results), check
+        all of them, and write them as one COCO JSON file. What is broken is an error, and nothing is written then.
+        File names in it are relative to --images, or else to the folder of TARGET.
+
+        examples:
+          maskrcnn to-coco via.json coco.json --images photos/ --class-key species
+          maskrcnn to-coco labelled/ coco.json
+          maskrcnn to-coco found/detections.json pseudo.json --images photos/ --score-threshold 0.8
+        """,
+    )
+    command.add_argument(
+        "annotations",
+        type=arguments.existing_path,
+        metavar="ANNOTATIONS",
+        help="a file or folder, as for train",
+    )
+    command.add_argument("target", type=arguments.new_file, metavar="TARGET", help="the JSON file to write")
+    command.add_argument(
+        "--images",
+        type=arguments.existing_folder,
+        metavar="DIR",
+        help="folder of the images (labelme, YOLO and VOC know theirs)",
+    )
+    arguments.add_format_options(command)
+    command.add_argument(
+        "--score-threshold",
+        type=arguments.fraction,
+        metavar="SCORE",
+        help="of coco-results: detections that score less are left out (default: 0.5)",
+    )
+    command.add_argument(
+        "--save-images",
+        type=arguments.output_folder,
+        metavar="DIR",
+        help="folder to write images into that labelme embedded in its files; file names are relative to it then",
     )
 
 

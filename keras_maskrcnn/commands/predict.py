@@ -10,6 +10,7 @@ from typing import Any
 
 import keras
 
+from keras_maskrcnn.commands.evaluate_parser import tiling
 from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import in_terminal
 from keras_maskrcnn.images import read_image
@@ -28,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         for number, (path, picture) in enumerate(zip(args.images, pictures, strict=True), start=1):
             try:
-                found = _detect(model, path, args.score_threshold, args.max_detections)
+                found = _detect(model, path, args)
             except (ValueError, OSError) as error:
                 failures.append(str(error))
             else:
@@ -64,11 +65,10 @@ def picture_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _detect(model: MaskRCNN, path: Path, score_threshold: float, max_detections: int | None) -> Detections:
+def _detect(model: MaskRCNN, path: Path, args: argparse.Namespace) -> Detections:
     image = read_image(path, model.config.channels)
-    (found,) = model.detect(
-        [image], score_threshold=score_threshold, max_detections=max_detections, masks="rle"
-    )
+    limits = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
+    (found,) = model.detect([image], **limits, masks="rle", **tiling(args))
     return found
 
 

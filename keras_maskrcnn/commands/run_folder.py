@@ -24,8 +24,8 @@ DEFAULTS: dict[str, Any] = {
     "tensorboard": False,
 }
 SETTINGS = (
-    *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "weights", "learning_rate", "warmup_steps",
-    "weight_decay", "clip_norm", "ema", "patience", "repeat_threshold",
+    *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "format", "class_key", "weights",
+    "learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema", "patience", "repeat_threshold",
 )  # fmt: skip
 PATHS = ("annotations", "images", "val_annotations", "val_images", "weights")
 MAY_CHANGE = ("epochs", "eval_every", "backup_every", "patience", "tensorboard")
@@ -164,12 +164,11 @@ def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> d
                 f"--epochs {given['epochs']} would change; train on from its model: --weights {folder.model}"
             )
         return _checked({**stored, **given})
-    missing = [_option(name) for name in ("annotations", "images") if name not in given]
-    if missing:
-        raise ValueError(f"{' and '.join(missing)} must be given, unless a run is continued with --resume")
+    if "annotations" not in given:
+        raise ValueError("--annotations must be given, unless a run is continued with --resume")
     if "val_images" in given and "val_annotations" not in given:
         raise ValueError("--val-images needs --val-annotations")
-    return _checked({**dict.fromkeys(SETTINGS), **DEFAULTS, "val_images": given["images"], **given})
+    return _checked({**dict.fromkeys(SETTINGS), **DEFAULTS, "val_images": given.get("images"), **given})
 
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:

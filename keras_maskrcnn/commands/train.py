@@ -1,4 +1,4 @@
-"""`maskrcnn train`: from a COCO annotation file to a run folder with models, log and backup."""
+"""`maskrcnn train`: from annotated images to a run folder with models, log and backup."""
 
 import dataclasses
 import warnings
@@ -12,9 +12,10 @@ from keras_maskrcnn.commands import recipe
 from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import EarlyStop, EpochLog, StepBar, in_terminal
+from keras_maskrcnn.commands.refuse import refuse_errors
 from keras_maskrcnn.commands.run_folder import RunFolder, resumed_config
 from keras_maskrcnn.config import Config
-from keras_maskrcnn.data.coco import load_coco
+from keras_maskrcnn.data.dataset_files import load_dataset
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.data.sampling import repeat_factor_sampling
@@ -50,6 +51,7 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
     records, classes = _load(settings, "", config, names)
     config = dataclasses.replace(config, class_names=tuple(classes))
     validation = _load(settings, "val_", config, classes)[0] if settings["val_annotations"] else None
+    refuse_errors(records, config, validation)
     if settings["repeat_threshold"] is not None:
         records = _repeated(records, settings)
     dataset = make_dataset(records, config, settings["batch_size"], training=True, seed=settings["seed"])
@@ -87,11 +89,13 @@ def _new_config(fields: dict[str, Any], source: MaskRCNN | None) -> Config:
 def _load(
     settings: dict[str, Any], prefix: str, config: Config, class_names: Sequence[str] | None
 ) -> tuple[Sequence[Record], list[str]]:
-    file = settings[f"{prefix}annotations"]
+    path = settings[f"{prefix}annotations"]
     masks = config.mask_head != "none"
-    records, classes = load_coco(file, settings[f"{prefix}images"], class_names, masks=masks)
+    records, classes = load_dataset(
+        path, settings[f"{prefix}images"], settings["format"], class_names, settings["class_key"], masks
+    )
     if masks and not prefix and all(record.masks is None for record in records):
-        raise ValueError(f"{file}: no object has a mask; to train on boxes alone, add --set mask_head=none")
+        raise ValueError(f"{path}: no object has a mask; to train on boxes alone, add --set mask_head=none")
     return records, classes
 
 

@@ -8,7 +8,7 @@ from keras_maskrcnn.commands import arguments
 from keras_maskrcnn.commands.run_folder import DEFAULTS
 
 DESCRIPTION = """
-Train a Mask R-CNN on images with COCO annotations, and write a run folder:
+Train a Mask R-CNN on annotated images, and write a run folder:
   model.keras         the model after the last epoch
   best.keras          the model after the epoch with the best mask AP (keypoint AP for models of
                       keypoints, box AP if there are neither) on the validation images, if any
@@ -38,13 +38,25 @@ def add_options(command: Any) -> None:
 
 def _add_data_options(command: Any) -> None:
     data = command.add_argument_group("data")
-    file, folder = arguments.existing_file, arguments.existing_folder
-    data.add_argument("--annotations", type=file, metavar="FILE", help="COCO JSON of the training images")
-    data.add_argument("--images", type=folder, metavar="DIR", help="folder of the training images")
+    path, folder = arguments.existing_path, arguments.existing_folder
     data.add_argument(
-        "--val-annotations", type=file, metavar="FILE", help="COCO JSON of images to validate on"
+        "--annotations",
+        type=path,
+        metavar="PATH",
+        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
+        "masks or of YOLO's text files, or a folder like VOC2012",
+    )
+    data.add_argument(
+        "--images",
+        type=folder,
+        metavar="DIR",
+        help="folder of the training images (labelme, YOLO and VOC know theirs)",
+    )
+    data.add_argument(
+        "--val-annotations", type=path, metavar="PATH", help="annotations of images to validate on"
     )
     data.add_argument("--val-images", type=folder, metavar="DIR", help="their folder (default: --images)")
+    arguments.add_format_options(data)
     data.add_argument(
         "--output", type=arguments.output_folder, metavar="DIR", required=True, help="the run folder"
     )

@@ -22,6 +22,15 @@ def naming(what: str) -> Iterator[None]:
         raise ValueError(f"{what}: {error}") from None
 
 
+@contextlib.contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Add the message of a ValueError, or of a file that is missing, to a list, and go on behind the block."""
+    try:
+        yield
+    except (ValueError, FileNotFoundError) as error:
+        problems.append(str(error))
+
+
 def clipped_box(box: Sequence[float], height: int, width: int) -> list[float]:
     """Clip a box x1, y1, x2, y2 to its image; the result may be without area.
 

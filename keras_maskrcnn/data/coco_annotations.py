@@ -50,12 +50,13 @@ class Annotations:
     """Sorts annotations to their images, and collects what is broken or unusable on the way."""
 
     def __init__(
-        self, images: dict[Any, ImageRow], classes: dict[Any, int], masks: bool, keypoints: int
+        self, images: dict[Any, ImageRow], classes: dict[Any, int], masks: bool, keypoints: int, noun: str
     ) -> None:
         self.images = images
         self.classes = classes
         self.masks = masks
         self.keypoints = keypoints
+        self.noun = noun
         self.seen: set[int | str] = set()
         self.problems: list[str] = []
         self.unusable: dict[str, list[Any]] = {}
@@ -65,7 +66,7 @@ class Annotations:
             annotation_id = annotation.get("id", f"number {position}")
             name = annotation_id if isinstance(annotation_id, (int, str)) else f"number {position}"
             try:
-                with naming(f"annotation {name}"):
+                with naming(f"{self.noun}{name}"):
                     self._add(annotation, annotation_id)
             except UnusableError as reason:
                 self.unusable.setdefault(str(reason), []).append(annotation_id)
@@ -149,7 +150,7 @@ def _keypoints(values: Any, count: int) -> np.ndarray | None:
     if not values:
         return None
     if not isinstance(values, list) or len(values) != 3 * count or not all(map(is_number, values)):
-        raise ValueError(f'"keypoints" must be {count} times x, y, visibility like the first; got {values!r}')
+        raise ValueError(f'"keypoints" must be {count} times x, y, visibility, like most; got {values!r}')
     points = np.reshape(values, (count, 3))
     check_keypoints(points)
     return points

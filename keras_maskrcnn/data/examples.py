@@ -15,8 +15,8 @@ _VANISHED = 1e-3
 """Boxes with a side below this, in pixels of the resized image, would be lost in float32 and divide by zero."""
 
 
-def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndarray, ...]:
-    """Read a record's image and bring its objects to the frame of the image resized to `min_size`.
+def load_example(record: Record, config: Config, min_size: int, scale: float = 1.0) -> tuple[np.ndarray, ...]:
+    """Read a record's image and bring its objects to the frame of the image resized as `scaled_size` says.
 
     Returns:
         image [H, W, C] float32, already resized unless config.resize is "bilinear", which is left to TensorFlow;
@@ -31,13 +31,9 @@ def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndar
             the message names the image.
     """
     needs_masks, num_keypoints = config.mask_head != "none", len(config.keypoint_names)
-    check_record(record, config.num_classes, needs_masks, num_keypoints)
-    image = read_image(record.image, config.channels)
+    image = read_pixels(record, config)
     with naming(record.name):
-        if image.shape[:2] != (record.height, record.width):
-            found = f"{image.shape[1]} x {image.shape[0]} (width x height)"
-            raise ValueError(f"the image is {found}; its record says {record.width} x {record.height}")
-        size = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
+        size = scaled_size(record, config, min_size, scale)
         if config.resize != "bilinear":
             image = resize_whole(image, size, config.resize)
         fields = [
@@ -52,6 +48,32 @@ def load_example(record: Record, config: Config, min_size: int) -> tuple[np.ndar
         if num_keypoints:
             fields.append(_scaled_keypoints(record, size, num_keypoints, config.keypoint_offset))
         return tuple(fields)
+
+
+def read_pixels(record: Record, config: Config) -> np.ndarray:
+    """Check that a record can be trained on, and read its image: [H, W, C] uint8 or float32.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load_example`, but for objects that vanish.
+    """
+    check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
+    image = read_image(record.image, config.channels)
+    with naming(record.name):
+        if image.shape[:2] != (record.height, record.width):
+            found = f"{image.shape[1]} x {image.shape[0]} (width x height)"
+            raise ValueError(f"the image is {found}; its record says {record.width} x {record.height}")
+    return image
+
+
+def scaled_size(record: Record, config: Config, min_size: int, scale: float = 1.0) -> tuple[int, int]:
+    """Return (height, width) in pixels with the short side at `min_size` and the long one at most at config.max_size,
+    both then times `scale`, which may exceed config.max_size only where a crop of config.crop_size follows."""
+    height, width = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
+    if scale == 1:
+        return height, width
+    if not config.crop_size:
+        scale = min(scale, config.max_size / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: int, size: int) -> np.ndarray:

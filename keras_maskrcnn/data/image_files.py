@@ -6,16 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from keras_maskrcnn.images import header_sizes
 
 
-def file_problems(files: Iterable[tuple[str, int, int]]) -> list[str]:
+def file_problems(files: Iterable[tuple[str, int, int]]) -> list[str | None]:
     """Check (path, height, width) of annotated images against the files' headers.
 
     Returns:
-        One sentence per missing or unreadable file and per file of another size, in the order given. The size
-        that counts is the one displayed, after EXIF orientation.
+        A sentence for each file that is missing, unreadable or of another size, None for the others, in the order
+        given. The size that counts is the one displayed, after EXIF orientation.
     """
     # Opening files is mostly waiting for the disk or the network, where Python lets other threads run.
     with ThreadPoolExecutor(16) as pool:
-        return [problem for problem in pool.map(_problem, files) if problem]
+        return list(pool.map(_problem, files))
 
 
 def _problem(file: tuple[str, int, int]) -> str | None:

@@ -1,23 +1,28 @@
-"""From records to batches: `tf.data` that decodes, resizes, flips, pads, and repeats itself exactly."""
+"""From records to batches: `tf.data` that decodes, resizes, augments, pads, and repeats itself exactly."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.appearance import blurred, color_jitter
+from keras_maskrcnn.data.augmentation import augmented_example, redraws_objects
 from keras_maskrcnn.data.clock import Clock
+from keras_maskrcnn.data.dropped import DroppedObjects
 from keras_maskrcnn.data.examples import load_example
+from keras_maskrcnn.data.mirrors import Example, mirrored, turned
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.data.report import check_keypoint_names
 from keras_maskrcnn.images import pad_to_multiple, resize_image
 from keras_maskrcnn.keypoints import mirror_order
 
-Example = dict[str, tf.Tensor]
-
 # Each random choice about an image folds its own number into the image's seed.
-_SEED_OF_MODEL, _SEED_OF_SIZE, _SEED_OF_FLIP = range(3)
+_PURPOSES = (
+    "model", "size", "flip", "example", "vertical_flip", "turn", "quarters", "blur", "brightness", "contrast",
+    "saturation", "hue",
+)  # fmt: skip
 
 
 def make_dataset(
@@ -31,10 +36,11 @@ def make_dataset(
     """Make the batches that `fit` and `evaluate` take.
 
     With `training`, images come in a new order each epoch, flipped with config.flip_probability, at a short
-    side drawn from config.train_min_sizes. Everything random follows from (seed, epoch, position in the epoch): the
-    same seed gives the same batches, whatever was read before. Each iteration delivers the epoch after the last
-    one; `dataset.clock` (a `Clock`) tells which comes next and can be set. Without `training`, images come in
-    their own order, as they are, with fixed seeds.
+    side drawn from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
+    out of sight are dropped, and counted by `dataset.dropped` (a `DroppedObjects`). Everything random follows from
+    (seed, epoch, position in the epoch): the same seed gives the same batches, whatever was read before. Each
+    iteration delivers the epoch after the last one; `dataset.clock` (a `Clock`) tells which comes next and can be
+    set. Without `training`, images come in their own order, as they are, with fixed seeds.
 
     Every record is used, and objects without a labelled keypoint are there as boxes and masks. The published recipes
     for keypoints leave out images without any:
@@ -74,22 +80,70 @@ def make_dataset(
     if isinstance(records, (list, tuple)):
         for record in records:
             check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
-    if training and config.flip_probability:
+    if training and (config.flip_probability or config.vertical_flip_probability):
         mirror_order(config.keypoint_names)  # which refuses names that cannot be mirrored
-    clock = Clock()
-    count = len(records)
-    positions = _shuffled(count, batch_size, seed, clock) if training else _in_order(count)
+    clock, dropped = Clock(), DroppedObjects(len(records), logged=redraws_objects(config))
+    places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
+    examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
+    batches = examples.padded_batch(batch_size).prefetch(2)
+    return _TrainingDataset(batches, records, batch_size, seed, clock, dropped) if training else batches
 
-    def example(epoch: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
-        image_seed = tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position)
-        return _example(records, config, index, image_seed, training)
 
-    batches = (
-        positions.map(example, num_parallel_calls=parallel_calls, deterministic=True)
-        .padded_batch(batch_size)
-        .prefetch(2)
-    )
-    return _TrainingDataset(batches, records, batch_size, seed, clock) if training else batches
+def make_examples(
+    places: tf.data.Dataset,
+    records: Sequence[Record],
+    config: Config,
+    training: bool,
+    seed: int,
+    parallel_calls: int,
+    dropped: DroppedObjects,
+) -> tf.data.Dataset:
+    """Make one example for each place (epoch, position of the first image, position, index of the record), all int64.
+
+    What is random follows from the seed, the epoch and the position. Arguments and examples are those of
+    `make_dataset`, but that examples are not batched; objects that augmentation drops are counted in `dropped`.
+    """
+    jitter = color_jitter(config) if training else None
+
+    def load(epoch: int, first: int, position: int, index: int, size: int, seed: np.ndarray) -> tuple:
+        if not training:
+            return load_example(records[int(index)], config, int(size))
+        fields, lost, objects = augmented_example(records, int(index), config, int(size), seed)
+        dropped.add(int(epoch), int(position), int(first), objects, lost)
+        return fields
+
+    def example(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
+        draws = _Draws(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
+        short_sides = tf.constant((training and config.train_min_sizes) or (config.min_size,))
+        short_side = short_sides[draws.whole("size", len(short_sides))]
+        inputs = [epoch, first, position, index, short_side, draws.seed("example")]
+        loaded = _loaded(load, inputs, config)
+        if jitter is not None:
+            loaded["images"] = jitter(loaded["images"], draws.uniform)
+        if config.resize == "bilinear" and not (training and redraws_objects(config)):
+            loaded["images"] = resize_image(loaded["images"], loaded["sizes"])
+        if training:
+            loaded = _augmented(loaded, config, draws)
+        loaded["seeds"] = tf.random.stateless_uniform([2], draws.seed("model"), None, None, tf.int32)
+        return _padded(loaded, config.size_divisor)
+
+    return places.map(example, num_parallel_calls=parallel_calls, deterministic=True)
+
+
+class _Draws:
+    """The random numbers of one image, each purpose with its own seed, so that none depends on what else is drawn."""
+
+    def __init__(self, image_seed: tf.Tensor) -> None:
+        self._image_seed = image_seed
+
+    def seed(self, purpose: str) -> tf.Tensor:
+        return tf.random.experimental.stateless_fold_in(self._image_seed, _PURPOSES.index(purpose))
+
+    def uniform(self, purpose: str, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
+        return tf.random.stateless_uniform([], self.seed(purpose), low, high)
+
+    def whole(self, purpose: str, count: int) -> tf.Tensor:
+        return tf.random.stateless_uniform([], self.seed(purpose), 0, count, tf.int32)
 
 
 def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
@@ -99,18 +153,24 @@ def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
 
 
 class _TrainingDataset(tf.data.Dataset):
-    """A dataset with a clock, its records, and the length of a whole epoch.
+    """A dataset with a clock, its records, a count of dropped objects, and the length of a whole epoch.
 
     An epoch resumed at its middle must end where it ended before: its last, smaller batch would be mixed with the next
     epoch's images when a strategy splits batches for its replicas. TensorFlow's `assert_cardinality` refuses that.
     """
 
     def __init__(
-        self, dataset: tf.data.Dataset, records: Sequence[Record], batch_size: int, seed: int, clock: Clock
+        self,
+        dataset: tf.data.Dataset,
+        records: Sequence[Record],
+        batch_size: int,
+        seed: int,
+        clock: Clock,
+        dropped: DroppedObjects,
     ) -> None:
         self._dataset = clock.watched(dataset)
         self._batch_size, self._seed = batch_size, seed
-        self.records, self.clock = records, clock
+        self.records, self.clock, self.dropped = records, clock, dropped
         super().__init__(self._dataset._variant_tensor)
 
     def names_of(self, epoch: int, step: int) -> list[str]:
@@ -132,14 +192,17 @@ class _TrainingDataset(tf.data.Dataset):
 
 def _in_order(count: int) -> tf.data.Dataset:
     # Epoch -1, so that evaluation never draws as an epoch of training does.
-    return tf.data.Dataset.range(count).map(lambda index: (-tf.ones_like(index), index, index))
+    return tf.data.Dataset.range(count).map(
+        lambda index: (-tf.ones_like(index), tf.zeros_like(index), index, index)
+    )
 
 
 def _shuffled(count: int, batch_size: int, seed: int, clock: Clock) -> tf.data.Dataset:
     def epoch_from(epoch: tf.Tensor, first_step: tf.Tensor) -> tf.data.Dataset:
         order = _order(count, seed, epoch)
-        places = tf.data.Dataset.from_tensor_slices(order).enumerate().skip(first_step * batch_size)
-        return places.map(lambda position, index: (epoch, position, index))
+        first = first_step * batch_size
+        places = tf.data.Dataset.from_tensor_slices(order).enumerate().skip(first)
+        return places.map(lambda position, index: (epoch, first, position, index))
 
     return tf.data.Dataset.from_tensors(0).map(lambda _: clock.start()).flat_map(epoch_from)
 
@@ -153,24 +216,30 @@ def _pair(seed: int, epoch: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
 
 
-def _example(
-    records: Sequence[Record], config: Config, index: tf.Tensor, image_seed: tf.Tensor, training: bool
-) -> Example:
-    def seed_of(purpose: int) -> tf.Tensor:
-        return tf.random.experimental.stateless_fold_in(image_seed, purpose)
+def _augmented(example: Example, config: Config, draws: _Draws) -> Example:
+    """Blur a resized example and mirror and turn it, each if it is drawn."""
+    names = config.keypoint_names
+    if config.blur_sigma:
+        sigma = draws.uniform("blur", 0, config.blur_sigma)
+        example = example | {"images": blurred(example["images"], sigma, config.blur_sigma)}
+    for purpose, share, axis in (
+        ("flip", config.flip_probability, 1),
+        ("vertical_flip", config.vertical_flip_probability, 0),
+    ):
+        if share:
+            example = tf.cond(
+                draws.uniform(purpose) < share,
+                lambda example=example, axis=axis: mirrored(example, names, axis),
+                lambda example=example: example,
+            )
+    if config.turn_probability:
+        turns = draws.uniform("turn") < config.turn_probability
+        example = turned(example, tf.where(turns, 1 + draws.whole("quarters", 3), 0))
+    return example
 
-    short_sides = tf.constant((training and config.train_min_sizes) or (config.min_size,))
-    drawn = tf.random.stateless_uniform([], seed_of(_SEED_OF_SIZE), 0, len(short_sides), tf.int32)
-    example = _loaded(records, config, index, short_sides[drawn])
-    if training and config.flip_probability:
-        flip = tf.random.stateless_uniform([], seed_of(_SEED_OF_FLIP)) < config.flip_probability
-        example = tf.cond(flip, lambda: _flipped(example, config.keypoint_names), lambda: example)
-    example["seeds"] = tf.random.stateless_uniform([2], seed_of(_SEED_OF_MODEL), None, None, tf.int32)
-    return _padded(example, config.size_divisor)
 
-
-def _loaded(records: Sequence[Record], config: Config, index: tf.Tensor, min_size: tf.Tensor) -> Example:
-    """Load one example in Python and resize its image, unless it comes resized."""
+def _loaded(load: Callable[..., tuple], inputs: list[tf.Tensor], config: Config) -> Example:
+    """Load one example in Python."""
     crop = config.mask_crop_size
     fields: dict[str, tuple[tf.DType, list[int | None]]] = {
         "images": (tf.float32, [None, None, config.channels]),
@@ -184,36 +253,13 @@ def _loaded(records: Sequence[Record], config: Config, index: tf.Tensor, min_siz
     if config.keypoint_names:
         fields["gt_keypoints"] = (tf.float32, [None, len(config.keypoint_names), 3])
 
-    @tf.autograph.experimental.do_not_convert
-    def load(index: np.ndarray, min_size: np.ndarray) -> tuple[np.ndarray, ...]:
-        return load_example(records[int(index)], config, int(min_size))
-
-    loaded = tf.numpy_function(load, [index, min_size], [dtype for dtype, _ in fields.values()])
-    example = {
+    loaded = tf.numpy_function(
+        tf.autograph.experimental.do_not_convert(load), inputs, [dtype for dtype, _ in fields.values()]
+    )
+    return {
         key: tf.ensure_shape(value, shape)
         for (key, (_, shape)), value in zip(fields.items(), loaded, strict=True)
     }
-    if config.resize == "bilinear":
-        example["images"] = resize_image(example["images"], example["sizes"])
-    return example
-
-
-def _flipped(example: Example, keypoint_names: Sequence[str]) -> Example:
-    """Mirror left and right whatever lies in the image's frame; left keypoints become right ones."""
-    x1, y1, x2, y2 = tf.unstack(example["gt_boxes"], axis=1)
-    width = tf.cast(example["sizes"][1], tf.float32)
-    flipped = example | {
-        "images": tf.reverse(example["images"], [1]),
-        "gt_boxes": tf.stack([width - x2, y1, width - x1, y2], axis=1),
-    }
-    if "gt_masks" in example:
-        flipped["gt_masks"] = tf.reverse(example["gt_masks"], [2])
-    if "gt_keypoints" in example:
-        x, y, visibility = tf.unstack(example["gt_keypoints"], axis=2)
-        x = tf.where(visibility > 0, width - x, 0.0)
-        points = tf.stack([x, y, visibility], axis=2)
-        flipped["gt_keypoints"] = tf.gather(points, mirror_order(keypoint_names), axis=1)
-    return flipped
 
 
 def _padded(example: Example, divisor: int) -> Example:

@@ -22,7 +22,7 @@ class LoadReport:
     with_keypoints: int = 0
     """Objects of which at least one keypoint is labelled."""
     unusable: dict[str, list[Any]] = dataclasses.field(default_factory=dict)
-    """Annotation ids of the objects left out, by the reason why."""
+    """Annotation ids, or names like "region 2 of a.jpg", of the objects left out, by the reason why."""
     category_ids: list[int] = dataclasses.field(default_factory=list)
     """[K]: the file's own id of each class, for writing results; classes that the file lacks get, in their order,
     the next ids above its largest."""
@@ -70,5 +70,6 @@ def check_keypoint_names(records: Sequence[Record], names: Sequence[str]) -> Non
 
 
 def _listed(ids: list[Any]) -> str:
+    noun = "" if all(isinstance(one, str) for one in ids) else "annotation "
     shown = ", ".join(map(str, ids[:_IDS_SHOWN]))
-    return f"annotation {shown}" if len(ids) <= _IDS_SHOWN else f"annotation {shown}, ..."
+    return f"{noun}{shown}" + (", ..." if len(ids) > _IDS_SHOWN else "")

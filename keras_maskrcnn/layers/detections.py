@@ -55,18 +55,7 @@ class SelectDetections(keras.layers.Layer):
         valid: keras.KerasTensor,
         windows: keras.KerasTensor,
     ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
-        batch, rows = tf.shape(proposals)[0], tf.shape(proposals)[1]
-        if self.one_class:
-            best = tf.reduce_max(probabilities, axis=-1, keepdims=True)
-            probabilities = tf.where(probabilities == best, probabilities, -1.0)
-        scores = tf.reshape(probabilities, [batch, rows, probabilities.shape[-1]])[..., 1:]  # [B, R, K]
-        deltas = tf.reshape(deltas, [batch, rows, deltas.shape[1], 4])
-        if self.background and deltas.shape[2] > 1:
-            deltas = deltas[:, :, 1:]
-        decoded = boxes.decode(deltas, proposals[:, :, None], self.delta_weights, self.clamp)
-        decoded = boxes.clip(decoded, windows)  # [B, R, K or 1, 4]
-        large = tf.reduce_all(decoded[..., 2:] - decoded[..., :2] >= self.min_size, axis=-1)
-        scores = tf.where(valid[..., None] & large, scores, -1.0)
+        decoded, scores = self.candidates(probabilities, deltas, proposals, valid, windows)
         if self.class_agnostic_nms:
             return self._suppress_across_classes(decoded, scores)
         kept, kept_scores, classes, count = tf.image.combined_non_max_suppression(
@@ -80,6 +69,28 @@ class SelectDetections(keras.layers.Layer):
         )
         real = tf.range(self.max_detections)[None] < count[:, None]
         return kept, kept_scores, tf.where(real, tf.cast(classes, tf.int32) + 1, 0)
+
+    def candidates(
+        self,
+        probabilities: tf.Tensor,
+        deltas: tf.Tensor,
+        proposals: tf.Tensor,
+        valid: tf.Tensor,
+        windows: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return what NMS chooses from: boxes `[B, R, K or 1, 4]` and scores `[B, R, K]`, -1 for what cannot be."""
+        batch, rows = tf.shape(proposals)[0], tf.shape(proposals)[1]
+        if self.one_class:
+            best = tf.reduce_max(probabilities, axis=-1, keepdims=True)
+            probabilities = tf.where(probabilities == best, probabilities, -1.0)
+        scores = tf.reshape(probabilities, [batch, rows, probabilities.shape[-1]])[..., 1:]  # [B, R, K]
+        deltas = tf.reshape(deltas, [batch, rows, deltas.shape[1], 4])
+        if self.background and deltas.shape[2] > 1:
+            deltas = deltas[:, :, 1:]
+        decoded = boxes.decode(deltas, proposals[:, :, None], self.delta_weights, self.clamp)
+        decoded = boxes.clip(decoded, windows)  # [B, R, K or 1, 4]
+        large = tf.reduce_all(decoded[..., 2:] - decoded[..., :2] >= self.min_size, axis=-1)
+        return decoded, tf.where(valid[..., None] & large, scores, -1.0)
 
     def _suppress_across_classes(
         self, decoded: tf.Tensor, scores: tf.Tensor

@@ -99,6 +99,7 @@ class ResNet(keras.layers.Layer):
         last_stage: 5, or 4 for a network without res5.
         dilated: keeps res5 at stride 16, by dilation.
         pool_padding: "symmetric", as torch pads the stem's pooling, or "end", as Keras' "same" does.
+        recompute: whether blocks are computed again for the gradient instead of kept (Chen et al. 2016).
     """
 
     def __init__(
@@ -114,10 +115,11 @@ class ResNet(keras.layers.Layer):
         last_stage: int = 5,
         dilated: bool = False,
         pool_padding: str = "symmetric",
+        recompute: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.norm, self.pool_padding = norm, pool_padding
+        self.norm, self.pool_padding, self.recompute = norm, pool_padding, recompute
         self.stem = ConvNorm(64, 7, 2, norm=norm, epsilon=epsilon, bias=bias, name="stem")
         stage = functools.partial(
             residual_stage,
@@ -147,7 +149,10 @@ class ResNet(keras.layers.Layer):
         features = {}
         for level, stage in enumerate(self.stages, start=2):
             for block in stage:
-                x = block(x, training=training)
+                run = functools.partial(block, training=training)
+                if self.recompute and training and block.trainable:
+                    run = keras.remat(run)
+                x = run(x)
             features[f"C{level}"] = x
         return features
 

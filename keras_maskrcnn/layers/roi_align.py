@@ -71,9 +71,7 @@ class RoIAlign(keras.layers.Layer):
             ops.cast(x, self.compute_dtype)
             for _, x in zip(self.strides, features.values(), strict=False)  # P6 is for proposals only
         ]
-        levels = tf.zeros(tf.shape(boxes)[:1], tf.int32)
-        if len(maps) > 1:
-            levels = assign_levels(boxes * self._side_ratio(maps[0]), self.level_rule)
+        levels = self.levels(maps, boxes)
         settings = {"sampling_ratio": self.sampling_ratio, "aligned": self.aligned, "mode": self.mode}
         if self.mode == "crop_and_resize":
             boxes = self._bins_around_samples(boxes, levels, maps)
@@ -81,6 +79,12 @@ class RoIAlign(keras.layers.Layer):
         return roi_align(
             maps, boxes, image_indices, levels, strides=self.strides, output_size=self.size, **settings
         )
+
+    def levels(self, maps: list[keras.KerasTensor], boxes: tf.Tensor) -> tf.Tensor:
+        """Return for boxes `[N, 4]` the index `[N]` int32 of the map that each is pooled from."""
+        if len(maps) == 1:
+            return tf.zeros(tf.shape(boxes)[:1], tf.int32)
+        return assign_levels(boxes * self._side_ratio(maps[0]), self.level_rule)
 
     def _side_ratio(self, finest: keras.KerasTensor) -> tf.Tensor | float:
         # Matterport measures boxes in the image's last index, and then takes that for its side

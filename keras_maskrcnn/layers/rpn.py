@@ -134,11 +134,7 @@ class Proposals(keras.layers.Layer):
     def call(
         self, logits: Levels, deltas: Levels, anchors: Levels, windows: keras.KerasTensor
     ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        if self.joint:
-            logits = {"all": tf.concat(list(logits.values()), axis=1)}
-            deltas = {"all": tf.concat(list(deltas.values()), axis=1)}
-            anchors = {"all": tf.concat(list(anchors.values()), axis=0)}
-        candidates = [self._best_of_level(logits[k], deltas[k], anchors[k], windows) for k in logits]
+        candidates = [found[1:] for found in self.candidates(logits, deltas, anchors, windows)]
         # the levels take the place of classes, so that each is suppressed by itself
         most = tf.reduce_max([tf.shape(scores)[1] for _, scores in candidates])
         level_boxes = tf.stack([_pad_rows(b, most, 0.0) for b, _ in candidates], axis=2)  # [B, K, L, 4]
@@ -156,9 +152,23 @@ class Proposals(keras.layers.Layer):
         valid = tf.range(rows)[None] < count[:, None]  # [B, R]
         return tf.stop_gradient(proposals[:, :rows]), valid
 
+    def candidates(
+        self, logits: Levels, deltas: Levels, anchors: Levels, windows: tf.Tensor
+    ) -> list[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+        """Return what NMS chooses from, of each level, best first.
+
+        That is the best anchors `[B, N, 4]`, the boxes `[B, N, 4]` that their deltas make of them, and scores `[B, N]`:
+        logits or probabilities, minus infinity for boxes that are too small.
+        """
+        if self.joint:
+            logits = {"all": tf.concat(list(logits.values()), axis=1)}
+            deltas = {"all": tf.concat(list(deltas.values()), axis=1)}
+            anchors = {"all": tf.concat(list(anchors.values()), axis=0)}
+        return [self._best_of_level(logits[k], deltas[k], anchors[k], windows) for k in logits]
+
     def _best_of_level(
         self, logits: tf.Tensor, deltas: tf.Tensor, anchors: tf.Tensor, windows: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         count = tf.minimum(self.pre_nms_top_k, tf.shape(logits)[1])
         scores = logits
         if self.rank_probabilities:
@@ -166,11 +176,12 @@ class Proposals(keras.layers.Layer):
             scores = tf.reverse(1 / (1 + tf.exp(-logits)), [1])
             deltas, anchors = tf.reverse(deltas, [1]), tf.reverse(anchors, [0])
         scores, indices = tf.math.top_k(scores, count)  # [B, K]
+        chosen = tf.gather(anchors, indices)
         best = tf.gather(deltas, indices, batch_dims=1)
-        best = boxes.decode(best, tf.gather(anchors, indices), self.delta_weights, self.clamp)
+        best = boxes.decode(best, chosen, self.delta_weights, self.clamp)
         best = boxes.clip(best, windows)  # [B, K, 4]
         large = tf.reduce_all(best[..., 2:] - best[..., :2] >= self.min_size, axis=-1)
-        return best, tf.where(large, scores, -float("inf"))
+        return chosen, best, tf.where(large, scores, -float("inf"))
 
 
 def _ranks(scores: tf.Tensor) -> tf.Tensor:

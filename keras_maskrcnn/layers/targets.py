@@ -136,9 +136,7 @@ class AnchorTargets(keras.layers.Layer):
 
         def one_image(image: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
             gt, classes, crowd, seed = image
-            matched, labels = match_image(
-                joined, gt, classes, crowd, (self.positive_iou, self.negative_iou), True, self.crowd_overlap
-            )
+            matched, labels = self.match(joined, gt, classes, crowd)
             indices, valid = sample(labels, self.batch_size, self.positive_fraction, seed)
             positive = (tf.gather(labels, indices) == POSITIVE) & valid
             truth = tf.gather(gt, tf.gather(matched, indices))
@@ -152,6 +150,13 @@ class AnchorTargets(keras.layers.Layer):
         )
         deltas = tf.ensure_shape(deltas, (None, None, 4))
         return {"indices": indices, "labels": labels, "valid": valid, "deltas": deltas}
+
+    def match(
+        self, anchors: tf.Tensor, gt_boxes: tf.Tensor, gt_classes: tf.Tensor, gt_crowd: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return what the sample of one image is drawn from: of each anchor `[N, 4]` its object and its label."""
+        thresholds = self.positive_iou, self.negative_iou
+        return match_image(anchors, gt_boxes, gt_classes, gt_crowd, thresholds, True, self.crowd_overlap)
 
 
 class ProposalTargets(keras.layers.Layer):

@@ -186,3 +186,24 @@ def test_variance_of_zero_with_an_epsilon_of_zero_stays_finite():
     layer.normalization.moving_variance.assign(np.zeros(32))
     layer.normalization.gamma.assign(np.zeros(32))
     assert np.isfinite(layer(X)).all()
+
+
+@pytest.mark.parametrize("frozen_stages", [0, 2])
+def test_recomputed_blocks_give_the_same_features_and_gradients(frozen_stages):
+    images = tf.random.stateless_normal((1, 64, 64, 3), (0, 0))
+    kept = ResNet(18, norm="frozen_batch_norm", frozen_stages=frozen_stages)
+    again = ResNet(18, norm="frozen_batch_norm", frozen_stages=frozen_stages, recompute=True)
+    kept(images), again(images)
+    again.set_weights(kept.get_weights())
+
+    @tf.function
+    def run(network, images):
+        features = network(images, training=True)
+        total = tf.add_n([tf.reduce_sum(x**2) for x in features.values()])
+        return features, tf.gradients(total, [v.value for v in network.trainable_variables])
+
+    (features, gradients), (same_features, same_gradients) = run(kept, images), run(again, images)
+    for level, value in features.items():
+        np.testing.assert_allclose(same_features[level], value, rtol=1e-6)
+    for ours, theirs in zip(same_gradients, gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())

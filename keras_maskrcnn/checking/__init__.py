@@ -1,0 +1,1 @@
+"""The check of a dataset: what is broken, doubtful or worth knowing before a training."""

@@ -1,0 +1,75 @@
+"""The arguments of `maskrcnn check`."""
+
+from typing import Any
+
+from keras_maskrcnn.commands import arguments
+from keras_maskrcnn.commands.run_folder import DEFAULTS
+
+DESCRIPTION = """
+Look at every image and object of a dataset before a training, and print what is wrong: what a reader
+refuses or leaves out, images that are missing, damaged, of another size or there twice, boxes and
+masks that are broken or disagree, classes with few objects or none, objects that no anchor fits, and
+the memory that a training takes.
+
+Findings are errors, on which training fails or learns what is wrong, warnings, and notes.
+The exit code is 0 without errors, 1 with errors, 2 if the check could not be run.
+
+example:
+  maskrcnn check --annotations train.json --images train/ --val-annotations val.json --val-images val/ \\
+      --html report.html
+"""
+
+
+def add_options(command: Any) -> None:
+    """Add all arguments of the command."""
+    path, folder = arguments.existing_path, arguments.existing_folder
+    command.add_argument(
+        "--annotations",
+        type=path,
+        metavar="PATH",
+        required=True,
+        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
+        "masks or of YOLO's text files, or a folder like VOC2012",
+    )
+    command.add_argument(
+        "--images",
+        type=folder,
+        metavar="DIR",
+        help="folder of the training images (labelme, YOLO and VOC know theirs)",
+    )
+    command.add_argument(
+        "--val-annotations", type=path, metavar="PATH", help="annotations of images to validate on"
+    )
+    command.add_argument("--val-images", type=folder, metavar="DIR", help="their folder (default: --images)")
+    arguments.add_format_options(command)
+    command.add_argument(
+        "--config",
+        type=arguments.config_file,
+        default={},
+        metavar="FILE",
+        help="JSON of a Config, or of some of its fields, for the sizes of images and anchors; without class_names, "
+        "the classes are the annotation file's",
+    )
+    command.add_argument(
+        "--set",
+        type=arguments.setting,
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
+    )
+    command.add_argument(
+        "--batch-size",
+        type=arguments.count,
+        default=DEFAULTS["batch_size"],
+        metavar="N",
+        help=f"images per step, for the memory (default: {DEFAULTS['batch_size']})",
+    )
+    command.add_argument("--strict", action="store_true", help="take warnings for errors")
+    command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the report, as JSON")
+    command.add_argument(
+        "--html",
+        type=arguments.new_file,
+        metavar="FILE",
+        help="write the report with pictures, as one HTML page",
+    )

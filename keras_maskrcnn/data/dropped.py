@@ -1,0 +1,78 @@
+"""How many objects augmentation has dropped."""
+
+import logging
+import threading
+
+Counts = dict[int, tuple[int, int]]
+logger = logging.getLogger(__name__)
+
+
+class DroppedObjects:
+    """Counts, image by image, the objects of a training dataset and those of them that were dropped.
+
+    An image counts when it is loaded, which may be some batches before it is delivered, and once per epoch, also if
+    the epoch is iterated over again. A line is logged when the last image of an epoch is loaded.
+
+    Args:
+        images: in an epoch.
+        logged: whether anything can be dropped, so that the line says something.
+    """
+
+    def __init__(self, images: int, logged: bool = True) -> None:
+        self._images, self._logged = images, logged
+        self._lock = threading.Lock()
+        self._begun: dict[int, Counts] = {}  # by epoch and position
+        self._done: Counts = {}  # by epoch
+
+    def add(self, epoch: int, position: int, first: int, objects: int, dropped: int) -> None:
+        """Note one image; called from several threads at once.
+
+        Args:
+            epoch: counted from 0.
+            position: of the image in the epoch.
+            first: position at which this iteration over the epoch began.
+            objects: in the image's record.
+            dropped: of these.
+        """
+        with self._lock:
+            counts = self._begun.setdefault(epoch, {})
+            counts[position] = objects, dropped
+            left = range(first, self._images)
+            if len(counts) < len(left) or not all(place in counts for place in left):
+                return
+            self._done[epoch] = _sums(self._begun.pop(epoch))
+        if self._logged:
+            logger.info(self._line(epoch))
+
+    def by_epoch(self) -> Counts:
+        """Return (objects, dropped) of each epoch begun, as far as it was loaded here."""
+        with self._lock:
+            begun = {epoch: _sums(counts) for epoch, counts in self._begun.items()}
+            return dict(sorted({**begun, **self._done}.items()))
+
+    @property
+    def objects(self) -> int:
+        """Objects in all images loaded so far, crowds included."""
+        return sum(objects for objects, _ in self.by_epoch().values())
+
+    @property
+    def dropped(self) -> int:
+        """How many of these were dropped."""
+        return sum(dropped for _, dropped in self.by_epoch().values())
+
+    @property
+    def share(self) -> float:
+        """`dropped` over `objects`; 0 where there are none."""
+        return self.dropped / max(self.objects, 1)
+
+    def _line(self, epoch: int) -> str:
+        objects, dropped = self._done[epoch]
+        share = dropped / max(objects, 1)
+        return (
+            f"epoch {epoch + 1}: augmentation dropped {dropped} of {objects} objects ({share:.1%}), which were outside "
+            "of the picture, covered or too small"
+        )
+
+
+def _sums(counts: Counts) -> tuple[int, int]:
+    return sum(objects for objects, _ in counts.values()), sum(dropped for _, dropped in counts.values())

@@ -1,0 +1,113 @@
+"""The class names of a YOLO dataset, from data.yaml or from a text file with a name per line."""
+
+import ast
+import re
+from pathlib import Path
+
+from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.text_files import read_text
+
+FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
+"""What is looked for, in this order."""
+_KEY = re.compile(r"^names[ \t]*:[ \t]*(.*)$", re.MULTILINE)
+_COUNT = re.compile(r"^nc[ \t]*:[ \t]*(\d+)", re.MULTILINE)
+_IN_BRACKETS = re.compile(r"\[[^\]]*\]|\{[^}]*\}")
+_ITEM = re.compile(r"[ \t]*(?:-|(\d+)[ \t]*:)[ \t]+(.+)")
+_QUOTED = re.compile(r"""('[^']*'|"[^"\\]*")[ \t]*(?:#.*)?""")
+
+
+def find_names(folder: Path) -> list[str]:
+    """Return the names that a file in a folder, or in one of the two around it, says.
+
+    Raises:
+        ValueError: there is no such file, or it cannot be read.
+    """
+    for place in (folder, *list(folder.resolve().parents)[:2]):
+        for file in FILES:
+            if (place / file).is_file():
+                return read_names(place / file)
+    raise ValueError(
+        f"there is no {', '.join(FILES)} in {folder} or the two folders around it; label_names must say the classes"
+    )
+
+
+def read_names(path: str | Path) -> list[str]:
+    """Return the class names in the order of their numbers.
+
+    Of YAML, `names:` is understood with a list in brackets, with a mapping of numbers in braces, and with either on
+    lines of its own.
+
+    Raises:
+        ValueError: there are none, or they are written in another way.
+    """
+    with naming(str(path)):
+        text = read_text(path)
+    if Path(path).suffix not in (".yaml", ".yml"):
+        names = [line.strip() for line in text.splitlines() if line.strip()]
+    else:
+        names = _yaml_names(text, str(path))
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"{path}: the class names must be different, at least one; got {names}")
+    return names
+
+
+def _yaml_names(text: str, path: str) -> list[str]:
+    key = _KEY.search(text)
+    if key is None:
+        raise ValueError(f"{path}: there is no names: in it")
+    rows = _bracketed(text[key.start(1) :]) if key[1][:1] in ("[", "{") else _on_lines(text[key.end() :])
+    numbers = [int(number) for number, _ in rows if number is not None]
+    if numbers:
+        rows = sorted(rows, key=lambda row: int(row[0] or 0))
+    count = _COUNT.search(text)
+    whole = count is None or int(count[1]) == len(rows)
+    if not rows or not whole or (numbers and sorted(numbers) != list(range(len(rows)))):
+        raise ValueError(
+            f"{path}: its names: cannot be read; they must be a list, or numbered from 0 without gaps, as many as nc:"
+        )
+    return [name for _, name in rows]
+
+
+Row = tuple[str | None, str]
+"""A name's number, if it has one, and the name."""
+
+
+def _bracketed(text: str) -> list[Row]:
+    brackets = _IN_BRACKETS.match(text)
+    if brackets is None:
+        return []
+    try:
+        names = ast.literal_eval(brackets[0])
+    except (
+        ValueError,
+        TypeError,
+        SyntaxError,
+        RecursionError,
+        MemoryError,
+    ):  # all that literal_eval is known for
+        inside = brackets[0][1:-1]
+        if re.search("['\"#]", inside):  # quotes around some of them
+            return []
+        parts = [part.strip() for part in inside.split(",") if part.strip()]
+        if brackets[0][0] == "[":
+            return [(None, part) for part in parts]
+        pairs = [re.fullmatch(r"(\d+)\s*:\s*(.+)", part) for part in parts]
+        return [(pair[1], pair[2]) for pair in pairs if pair] if all(pairs) else []
+    if isinstance(names, dict):
+        numbered = all(isinstance(number, int) for number in names)
+        return [(str(number), str(name)) for number, name in names.items()] if numbered else []
+    return [(None, str(name)) for name in names]
+
+
+def _on_lines(text: str) -> list[Row]:
+    rows: list[Row] = []
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        item = _ITEM.fullmatch(line)
+        if item is None:
+            break
+        quoted = _QUOTED.fullmatch(item[2].strip())
+        name = quoted[1][1:-1] if quoted else re.sub(r"\s#.*", "", item[2]).strip()
+        rows.append((item[1], name))
+    return rows

@@ -1,0 +1,345 @@
+"""One small made-up dataset, written as files of every format that can be read.
+
+`pictures()` makes it, `WRITERS[name](folder)` writes it as a format, and returns what `load_dataset` needs to read it
+(annotations and images). What is in it is known exactly: each `Shape` tells its outline, its box and its pixels.
+"""
+
+import base64
+import dataclasses
+import functools
+import io
+import json
+import math
+
+import numpy as np
+import pycocotools.mask as coco_mask
+from PIL import Image
+from skimage.measure import points_in_poly
+
+CLASSES = ["bolt", "nut", "washer"]
+HEIGHT, WIDTH = 120, 160
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """One object: a polygon (flat list of points), rect (x, y, width, height), circle (cx, cy, r) or ellipse
+    (cx, cy, rx, ry, theta)."""
+
+    class_name: str
+    kind: str
+    numbers: tuple[float, ...]
+
+    def polygon(self):
+        """Its outline as a flat list x1, y1, x2, y2, ..."""
+        if self.kind == "polygon":
+            return list(self.numbers)
+        if self.kind == "rect":
+            x, y, width, height = self.numbers
+            return [x, y, x + width, y, x + width, y + height, x, y + height]
+        cx, cy, rx, ry, theta = (
+            self.numbers if self.kind == "ellipse" else (*self.numbers, self.numbers[2], 0)
+        )
+        points = []
+        for angle in np.linspace(0, 2 * math.pi, 200, endpoint=False):
+            u, v = rx * math.cos(angle), ry * math.sin(angle)
+            points += [
+                cx + u * math.cos(theta) - v * math.sin(theta),
+                cy + u * math.sin(theta) + v * math.cos(theta),
+            ]
+        return points
+
+    def box(self):
+        """x1, y1, x2, y2 around it."""
+        points = np.reshape(self.polygon(), (-1, 2))
+        return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
+
+    @functools.cache  # noqa: B019
+    def mask(self):
+        """[HEIGHT, WIDTH] bool: the pixels whose centre lies inside."""
+        y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+        centres = np.stack([x.ravel(), y.ravel()], axis=1)
+        return points_in_poly(centres, np.reshape(self.polygon(), (-1, 2))).reshape(HEIGHT, WIDTH)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    name: str
+    shapes: tuple[Shape, ...]
+
+    def pixels(self):
+        """[HEIGHT, WIDTH, 3] uint8: noise, with the objects in the colour of their class."""
+        rng = np.random.default_rng(len(self.shapes))
+        image = rng.integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        for shape in self.shapes:
+            image[shape.mask(), CLASSES.index(shape.class_name)] = 220
+        return image
+
+
+def pictures(count=3, seed=0):
+    """`count` pictures with four objects each, which do not touch, and one more without any."""
+    rng = np.random.default_rng(seed)
+    made = []
+    for number in range(count):
+        shapes = []
+        for cell, kind in enumerate(rng.permutation(["polygon", "rect", "circle", "ellipse"])):
+            centre = 40 + 80 * (cell % 2), 30 + 60 * (cell // 2)
+            class_name = CLASSES[(number + cell) % len(CLASSES)]
+            shapes.append(Shape(class_name, str(kind), tuple(_numbers(str(kind), *centre, rng))))
+        made.append(Picture(f"picture {number}", tuple(shapes)))
+    return [*made, Picture("nothing", ())]
+
+
+def _numbers(kind, cx, cy, rng):
+    """Numbers of a shape around a centre, at most 27 pixels from it."""
+    if kind == "rect":
+        width, height = (int(side) for side in rng.integers(26, 48, 2))
+        return [cx - width // 2, cy - height // 2, width, height]
+    if kind == "circle":
+        return [cx, cy, int(rng.integers(14, 26))]
+    if kind == "ellipse":
+        return [cx, cy, int(rng.integers(20, 27)), int(rng.integers(11, 19)), float(rng.uniform(-1, 1))]
+    angles = np.linspace(0, 2 * math.pi, 7, endpoint=False) + rng.uniform(0, 0.5, 7)
+    radii = rng.uniform(16, 27, 7)
+    points = np.stack([cx + radii * np.cos(angles), cy + radii * np.sin(angles)], axis=1)
+    return np.rint(points).ravel().tolist()
+
+
+def _save_pictures(folder, made):
+    folder.mkdir(parents=True, exist_ok=True)
+    for picture in made:
+        Image.fromarray(picture.pixels()).save(folder / f"{picture.name}.png")
+    return folder
+
+
+def _save_json(path, content):
+    path.write_text(json.dumps(content, indent=1))
+    return path
+
+
+def _rle(mask):
+    rle = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": rle["size"], "counts": rle["counts"].decode()}
+
+
+def _coco_rows(made):
+    for image_id, picture in enumerate(made, start=1):
+        for shape in picture.shapes:
+            x1, y1, x2, y2 = shape.box()
+            as_mask = shape.kind == "circle"
+            yield {
+                "image_id": image_id,
+                "category_id": 10 * CLASSES.index(shape.class_name),
+                "bbox": [x1, y1, x2 - x1, y2 - y1],
+                "segmentation": _rle(shape.mask()) if as_mask else [shape.polygon()],
+            }
+
+
+def write_coco(folder, made=None):
+    """Polygons, circles as RLE; category ids from 0 with gaps."""
+    made = pictures() if made is None else made
+    content = {
+        "images": [
+            {"id": number, "file_name": f"{picture.name}.png", "height": HEIGHT, "width": WIDTH}
+            for number, picture in enumerate(made, start=1)
+        ],
+        "annotations": [{"id": n, "iscrowd": 0, **row} for n, row in enumerate(_coco_rows(made), start=1)],
+        "categories": [{"id": 10 * n, "name": name} for n, name in enumerate(CLASSES)],
+    }
+    images = _save_pictures(folder / "images", made)
+    return _save_json(folder / "annotations.json", content), images
+
+
+def write_results(folder, made=None):
+    """Detections as `maskrcnn predict` writes them."""
+    made = pictures() if made is None else made
+    images = _save_pictures(folder / "images", made)
+    rows = [
+        {
+            **row,
+            "score": 0.9,
+            "category_name": CLASSES[row["category_id"] // 10],
+            "file_name": str(images / f"{made[row['image_id'] - 1].name}.png"),
+        }
+        for row in _coco_rows(made)
+    ]
+    return _save_json(folder / "detections.json", rows), images
+
+
+def write_via(folder, made=None, version=2):
+    """A project of VIA 2, or an export of VIA 1, which has no turned ellipses: there they are polygons."""
+    made = pictures() if made is None else made
+    images = _save_pictures(folder / "images", made)
+    entries = {}
+    for picture in made:
+        regions = [
+            {
+                "shape_attributes": _via_shape(shape, version),
+                "region_attributes": {"part": shape.class_name},
+            }
+            for shape in picture.shapes
+        ]
+        name = f"{picture.name}.png"
+        size = (images / name).stat().st_size
+        numbered = {str(number): region for number, region in enumerate(regions)}
+        entries[f"{name}{size}"] = {
+            "filename": name,
+            "size": size,
+            "regions": regions if version == 2 else numbered,
+            "file_attributes": {},
+        }
+    project = {
+        "_via_settings": {},
+        "_via_img_metadata": entries,
+        "_via_attributes": {"region": {}, "file": {}},
+    }
+    return _save_json(folder / "via.json", project if version == 2 else entries), images
+
+
+def write_via1(folder, made=None):
+    return write_via(folder, made, version=1)
+
+
+def _via_shape(shape, version):
+    keys = {
+        "rect": ("x", "y", "width", "height"),
+        "circle": ("cx", "cy", "r"),
+        "ellipse": ("cx", "cy", "rx", "ry", "theta"),
+    }
+    if shape.kind == "polygon" or (shape.kind == "ellipse" and version == 1):
+        points = shape.polygon()
+        return {"name": "polygon", "all_points_x": points[::2], "all_points_y": points[1::2]}
+    return {"name": shape.kind, **dict(zip(keys[shape.kind], shape.numbers, strict=True))}
+
+
+def write_labelme(folder, made=None):
+    """JSON files beside the pictures; the ellipses are masks. The picture without objects is in its file only."""
+    made = pictures() if made is None else made
+    folder = _save_pictures(folder / "labelled", made)
+    for picture in made:
+        image = folder / f"{picture.name}.png"
+        content = {
+            "version": "5.4.1",
+            "flags": {},
+            "shapes": [_labelme_shape(shape) for shape in picture.shapes],
+            "imagePath": f"..\\labelled\\{picture.name}.png",
+            "imageData": None if picture.shapes else base64.b64encode(image.read_bytes()).decode(),
+            "imageHeight": HEIGHT,
+            "imageWidth": WIDTH,
+        }
+        _save_json(folder / f"{picture.name}.json", content)
+        if not picture.shapes:
+            image.unlink()
+    return folder, None
+
+
+def _labelme_shape(shape):
+    made = {"label": shape.class_name, "group_id": None, "description": "", "flags": {}}
+    if shape.kind == "polygon":
+        return {**made, "shape_type": "polygon", "points": np.reshape(shape.numbers, (-1, 2)).tolist()}
+    if shape.kind == "rect":
+        x, y, width, height = shape.numbers
+        return {**made, "shape_type": "rectangle", "points": [[x + width, y], [x, y + height]]}
+    if shape.kind == "circle":
+        cx, cy, r = shape.numbers
+        return {**made, "shape_type": "circle", "points": [[cx, cy], [cx, cy + r]]}
+    mask = shape.mask()
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    points = [[float(columns[0]), float(rows[0])], [float(columns[-1]), float(rows[-1])]]
+    return {**made, "shape_type": "mask", "points": points, "mask": _png(part.astype(np.uint8) * 255)}
+
+
+def _png(array):
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def write_label_images(folder, made=None):
+    """One 16-bit label image per picture, and a JSON file with the class of each value."""
+    made = pictures() if made is None else made
+    images, masks = _save_pictures(folder / "images", made), folder / "masks"
+    masks.mkdir()
+    classes = {}
+    for picture in made:
+        values = np.zeros((HEIGHT, WIDTH), np.uint16)
+        for number, shape in enumerate(picture.shapes, start=1):
+            values[shape.mask()] = 1000 * number
+        Image.fromarray(values).save(masks / f"{picture.name}.png")
+        rows = enumerate(picture.shapes, start=1)
+        classes[picture.name] = {str(1000 * number): shape.class_name for number, shape in rows}
+    _save_json(masks / "classes.json", classes)
+    return masks, images
+
+
+def write_mask_files(folder, made=None):
+    """A folder per picture, with one mask file per object in a folder of its class."""
+    made = pictures() if made is None else made
+    images, masks = _save_pictures(folder / "images", made), folder / "masks"
+    for picture in made:
+        (masks / picture.name).mkdir(parents=True)
+        for number, shape in enumerate(picture.shapes):
+            path = masks / picture.name / shape.class_name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(shape.mask()).save(path)
+    return masks, images
+
+
+def write_voc(folder, made=None):
+    """Palette pictures of objects and classes, with a void line around each object."""
+    made = pictures() if made is None else made
+    root = folder / "VOC"
+    for name in ("JPEGImages", "SegmentationObject", "SegmentationClass", "ImageSets/Segmentation"):
+        (root / name).mkdir(parents=True)
+    for picture in made:
+        Image.fromarray(picture.pixels()).save(root / "JPEGImages" / f"{picture.name}.jpg", quality=95)
+        objects, classes = np.zeros((2, HEIGHT, WIDTH), np.uint8)
+        for number, shape in enumerate(picture.shapes, start=1):
+            mask = shape.mask()
+            around = mask.copy()
+            around[1:] |= mask[:-1]
+            around[:-1] |= mask[1:]
+            objects[around] = classes[around] = 255
+            objects[mask] = number
+            classes[mask] = 1 + CLASSES.index(shape.class_name)
+        for name, values in (("SegmentationObject", objects), ("SegmentationClass", classes)):
+            image = Image.fromarray(values, "P")
+            image.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tobytes())
+            image.save(root / name / f"{picture.name}.png")
+    names = [picture.name for picture in made]
+    (root / "ImageSets" / "Segmentation" / "train.txt").write_text("\n".join(names) + "\n")
+    (root / "class_names.txt").write_text("\n".join(["_background_", *CLASSES]))
+    return root, None
+
+
+def write_yolo(folder, made=None):
+    """images/train and labels/train, with data.yaml beside them; the picture without objects has no label file."""
+    made = pictures() if made is None else made
+    _save_pictures(folder / "images" / "train", made)
+    labels = folder / "labels" / "train"
+    labels.mkdir(parents=True)
+    for picture in made:
+        lines = []
+        for shape in picture.shapes:
+            points = np.reshape(shape.polygon(), (-1, 2)) / [WIDTH, HEIGHT]
+            numbers = " ".join(f"{value:.6f}" for value in points.ravel())
+            lines.append(f"{CLASSES.index(shape.class_name)} {numbers}")
+        if lines:
+            (labels / f"{picture.name}.txt").write_text("\n".join(lines) + "\n")
+    names = "".join(f"  {number}: {name}\n" for number, name in enumerate(CLASSES))
+    (folder / "data.yaml").write_text(f"train: images/train\nnames:\n{names}")
+    return labels, None
+
+
+WRITERS = {
+    "coco": write_coco,
+    "via": write_via,
+    "via 1": write_via1,
+    "labelme": write_labelme,
+    "label images": write_label_images,
+    "mask files": write_mask_files,
+    "voc": write_voc,
+    "yolo": write_yolo,
+    "results": write_results,
+}
+"""By the name of the format; each takes a folder, and perhaps pictures to write instead of `pictures()`."""
