@@ -122,20 +122,32 @@ def _kept_per_row(run: Callable[[tf.Tensor], Any], shape: tuple[int, ...], input
     Args:
         inputs_too: whether a gradient with respect to the inputs is taken as well.
     """
-    needed: dict[str, tf.Tensor] = {}
+    needed: list[tf.Tensor] = []
 
     def step(inputs: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             if inputs_too:
                 tape.watch(inputs)
             outputs = tf.nest.flatten(run(inputs))
-        graph = tf.compat.v1.get_default_graph()
-        forward = {operation.name for operation in graph.get_operations()}
-        tape.gradient(outputs, [*tape.watched_variables(), *([inputs] if inputs_too else [])])
-        for operation in graph.get_operations():
-            if operation.name not in forward:
-                needed.update((one.name, one) for one in operation.inputs if one.op.name in forward)
+        forward = {operation.name for operation in tf.compat.v1.get_default_graph().get_operations()}
+        sources = [*tape.watched_variables(), *([inputs] if inputs_too else [])]
+        needed.extend(_from_forward(tape.gradient(outputs, sources), forward))
 
     tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((_ROWS, *shape), tf.float32))
-    arrays = [one for one in needed.values() if one.shape.rank and one.shape[0] == _ROWS]
+    arrays = [one for one in needed if one.shape.rank and one.shape[0] == _ROWS]
     return sum(one.shape.num_elements() * one.dtype.size for one in arrays) / _ROWS
+
+
+def _from_forward(gradients: Sequence[tf.Tensor | None], forward: set[str]) -> list[tf.Tensor]:
+    """The arrays of the forward pass that gradients are computed from; of some only the shapes count."""
+    found: dict[str, tf.Tensor] = {}
+    waiting = [one for one in gradients if one is not None]
+    seen: set[str] = set()
+    while waiting:
+        array = waiting.pop()
+        if array.op.name in forward:
+            found[array.name] = array
+        elif array.op.name not in seen and array.op.type not in ("Shape", "ShapeN"):
+            seen.add(array.op.name)
+            waiting.extend(array.op.inputs)
+    return list(found.values())
