@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -55,7 +56,8 @@ def training_memory(config: Config, batch_size: int, records: Sequence[Record]) 
         )
     model = MaskRCNN(config)
     height, width = _largest(records, config, batch_size)
-    dense = batch_size * _kept_per_row(_dense(model), (height, width, config.channels), inputs_too=False)
+    image = height, width, config.channels
+    dense = batch_size * _kept_per_row(_dense(model), image, model.trainable_variables, inputs_too=False)
     weights = sum(int(np.prod(weight.shape)) * 4 for weight in model.weights)
     most = max(len(records[number].boxes) for number in range(len(records)))
     overlaps = 4 * IOU_ARRAYS * most * _count_anchors(height, width, config)
@@ -102,24 +104,33 @@ def _heads(model: MaskRCNN) -> float:
         for size in (config.box_pool_size, config.mask_pool_size, config.keypoint_pool_size)
     )
 
+    def kept(head: Callable[[tf.Tensor], Any], pooled: tuple[int, int, int]) -> float:
+        return _kept_per_row(head, pooled, model.trainable_variables)
+
     def box_head(number: int) -> Callable[[tf.Tensor], Any]:
         head = model.box_heads[number]
         return head if res5 is None else lambda pooled: head(res5(pooled, training=True))
 
-    stages = (_kept_per_row(box_head(number), box) for number in range(len(model.box_heads)))
+    stages = (kept(box_head(number), box) for number in range(len(model.box_heads)))
     total = config.box_batch_size * sum(stages)
     if model.mask_head is not None:
         # res5 has worked on these RoIs already
-        total += positives * _kept_per_row(model.mask_head, mask if res5 is None else (7, 7, 2 * channels))
+        total += positives * kept(model.mask_head, mask if res5 is None else (7, 7, 2 * channels))
     if model.keypoint_head is not None:
-        total += positives * _kept_per_row(model.keypoint_head, keypoint)
+        total += positives * kept(model.keypoint_head, keypoint)
     return total
 
 
-def _kept_per_row(run: Callable[[tf.Tensor], Any], shape: tuple[int, ...], inputs_too: bool = True) -> float:
+def _kept_per_row(
+    run: Callable[[tf.Tensor], Any],
+    shape: tuple[int, ...],
+    trained: Sequence[keras.Variable],
+    inputs_too: bool = True,
+) -> float:
     """Bytes per row of inputs `[rows, *shape]` that the gradient of `run` needs of what `run` computes.
 
     Args:
+        trained: the variables that a gradient is taken to.
         inputs_too: whether a gradient with respect to the inputs is taken as well.
     """
     needed: list[tf.Tensor] = []
@@ -130,7 +141,7 @@ def _kept_per_row(run: Callable[[tf.Tensor], Any], shape: tuple[int, ...], input
                 tape.watch(inputs)
             outputs = tf.nest.flatten(run(inputs))
         forward = {operation.name for operation in tf.compat.v1.get_default_graph().get_operations()}
-        sources = [*tape.watched_variables(), *([inputs] if inputs_too else [])]
+        sources = [weight.value for weight in trained] + ([inputs] if inputs_too else [])
         needed.extend(_from_forward(tape.gradient(outputs, sources), forward))
 
     tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((_ROWS, *shape), tf.float32))

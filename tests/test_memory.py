@@ -9,6 +9,7 @@ import pytest
 from examples import tiny
 
 import keras_maskrcnn as km
+from keras_maskrcnn import memory
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.memory import _count_anchors, _kept_per_row, _largest, training_memory
 
@@ -32,10 +33,12 @@ def test_what_a_gradient_needs_can_be_counted_by_hand():
     conv.build((None, 5, 6, 4))
     inputs, outputs = 5 * 6 * 4 * 4, 5 * 6 * 8 * 4  # bytes of float32
     # the kernel's gradient needs the inputs, that of ReLU what it put out
-    assert _kept_per_row(conv, (5, 6, 4)) == inputs + outputs
+    assert _kept_per_row(conv, (5, 6, 4), conv.trainable_variables) == inputs + outputs
     conv.trainable = False  # then nothing needs the inputs
-    assert _kept_per_row(conv, (5, 6, 4)) == outputs
-    assert _kept_per_row(conv, (5, 6, 4), inputs_too=False) == 0  # and without their gradient nothing at all
+    assert _kept_per_row(conv, (5, 6, 4), conv.trainable_variables) == outputs
+    assert (
+        _kept_per_row(conv, (5, 6, 4), [], inputs_too=False) == 0
+    )  # and without their gradient nothing at all
 
 
 def test_a_chain_keeps_what_each_of_its_layers_needs():
@@ -43,7 +46,7 @@ def test_a_chain_keeps_what_each_of_its_layers_needs():
     chain = keras.Sequential([keras.Input((5, 6, 8)), *convs])
     one = 5 * 6 * 8 * 4  # bytes
     # the first one's input, and its ReLU's output, which is the second one's input
-    assert _kept_per_row(chain, (5, 6, 8), inputs_too=False) == 2 * one
+    assert _kept_per_row(chain, (5, 6, 8), chain.trainable_variables, inputs_too=False) == 2 * one
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +54,9 @@ def of_one():
     return training_memory(tiny(), 1, records((64, 64)))
 
 
-def test_each_picture_of_a_batch_takes_the_same(of_one):
+def test_each_picture_of_a_batch_takes_the_same(of_one, monkeypatch):
+    model = km.MaskRCNN(tiny())
+    monkeypatch.setattr(memory, "MaskRCNN", lambda config: model)  # made once, it is faster
     of_three, of_five = (training_memory(tiny(), batch, records((64, 64))) for batch in (3, 5))
     assert of_three > of_one
     assert of_five - of_three == pytest.approx(of_three - of_one, abs=2)
@@ -60,6 +65,10 @@ def test_each_picture_of_a_batch_takes_the_same(of_one):
 def test_what_is_not_there_and_what_is_not_trained_takes_less(of_one):
     frozen_without_masks = tiny(mask_head="none", frozen_stages=5)
     assert training_memory(frozen_without_masks, 1, records((64, 64))) < of_one
+
+
+def test_what_is_computed_again_is_not_kept(of_one):
+    assert training_memory(tiny(recompute_backbone=True), 1, records((64, 64))) < of_one
 
 
 def test_a_batch_is_as_high_as_its_highest_picture_and_as_wide_as_its_widest():
