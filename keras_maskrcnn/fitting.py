@@ -70,6 +70,7 @@ def memory_advice(config: Config, optimizer: keras.optimizers.Optimizer) -> str:
         "(gradient_accumulation_steps)",
         f"- smaller pictures: Config.min_size (now {config.min_size}), max_size ({config.max_size}), train_min_sizes "
         f"({config.train_min_sizes or 'none'})",
+        "- a backbone that is computed twice instead of kept: Config.recompute_backbone=True",
         f"- fewer sampled proposals: Config.box_batch_size ({config.box_batch_size}), post_nms_top_k_train "
         f"({config.post_nms_top_k_train})",
         f"- fewer trained layers: Config.frozen_stages ({config.frozen_stages}, up to 5), a smaller depth "

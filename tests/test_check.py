@@ -5,8 +5,10 @@ import dataclasses
 import html.parser
 import io
 import json
+import os
 import re
 import threading
+import unittest.mock
 from pathlib import Path
 
 import numpy as np
@@ -326,6 +328,21 @@ def test_objects_that_train_no_anchor(files):
     assert found.reason.endswith("by 0.7 or more, 0% overlap one, and 90% with anchor_sizes=((8,),)")
     assert not list(anchor_findings(dataclasses.replace(better, lost=0.09)))
     assert str(report.anchors) in str(report)
+
+
+def test_the_memory_of_a_training_step(files, monkeypatch):
+    estimate = unittest.mock.Mock(return_value=3 * 2**29)
+    monkeypatch.setattr("keras_maskrcnn.checking.check.training_memory", estimate)
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3 * 2**17, "SC_PAGE_SIZE": 4096}.__getitem__)
+    report = check(with_object(files, box=[20, 5, 20, 5]), batch_size=3)
+    assert estimate.call_args.args == (CONFIG, 3, files[:2] + files[3:])  # without what is broken
+    assert len(report.findings) == 1 and (report.memory, report.batch_size) == (3 * 2**29, 3)
+    assert "Memory: a training step of 3 images takes about 1.5 GiB" in str(report)
+    assert json.loads(report.to_json())["memory"] == {"batch_size": 3, "bytes": 3 * 2**29}
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 2**18, "SC_PAGE_SIZE": 4096}.__getitem__)
+    found = only(check(files, batch_size=3))
+    assert (found.severity, found.kind) == ("warning", "memory")
+    assert "needs about 1.5 GiB, and this machine has 1.0 GiB" in found.reason
 
 
 def test_broken_objects_are_no_part_of_the_anchor_advice(files):

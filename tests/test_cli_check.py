@@ -1,6 +1,7 @@
 """`maskrcnn check`: exit codes, reports, and the check before a training."""
 
 import json
+import re
 
 import pytest
 from command_line import data, draw_pictures, error
@@ -8,9 +9,23 @@ from dataset_files import WRITERS, pictures
 from examples import drawn_records, tiny
 
 from keras_maskrcnn.cli import main
-from keras_maskrcnn.commands.check import refuse_errors
+from keras_maskrcnn.commands.refuse import refuse_errors
 
-SMALL = ("--set", "min_size=64", "--set", "max_size=96")
+FIELDS = (
+    "min_size=64",
+    "max_size=96",
+    "depth=18",
+    "fpn_channels=32",
+    "box_head_channels=32",
+    "box_batch_size=16",
+)
+SMALL = [part for field in FIELDS for part in ("--set", field)]
+
+
+@pytest.fixture
+def quick_estimate(monkeypatch):
+    """The memory without the seconds that its estimate takes."""
+    monkeypatch.setattr("keras_maskrcnn.checking.check.training_memory", lambda *arguments: 2**29)
 
 
 @pytest.fixture
@@ -30,9 +45,12 @@ def test_a_clean_dataset_ends_with_0(folder, capsys):
     assert main(["check", *data(folder), *SMALL, "--set", "anchor_sizes=[[16],[24],[32],[64],[96]]"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("20 training images with 20 objects (0 crowds)\nnothing found\n")
+    assert re.search(
+        r"\nAnchors: .*\n(.*\n)+\nMemory: a training step of 2 images takes about 0\.\d GiB\n$", out
+    )
 
 
-def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys):
+def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys, quick_estimate):
     change(folder, bbox=[10, 10, -5, 5])
     (folder / "images" / "2.png").write_bytes(b"no picture")
     pages = "--json", str(folder / "report.json"), "--html", str(folder / "report.html")
@@ -43,7 +61,7 @@ def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys):
     assert "1.png, annotation 1" in (folder / "report.html").read_text()
 
 
-def test_warnings_end_with_1_only_if_strict(folder, capsys):
+def test_warnings_end_with_1_only_if_strict(folder, capsys, quick_estimate):
     first = folder / "images" / "1.png"
     (folder / "images" / "2.png").write_bytes(first.read_bytes())
     assert main(["check", *data(folder), *SMALL]) == 0
@@ -60,7 +78,7 @@ def test_what_cannot_be_run_ends_with_2(folder, capsys):
 
 
 @pytest.mark.parametrize("name", ["via", "labelme", "label images", "yolo", "voc"])
-def test_every_format_is_checked(name, tmp_path, capsys):
+def test_every_format_is_checked(name, tmp_path, capsys, quick_estimate):
     annotations, images = WRITERS[name](tmp_path, pictures(8))
     arguments = ["check", "--annotations", str(annotations), *SMALL]
     assert main(arguments + ([] if images is None else ["--images", str(images)])) == 0

@@ -104,6 +104,7 @@ SAME_FLOOR = {
     ("advice", "anchor_matching"),
     ("memory", "anchor_matching"),
     ("checking", "advice"),
+    ("checking", "memory"),
     ("target_inspection", "inspection"),
     ("visualize", "inspection"),
     ("visualize", "target_inspection"),

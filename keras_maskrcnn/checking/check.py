@@ -8,16 +8,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import keras
 import numpy as np
 
-from keras_maskrcnn.advice import AnchorAdvice, anchor_advice
+from keras_maskrcnn.advice import anchor_advice
 from keras_maskrcnn.checking.findings import Finding
 from keras_maskrcnn.checking.objects import box_findings, keypoint_findings, mask_findings
 from keras_maskrcnn.checking.pictures import content_key, picture_findings
 from keras_maskrcnn.checking.readers import left_out, refused
 from keras_maskrcnn.checking.report import DatasetReport
-from keras_maskrcnn.checking.sizes import anchor_findings
+from keras_maskrcnn.checking.sizes import anchor_findings, memory_findings
 from keras_maskrcnn.checking.splits import Tally, split_findings
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.memory import training_memory
 
 _AT_A_TIME = 8
 """Images that are decoded at a time, each in its own thread."""
@@ -68,6 +69,7 @@ def check_dataset(
     class_names: Sequence[str] | None = None,
     validation: Sequence[Record] | None = None,
     problems: Sequence[str] = (),
+    batch_size: int | None = None,
     quick: bool = False,
     progress: bool = False,
 ) -> DatasetReport:
@@ -81,6 +83,8 @@ def check_dataset(
         class_names: left out: the config's.
         validation: records to validate on.
         problems: what the readers wrote into their lists, of both splits.
+        batch_size: images per step of one device, for an estimate of the memory, which builds the config's model; left
+            out: no estimate.
         quick: whether to leave out what takes long: the pixels of the images and the masks of the objects.
         progress: whether to show a progress bar.
 
@@ -108,25 +112,32 @@ def check_dataset(
             if bar is not None:
                 bar.add(1)
     findings += split_findings(tallies, names)
-    advice = None if config is None or quick else _advice(records, findings, config)
-    if advice is not None:
-        findings += anchor_findings(advice)
-    return DatasetReport(findings, tallies, names, splits, advice)
+    report = DatasetReport(findings, tallies, names, splits)
+    if config is not None and not quick:
+        _compare_sizes(report, config, batch_size)
+    return report
 
 
-def _placed(finding: Finding, image: str, split: str, position: int) -> Finding:
-    return dataclasses.replace(finding, image=image, split=split, position=position)
-
-
-def _advice(records: Sequence[Record], findings: Sequence[Finding], config: Config) -> AnchorAdvice | None:
-    """How the anchors fit the objects of those images in which nothing is broken."""
-    broken = {one.position for one in findings if one.severity == "error" and one.split == "training"}
+def _compare_sizes(report: DatasetReport, config: Config, batch_size: int | None) -> None:
+    """Add to a report how its training images, those in which nothing is broken, suit the model and the machine."""
+    records = report.splits["training"]
+    broken = {one.position for one in report.findings if one.severity == "error" and one.split == "training"}
     whole = [
         record
         for index in range(len(records))
         if index not in broken and len((record := records[index]).boxes)
     ]
-    return anchor_advice(whole, config) if whole else None
+    if not whole:
+        return
+    report.anchors = anchor_advice(whole, config)
+    report.findings += anchor_findings(report.anchors)
+    if batch_size is not None:
+        report.batch_size, report.memory = batch_size, training_memory(config, batch_size, whole)
+        report.findings += memory_findings(report.memory, batch_size)
+
+
+def _placed(finding: Finding, image: str, split: str, position: int) -> Finding:
+    return dataclasses.replace(finding, image=image, split=split, position=position)
 
 
 def _looked_at(records: Sequence[Record], look: _Look) -> Iterator[tuple[Record, list[Finding], str]]:

@@ -48,6 +48,7 @@ def write_page(report: "DatasetReport", path: str | Path) -> None:
         *(_group(report, kind, findings) for (_, kind), findings in grouped(report.findings).items()),
         _classes(report),
         _anchors(report),
+        "" if report.memory is None else f"<p>{escape(report.memory_line)}</p>",
         "</html>\n",
     ]
     with written_whole(path) as part:

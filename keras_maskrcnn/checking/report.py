@@ -29,6 +29,9 @@ class DatasetReport:
     """The records by the names of the splits, for the pictures."""
     anchors: AnchorAdvice | None = None
     """How the config's anchors fit the objects; None without a config or objects, or where the check was quick."""
+    batch_size: int | None = None
+    memory: int | None = None
+    """Bytes that a training step takes with this many images, beyond an idle TensorFlow's; None where unknown."""
 
     @property
     def ok(self) -> bool:
@@ -72,6 +75,12 @@ class DatasetReport:
         ]
         return f"{looked_at}\n{', '.join(counts) or 'nothing found'}"
 
+    @property
+    def memory_line(self) -> str:
+        """What a training step takes, in words."""
+        images = f"{self.batch_size} image{'s' if self.batch_size != 1 else ''}"
+        return f"Memory: a training step of {images} takes about {(self.memory or 0) / 2**30:.1f} GiB"
+
     def __str__(self) -> str:
         lines = [self.summary]
         for (severity, kind), findings in grouped(self.findings).items():
@@ -82,6 +91,8 @@ class DatasetReport:
                 lines.append(f"  ... and {len(findings) - shown} more")
         if self.anchors is not None:
             lines.append(f"\n{self.anchors}")
+        if self.memory is not None:
+            lines.append(f"\n{self.memory_line}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -94,6 +105,7 @@ class DatasetReport:
             "classes": self.class_counts,
             "counts": {severity: self.count(severity) for severity in SEVERITIES},
             "anchors": None if self.anchors is None else dataclasses.asdict(self.anchors),
+            "memory": None if self.memory is None else {"batch_size": self.batch_size, "bytes": self.memory},
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
         }
 

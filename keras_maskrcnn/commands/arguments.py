@@ -96,6 +96,26 @@ def existing_path(text: str) -> Path:
     return path
 
 
+def add_config_options(group: Any) -> None:
+    """Add --config and --set, which choose the Config."""
+    group.add_argument(
+        "--config",
+        type=config_file,
+        default={},
+        metavar="FILE",
+        help="JSON of a Config, or of some of its fields, such as another run's config.json; without class_names, "
+        "the classes are the annotation file's",
+    )
+    group.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
+    )
+
+
 def add_format_options(command: Any) -> None:
     """Add the arguments that say how annotations are to be read."""
     command.add_argument(

@@ -2,14 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
 
 from keras_maskrcnn.checking.check import check_dataset
-from keras_maskrcnn.checking.findings import grouped
 from keras_maskrcnn.commands.progress import in_terminal
+from keras_maskrcnn.commands.train import FROM_SCRATCH
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.dataset_files import load_dataset
-from keras_maskrcnn.data.records import Record
 
 
 def run(args: argparse.Namespace) -> int:
@@ -24,8 +22,10 @@ def run(args: argparse.Namespace) -> int:
     if args.val_annotations is not None:
         images = args.val_images or args.images
         validation, _ = load_dataset(args.val_annotations, images, args.format, names, **options)
-    config = Config(**{**fields, "class_names": names})
-    report = check_dataset(records, config, None, validation, problems, progress=in_terminal())
+    config = Config(**{**FROM_SCRATCH, **fields, "class_names": names})
+    report = check_dataset(
+        records, config, None, validation, problems, args.batch_size, progress=in_terminal()
+    )
     if args.json is not None:
         args.json.write_text(report.to_json() + "\n")
     if args.html is not None:
@@ -34,23 +34,3 @@ def run(args: argparse.Namespace) -> int:
     encoding = sys.stdout.encoding or "utf-8"
     print(str(report).encode(encoding, "backslashreplace").decode(encoding))
     return int(not report.ok or (args.strict and report.count("warning") > 0))
-
-
-def refuse_errors(
-    records: Sequence[Record], config: Config, validation: Sequence[Record] | None = None
-) -> None:
-    """Print the warnings of a quick check of what is to be trained on.
-
-    Raises:
-        ValueError: the check finds errors; the message has the first.
-    """
-    report = check_dataset(records, config, validation=validation, quick=True)
-    for (severity, kind), findings in grouped(report.findings).items():
-        if severity == "error":
-            more = f" (and {report.count('error') - 1} more errors)" if report.count("error") > 1 else ""
-            raise ValueError(
-                f"{findings[0]}{more}; `maskrcnn check` lists all that is wrong with the dataset"
-            )
-        if severity == "warning":
-            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-            print(f"Warning: {kind}: {findings[0]}{more}")

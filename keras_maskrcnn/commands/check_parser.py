@@ -42,22 +42,7 @@ def add_options(command: Any) -> None:
     )
     command.add_argument("--val-images", type=folder, metavar="DIR", help="their folder (default: --images)")
     arguments.add_format_options(command)
-    command.add_argument(
-        "--config",
-        type=arguments.config_file,
-        default={},
-        metavar="FILE",
-        help="JSON of a Config, or of some of its fields, for the sizes of images and anchors; without class_names, "
-        "the classes are the annotation file's",
-    )
-    command.add_argument(
-        "--set",
-        type=arguments.setting,
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
-    )
+    arguments.add_config_options(command)
     command.add_argument(
         "--batch-size",
         type=arguments.count,

@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.commands import recipe
-from keras_maskrcnn.commands.check import refuse_errors
 from keras_maskrcnn.commands.interrupt import interruptible
 from keras_maskrcnn.commands.model_file import open_model
 from keras_maskrcnn.commands.progress import EarlyStop, EpochLog, StepBar, in_terminal
+from keras_maskrcnn.commands.refuse import refuse_errors
 from keras_maskrcnn.commands.run_folder import RunFolder, resumed_config
 from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.dataset_files import load_dataset

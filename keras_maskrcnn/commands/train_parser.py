@@ -178,22 +178,7 @@ def _add_model_options(command: Any) -> None:
         "classes are others, the layers that depend on them are new (default: random weights, with norm, fpn_norm and "
         "head_norm group_norm and frozen_stages 0)",
     )
-    model.add_argument(
-        "--config",
-        type=arguments.config_file,
-        default={},
-        metavar="FILE",
-        help="JSON of a Config, or of some of its fields, such as another run's config.json; without class_names, "
-        "the classes are the annotation file's",
-    )
-    model.add_argument(
-        "--set",
-        type=arguments.setting,
-        action="append",
-        default=[],
-        metavar="FIELD=VALUE",
-        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
-    )
+    arguments.add_config_options(model)
 
 
 def config_fields() -> str:

@@ -22,7 +22,8 @@ def draw_augmented(
 ) -> Image.Image:
     """Draw a record as it is evaluated, and after it as training would see it, each time drawn anew.
 
-    Boxes, masks and keypoints are those that the model is given: masks are pasted back from their crops.
+    Boxes, masks and keypoints are those that the model is given: masks are pasted back from their crops, and crowds,
+    which have none, have dashed boxes.
 
     Args:
         records: all of the training's, since any may give objects to paste.
@@ -74,6 +75,8 @@ def draw_example(example: Example, config: Config) -> Image.Image:
         masks=masks,
         keypoints=np.asarray(example["gt_keypoints"])[real] if "gt_keypoints" in example else None,
         keypoint_names=config.keypoint_names,
+        crowd=np.asarray(example["gt_crowd"])[real],
+        class_names=config.class_names,
     )
 
 

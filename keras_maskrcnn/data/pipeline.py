@@ -86,15 +86,7 @@ def make_dataset(
     places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
     examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
     batches = examples.padded_batch(batch_size).prefetch(2)
-    if not training:
-        return batches
-    return _TrainingDataset(batches, records, batch_size, seed, clock, dropped)
-
-
-def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
-    """Raise a ValueError, in the name of `who`, unless `make_dataset(..., training=True)` made the dataset."""
-    if not isinstance(dataset, _TrainingDataset):
-        raise ValueError(f"{who} needs the dataset that make_dataset(..., training=True) returned")
+    return _TrainingDataset(batches, records, batch_size, seed, clock, dropped) if training else batches
 
 
 def make_examples(
@@ -115,7 +107,7 @@ def make_examples(
 
     def load(epoch: int, first: int, position: int, index: int, size: int, seed: np.ndarray) -> tuple:
         if not training:
-            return load_example(records[index], config, size)
+            return load_example(records[int(index)], config, int(size))
         fields, lost, objects = augmented_example(records, int(index), config, int(size), seed)
         dropped.add(int(epoch), int(position), int(first), objects, lost)
         return fields
@@ -152,6 +144,12 @@ class _Draws:
 
     def whole(self, purpose: str, count: int) -> tf.Tensor:
         return tf.random.stateless_uniform([], self.seed(purpose), 0, count, tf.int32)
+
+
+def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
+    """Raise a ValueError, in the name of `who`, unless `make_dataset(..., training=True)` made the dataset."""
+    if not isinstance(dataset, _TrainingDataset):
+        raise ValueError(f"{who} needs the dataset that make_dataset(..., training=True) returned")
 
 
 class _TrainingDataset(tf.data.Dataset):
