@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -55,7 +56,8 @@ def training_memory(config: Config, batch_size: int, records: Sequence[Record]) 
         )
     model = MaskRCNN(config)
     height, width = _largest(records, config, batch_size)
-    dense = batch_size * _kept_per_row(_dense(model), (height, width, config.channels), inputs_too=False)
+    image = height, width, config.channels
+    dense = batch_size * _kept_per_row(_dense(model), image, model.trainable_variables, inputs_too=False)
     weights = sum(int(np.prod(weight.shape)) * 4 for weight in model.weights)
     most = max(len(records[number].boxes) for number in range(len(records)))
     overlaps = 4 * IOU_ARRAYS * most * _count_anchors(height, width, config)
@@ -102,40 +104,61 @@ def _heads(model: MaskRCNN) -> float:
         for size in (config.box_pool_size, config.mask_pool_size, config.keypoint_pool_size)
     )
 
+    def kept(head: Callable[[tf.Tensor], Any], pooled: tuple[int, int, int]) -> float:
+        return _kept_per_row(head, pooled, model.trainable_variables)
+
     def box_head(number: int) -> Callable[[tf.Tensor], Any]:
         head = model.box_heads[number]
         return head if res5 is None else lambda pooled: head(res5(pooled, training=True))
 
-    stages = (_kept_per_row(box_head(number), box) for number in range(len(model.box_heads)))
+    stages = (kept(box_head(number), box) for number in range(len(model.box_heads)))
     total = config.box_batch_size * sum(stages)
     if model.mask_head is not None:
         # res5 has worked on these RoIs already
-        total += positives * _kept_per_row(model.mask_head, mask if res5 is None else (7, 7, 2 * channels))
+        total += positives * kept(model.mask_head, mask if res5 is None else (7, 7, 2 * channels))
     if model.keypoint_head is not None:
-        total += positives * _kept_per_row(model.keypoint_head, keypoint)
+        total += positives * kept(model.keypoint_head, keypoint)
     return total
 
 
-def _kept_per_row(run: Callable[[tf.Tensor], Any], shape: tuple[int, ...], inputs_too: bool = True) -> float:
+def _kept_per_row(
+    run: Callable[[tf.Tensor], Any],
+    shape: tuple[int, ...],
+    trained: Sequence[keras.Variable],
+    inputs_too: bool = True,
+) -> float:
     """Bytes per row of inputs `[rows, *shape]` that the gradient of `run` needs of what `run` computes.
 
     Args:
+        trained: the variables that a gradient is taken to.
         inputs_too: whether a gradient with respect to the inputs is taken as well.
     """
-    needed: dict[str, tf.Tensor] = {}
+    needed: list[tf.Tensor] = []
 
     def step(inputs: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             if inputs_too:
                 tape.watch(inputs)
             outputs = tf.nest.flatten(run(inputs))
-        graph = tf.compat.v1.get_default_graph()
-        forward = {operation.name for operation in graph.get_operations()}
-        tape.gradient(outputs, [*tape.watched_variables(), *([inputs] if inputs_too else [])])
-        for operation in graph.get_operations():
-            if operation.name not in forward:
-                needed.update((one.name, one) for one in operation.inputs if one.op.name in forward)
+        forward = {operation.name for operation in tf.compat.v1.get_default_graph().get_operations()}
+        sources = [weight.value for weight in trained] + ([inputs] if inputs_too else [])
+        needed.extend(_from_forward(tape.gradient(outputs, sources), forward))
 
     tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((_ROWS, *shape), tf.float32))
-    arrays = [one for one in needed.values() if one.shape.rank and one.shape[0] == _ROWS]
+    arrays = [one for one in needed if one.shape.rank and one.shape[0] == _ROWS]
     return sum(one.shape.num_elements() * one.dtype.size for one in arrays) / _ROWS
+
+
+def _from_forward(gradients: Sequence[tf.Tensor | None], forward: set[str]) -> list[tf.Tensor]:
+    """The arrays of the forward pass that gradients are computed from; of some only the shapes count."""
+    found: dict[str, tf.Tensor] = {}
+    waiting = [one for one in gradients if one is not None]
+    seen: set[str] = set()
+    while waiting:
+        array = waiting.pop()
+        if array.op.name in forward:
+            found[array.name] = array
+        elif array.op.name not in seen and array.op.type not in ("Shape", "ShapeN"):
+            seen.add(array.op.name)
+            waiting.extend(array.op.inputs)
+    return list(found.values())

@@ -62,6 +62,50 @@ def random_crops(photograph, labels, count, seed):
     return records
 
 
+def small_config(**changes):
+    """A small network: there is one class, the coins are large, and two minutes are better than ten."""
+    return km.Config(
+        class_names=("coin",),
+        channels=1,
+        pixel_mean=(96.0,),
+        pixel_std=(53.0,),
+        min_size=160,
+        max_size=320,
+        depth=18,
+        norm="group_norm",
+        fpn_norm="group_norm",
+        head_norm="group_norm",
+        frozen_stages=0,
+        fpn_channels=128,
+        box_head_channels=256,
+        mask_head_channels=128,
+        rpn_batch_size=128,
+        box_batch_size=64,
+        post_nms_top_k_train=200,
+        post_nms_top_k=100,
+        roi_aligned=True,
+        **changes,
+    )
+
+
+def make_optimizer(steps):
+    """AdamW, with a short warm-up and a rate that falls to nothing."""
+    rate = keras.optimizers.schedules.CosineDecay(
+        1e-5, steps, warmup_target=5e-4, warmup_steps=max(1, steps // 10)
+    )
+    return keras.optimizers.AdamW(rate, weight_decay=1e-3, clipnorm=5.0)
+
+
+def train(records, steps):
+    """Return a model that has seen each record once, two per step."""
+    config = small_config()
+    model = km.MaskRCNN(config)
+    # a graph of the training takes half a minute to make, which does not pay for a few steps
+    model.compile(optimizer=make_optimizer(steps), run_eagerly=steps < 10)
+    model.fit(km.make_dataset(records, config, batch_size=2, training=True))
+    return model
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -82,34 +126,7 @@ def main():
         f"{len(training)} crops with {sum(len(r.boxes) for r in training)} coins train, {coins} coins validate"
     )
 
-    # a small network: there is one class, the coins are large, and two minutes are better than ten
-    config = km.Config(
-        class_names=("coin",),
-        channels=1,
-        pixel_mean=(96.0,),
-        pixel_std=(53.0,),
-        min_size=160,
-        max_size=320,
-        depth=18,
-        norm="group_norm",
-        fpn_norm="group_norm",
-        head_norm="group_norm",
-        frozen_stages=0,
-        fpn_channels=128,
-        box_head_channels=256,
-        mask_head_channels=128,
-        rpn_batch_size=128,
-        box_batch_size=64,
-        post_nms_top_k_train=200,
-        post_nms_top_k=100,
-        roi_aligned=True,
-    )
-    model = km.MaskRCNN(config)
-    rate = keras.optimizers.schedules.CosineDecay(
-        1e-5, args.steps, warmup_target=5e-4, warmup_steps=args.steps // 10
-    )
-    model.compile(optimizer=keras.optimizers.AdamW(rate, weight_decay=1e-3, clipnorm=5.0))
-    model.fit(km.make_dataset(training, config, batch_size=2, training=True))
+    model = train(training, args.steps)
 
     scores = km.evaluate_coco(model, validation, progress=False)
     save_picture(model, validation, args.output)

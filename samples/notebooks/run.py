@@ -1,0 +1,85 @@
+"""Run notebooks from top to bottom, without Jupyter; with --write their outputs are put into the files.
+
+    cd samples/notebooks && python run.py --write *.ipynb
+
+The environment variable NOTEBOOK_SMALL=1 makes them quick: a few steps on a few pictures, and no download.
+"""
+
+import argparse
+import base64
+import contextlib
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+PROGRESS = re.compile("[^\n]*[\r\b]+(?=[^\n])")
+"""What a progress bar writes over."""
+
+
+def run_notebook(path):
+    """Run the code cells of a notebook in one namespace.
+
+    Returns:
+        The notebook with the cells' outputs: what they printed, and pictures and plots that they gave to `display`.
+    """
+    notebook = json.loads(Path(path).read_text(encoding="utf-8"))
+    names = {"__name__": "__main__"}
+    count = 0
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell["cell_type"] != "code":
+            continue
+        count += 1
+        cell["outputs"], cell["execution_count"] = [], count
+        code = compile("".join(cell["source"]), f"{Path(path).name}, cell {number}", "exec")
+        printed = io.StringIO()
+        names["display"] = lambda *shown, to=cell["outputs"], text=printed: _display(shown, to, text)
+        with contextlib.redirect_stdout(printed):
+            exec(code, names)
+        _flush(printed, cell["outputs"])
+    return notebook
+
+
+def _display(shown, outputs, printed):
+    _flush(printed, outputs)
+    for one in shown:
+        encoded = io.BytesIO()
+        if isinstance(one, Figure):
+            kind = "image/png"
+            one.savefig(encoded, dpi=70, format="png")
+        else:
+            kind = "image/jpeg"
+            one.convert("RGB").save(encoded, "JPEG", quality=80)
+        content = base64.b64encode(encoded.getvalue()).decode("ascii")
+        outputs.append({"output_type": "display_data", "data": {kind: content}, "metadata": {}})
+
+
+def _flush(printed, outputs):
+    text = PROGRESS.sub("", printed.getvalue())
+    printed.seek(0)
+    printed.truncate()
+    if text:
+        lines = text.splitlines(keepends=True)
+        outputs.append({"output_type": "stream", "name": "stdout", "text": lines})
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("notebooks", nargs="+", type=Path)
+    parser.add_argument("--write", action="store_true", help="put the outputs into the notebooks")
+    options = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
+    for path in options.notebooks:
+        notebook = run_notebook(path)
+        print(f"{path}: ran", flush=True)
+        if options.write:
+            path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The notebooks in samples/notebooks, run from top to bottom with small settings and without a network."""
+
+import base64
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+FOLDER = Path(__file__).resolve().parents[1] / "samples" / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+sys.path.append(str(FOLDER))
+from run import run_notebook  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One for all: the model that one notebook has trained is looked into by others."""
+    return tmp_path_factory.mktemp("notebooks")
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_runs_and_shows_something(path, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("NOTEBOOK_SMALL", "1")
+    monkeypatch.setenv("KERAS_HOME", str(folder / "nothing_is_downloaded"))
+    outputs = [output for cell in run_notebook(path)["cells"] for output in cell.get("outputs", [])]
+    pictures = [output["data"] for output in outputs if output["output_type"] == "display_data"]
+    assert any(output["output_type"] == "stream" for output in outputs)
+    for data in pictures:
+        (content,) = data.values()
+        picture = Image.open(io.BytesIO(base64.b64decode(content))).convert("L")
+        darkest, brightest = picture.getextrema()
+        assert min(picture.size) > 20 and brightest > darkest
+    assert pictures
+    assert not (folder / "nothing_is_downloaded").exists()
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_says_at_once_what_comes_of_it_and_is_small(path):
+    first = json.loads(path.read_text())["cells"][0]
+    assert first["cell_type"] == "markdown"
+    assert "At the end you will" in "".join(first["source"])
+    assert path.stat().st_size < 300_000
+
+
+def test_an_error_in_a_cell_names_the_notebook_and_the_cell(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["text"]},
+        {"cell_type": "code", "source": ["print('a')\n", "1 / 0"]},
+    ]
+    (tmp_path / "wrong.ipynb").write_text(json.dumps({"cells": cells}))
+    with pytest.raises(ZeroDivisionError) as raised:
+        run_notebook(tmp_path / "wrong.ipynb")
+    assert raised.traceback[-1].path.name == "wrong.ipynb, cell 2" if raised.traceback[-1].path else True
