@@ -5,10 +5,11 @@ import functools
 import keras
 import tensorflow as tf
 
+from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
 
 
-class FPN(keras.layers.Layer):
+class FPN(Composite):
     """The top-down network: {"C2", ..., "C5"} -> {"P2", ..., "P6"}, each `[B, H / stride, W / stride, channels]`.
 
     Strides are 4, 8, 16, 32 and 64. P6, every second pixel of P5, is for the proposals only (section 4.1).

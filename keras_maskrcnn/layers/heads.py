@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm, make_norm
 
 # He et al.: classifiers of 81 and 320 outputs start near zero, boxes nearer
@@ -12,7 +13,7 @@ CLASS_STD = 0.01
 BOX_STD = 0.001
 
 
-class BoxHead(keras.layers.Layer):
+class BoxHead(Composite):
     """Pooled RoIs `[N, P, P, C]` -> class logits `[N, K + 1]` and box deltas `[N, boxes, 4]`, float32.
 
     Class 0 is the background. `boxes` is 1 when class-agnostic, else K + 1 with a row for the background, or K without.
@@ -88,7 +89,7 @@ class BoxHead(keras.layers.Layer):
         return self.logits(x), ops.reshape(self.deltas(x), (-1, self.num_boxes, 4))
 
 
-class MaskHead(keras.layers.Layer):
+class MaskHead(Composite):
     """Pooled RoIs `[M, P, P, C]` -> mask logits `[M, 2P, 2P, masks]`, float32.
 
     The paper's (figure 4): four 3x3 convolutions, or none after res5, a 2x2 deconvolution and a 1x1 predictor.
@@ -161,7 +162,7 @@ class MLPMaskHead(keras.layers.Layer):
         return ops.cast(ops.reshape(logits, (-1, self.size, self.size, self.num_masks)), "float32")
 
 
-class KeypointHead(keras.layers.Layer):
+class KeypointHead(Composite):
     """Pooled RoIs `[M, P, P, C]` -> a map of logits for each keypoint, `[M, 4P, 4P, keypoints]`, float32.
 
     Eight 3x3 convolutions, a deconvolution and bilinear upscaling (Mask R-CNN section 5).

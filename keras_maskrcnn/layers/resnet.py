@@ -5,12 +5,13 @@ import functools
 import keras
 from keras import ops
 
+from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
-class BasicBlock(keras.layers.Layer):
+class BasicBlock(Composite):
     """Two 3x3 convolutions and a shortcut (ResNet-18 and -34): `[B, H, W, I] -> [B, H / strides, W / strides, O]`."""
 
     def __init__(
@@ -37,7 +38,7 @@ class BasicBlock(keras.layers.Layer):
         return ops.relu(x + residual)
 
 
-class Bottleneck(keras.layers.Layer):
+class Bottleneck(Composite):
     """1x1, 3x3, 1x1 and a shortcut: `[B, H, W, I] -> [B, H / strides, W / strides, O]`.
 
     Args:
@@ -84,7 +85,7 @@ class Bottleneck(keras.layers.Layer):
         return ops.relu(self.conv3(x, training=training) + residual)
 
 
-class ResNet(keras.layers.Layer):
+class ResNet(Composite):
     """The bottom-up network: images `[B, H, W, C]` -> {"C2": `[B, H/4, W/4, .]`, ..., "C5": `[B, H/32, W/32, .]`}.
 
     Args:
@@ -157,7 +158,7 @@ class ResNet(keras.layers.Layer):
         return features
 
 
-class Res5(keras.layers.Layer):
+class Res5(Composite):
     """The last stage of a ResNet on each pooled RoI: `[N, P, P, I] -> [N, P / 2, P / 2, O]` (Mask R-CNN, figure 4).
 
     Arguments as in `ResNet`.

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_maskrcnn import anchors, boxes
+from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
 
 Levels = dict[str, keras.KerasTensor]
@@ -17,7 +18,7 @@ def _small() -> keras.initializers.Initializer:
     return keras.initializers.RandomNormal(stddev=0.01)
 
 
-class RPNHead(keras.layers.Layer):
+class RPNHead(Composite):
     """One small network for every level: features -> objectness logits `[B, N_l]` and deltas `[B, N_l, 4]`, float32.
 
     Anchors run y, x, anchor.
