@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 PROGRESS = re.compile("[^\n]*[\r\b]+(?=[^\n])")
 """What a progress bar writes over."""
 
-LONGEST = 400
+LONGEST = 360
 """Side in pixels to which pictures are shrunk, so that notebooks stay small."""
 
 
