@@ -84,11 +84,12 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         with warnings.catch_warnings():
+            # Keras would leave another optimizer as it is made, with a warning.
             warnings.filterwarnings("error", "Skipping variable loading for optimizer")
             try:
                 self.model.load_weights(self.path)
-            except UserWarning as warning:
-                raise ValueError(f"{self.path} was written with another optimizer: {warning}") from None
+            except (UserWarning, ValueError) as error:
+                raise ValueError(f"{self.path} is of another model or optimizer: {error}") from error
         if step == self.steps:
             epoch, step = epoch + 1, 0
         self._resumed = (epoch, step, means, remembered)

@@ -1,0 +1,76 @@
+"""Callbacks whose memory is part of the backup."""
+
+import keras
+import pytest
+from examples import drawn_records, tiny
+from killed_training import MeanColor
+
+from keras_maskrcnn.data.pipeline import make_dataset
+from keras_maskrcnn.training.backup import BackupAndRestore
+
+CONFIG = tiny(mask_head="none")
+FIGURES = (0.1, 0.5, 0.4, 0.3, 0.2, 0.1)
+
+
+class Evaluation(keras.callbacks.Callback):
+    """Logs a figure that is best in the second epoch; ends the process of training after some epochs."""
+
+    def __init__(self, killed_after=None):
+        super().__init__()
+        self.killed_after = killed_after
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.killed_after:
+            raise KeyboardInterrupt
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs["val_figure"] = FIGURES[epoch]
+
+
+def train(folder, killed_after=None, optimizer="sgd", remembered=2, **options):
+    """Train with a patience of three epochs; return the epochs that were trained and those that were saved."""
+    model = MeanColor()
+    model.compile(optimizer=optimizer, run_eagerly=True)
+    model(next(iter(make_dataset(drawn_records(1), CONFIG))))
+    data = make_dataset(drawn_records(2), CONFIG, batch_size=2, training=True)
+    stop = keras.callbacks.EarlyStopping("val_figure", mode="max", patience=3, **options)
+    save = keras.callbacks.ModelCheckpoint(
+        folder / "best{epoch}.keras", monitor="val_figure", mode="max", save_best_only=True
+    )
+    backup = BackupAndRestore(
+        folder / "b.weights.h5", data, delete_checkpoint=False, remember=[stop, save][:remembered]
+    )
+    callbacks = [Evaluation(killed_after), stop, save, backup]
+    history = model.fit(data, epochs=6, verbose=0, shuffle=False, callbacks=callbacks)
+    return history.epoch, sorted(path.name for path in folder.glob("*.keras"))
+
+
+def test_a_resumed_training_has_the_patience_and_the_best_value_of_an_uninterrupted_one(tmp_path):
+    (tmp_path / "whole").mkdir()
+    epochs, saved = train(tmp_path / "whole")
+    assert epochs == [0, 1, 2, 3, 4] and saved == ["best1.keras", "best2.keras"]
+    (tmp_path / "killed").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", killed_after=3)
+    epochs, saved = train(tmp_path / "killed")
+    assert epochs == [3, 4]  # without memory it would train to the sixth epoch, and save the fourth
+    assert saved == ["best1.keras", "best2.keras"]
+
+
+def test_another_number_of_callbacks_is_refused(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, killed_after=1)
+    with pytest.raises(ValueError, match=r"b\.weights\.h5 remembers 2 other callbacks; `remember` has 1"):
+        train(tmp_path, remembered=1)
+
+
+def test_another_optimizer_is_refused(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, killed_after=1)
+    with pytest.raises(ValueError, match=r"b\.weights\.h5 is of another model or optimizer"):
+        train(tmp_path, optimizer="adam")
+
+
+def test_weights_that_a_callback_keeps_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="A backup holds no best weights"):
+        train(tmp_path, restore_best_weights=True)
