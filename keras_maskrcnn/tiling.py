@@ -13,8 +13,11 @@ from keras_maskrcnn.results import Detections
 
 BORDER = 0.02
 """A box that ends this near to a tile's inner border is cut by it, as a share of the tile's side."""
+SAME_AS_WHOLE = 0.25
+"""IoU of a cut object with what its tile shows of a whole one, from which the two are the same. It is low, since a
+sliver is found with borders that are off by more than it is wide."""
 COVERED = 0.5
-"""Share of a cut object's area under another one from which the two are the same."""
+"""Share of a cut object's area under another cut one, in what both tiles show, from which they are parts of one."""
 
 
 def tile_windows(height: int, width: int, tile: int, overlap: int) -> list[tuple[int, int, int, int]]:
@@ -46,10 +49,10 @@ def merge_tiles(
     """Make one row of the rows that are the same object, seen in several tiles.
 
     Of objects that no inner border of their tile cuts, one that overlaps a better one by more than `nms_iou` is
-    dropped, as within a picture. A cut object is dropped if a whole one covers half of it. Cut ones that are left are
-    parts of one object if they cover each other by half in what both their tiles see: they are joined to the box
-    around them and the union of their masks, with the highest score, and each keypoint of the part that is surest of
-    it.
+    dropped, as within a picture. A cut object is dropped if it is what its tile shows of a whole one. Cut ones that are
+    left are parts of one object if they cover each other by half in what both their tiles see: they are joined to the
+    box around them and the union of their masks, with the highest score, and each keypoint of the part that is surest
+    of it.
 
     Args:
         found: N rows in pixels of the picture, masks as run lengths if there are any.
@@ -72,14 +75,12 @@ def merge_tiles(
 
     whole: list[int] = []
     for row in order[~cut[order]].tolist():
-        others = boxes[comparable(row, whole)]
-        both = _area(_shared(boxes[row], others))
-        if not (both > nms_iou * (_area(boxes[row]) + _area(others) - both)).any():
+        if not (_iou(boxes[row], boxes[comparable(row, whole)]) > nms_iou).any():
             whole.append(row)
     parts: list[int] = []
     for row in order[cut[order]].tolist():
-        both = _area(_shared(boxes[row], boxes[comparable(row, whole)]))
-        if not (both >= COVERED * _area(boxes[row])).any():
+        seen = _shared(windows[row], boxes[comparable(row, whole)])
+        if not (_iou(boxes[row], seen) >= SAME_AS_WHOLE).any():
             parts.append(row)
     groups = [[row] for row in whole] + _objects_of_parts(parts, boxes, windows, comparable)
     merged = _joined(found, groups)
@@ -140,6 +141,12 @@ def _shared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The boxes `[..., 4]` that two have in common; inverted where there is none."""
     low, high = np.maximum(first, second), np.minimum(first, second)
     return np.concatenate([low[..., :2], high[..., 2:]], axis=-1)
+
+
+def _iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """IoU `[M]` of a box `[4]` with others `[M, 4]`, of which inverted ones are empty."""
+    both = _area(_shared(box, others))
+    return both / np.maximum(_area(box) + _area(others) - both, 1e-9)
 
 
 def _area(boxes: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -54,4 +55,5 @@ def test_an_error_in_a_cell_names_the_notebook_and_the_cell(tmp_path):
     (tmp_path / "wrong.ipynb").write_text(json.dumps({"cells": cells}))
     with pytest.raises(ZeroDivisionError) as raised:
         run_notebook(tmp_path / "wrong.ipynb")
-    assert raised.traceback[-1].path.name == "wrong.ipynb, cell 2" if raised.traceback[-1].path else True
+    last = traceback.extract_tb(raised.value.__traceback__)[-1]
+    assert (last.filename, last.lineno) == ("wrong.ipynb, cell 2", 2)

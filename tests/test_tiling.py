@@ -93,6 +93,15 @@ def test_a_cut_object_that_no_other_tile_found_is_kept():
     assert len(found) == 2
 
 
+def test_a_cut_object_does_not_vanish_under_a_much_larger_one():
+    assert len(merged((LEFT, [90, 20, 100, 40], 0.7), (WHOLE, [10, 0, 150, 95], 0.9))) == 2
+
+
+def test_a_sliver_at_the_border_gives_way_though_it_is_thinner_than_it_should_be():
+    found = merged((LEFT, [97, 20, 100, 40], 0.7), (RIGHT, [92, 20, 130, 40], 0.6))
+    np.testing.assert_allclose(found.boxes, [[92, 20, 130, 40]])
+
+
 def test_an_object_at_the_pictures_own_border_is_not_cut():
     # beside each other; if the first were cut, the second would cover it
     rows = (LEFT, [0, 20, 20, 40], 0.9), (WHOLE, [0, 18, 60, 42], 0.8)

@@ -19,6 +19,9 @@ from matplotlib.figure import Figure
 PROGRESS = re.compile("[^\n]*[\r\b]+(?=[^\n])")
 """What a progress bar writes over."""
 
+LONGEST = 360
+"""Side in pixels to which pictures are shrunk, so that notebooks stay small."""
+
 
 def run_notebook(path):
     """Run the code cells of a notebook in one namespace.
@@ -49,10 +52,12 @@ def _display(shown, outputs, printed):
         encoded = io.BytesIO()
         if isinstance(one, Figure):
             kind = "image/png"
-            one.savefig(encoded, dpi=70, format="png")
+            one.savefig(encoded, dpi=60, format="png")
         else:
             kind = "image/jpeg"
-            one.convert("RGB").save(encoded, "JPEG", quality=80)
+            small = one.convert("RGB")
+            small.thumbnail((LONGEST, LONGEST))
+            small.save(encoded, "JPEG", quality=50)
         content = base64.b64encode(encoded.getvalue()).decode("ascii")
         outputs.append({"output_type": "display_data", "data": {kind: content}, "metadata": {}})
 
