@@ -96,6 +96,31 @@ def existing_path(text: str) -> Path:
     return path
 
 
+def add_dataset_options(group: Any, required: bool = False) -> None:
+    """Add what says where the training and the validation images and their annotations are."""
+    group.add_argument(
+        "--annotations",
+        type=existing_path,
+        metavar="PATH",
+        required=required,
+        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
+        "masks or of YOLO's text files, or a folder like VOC2012",
+    )
+    group.add_argument(
+        "--images",
+        type=existing_folder,
+        metavar="DIR",
+        help="folder of the training images (labelme, YOLO and VOC know theirs)",
+    )
+    group.add_argument(
+        "--val-annotations", type=existing_path, metavar="PATH", help="annotations of images to validate on"
+    )
+    group.add_argument(
+        "--val-images", type=existing_folder, metavar="DIR", help="their folder (default: --images)"
+    )
+    add_format_options(group)
+
+
 def add_config_options(group: Any) -> None:
     """Add --config and --set, which choose the Config."""
     group.add_argument(

@@ -22,26 +22,7 @@ example:
 
 def add_options(command: Any) -> None:
     """Add all arguments of the command."""
-    path, folder = arguments.existing_path, arguments.existing_folder
-    command.add_argument(
-        "--annotations",
-        type=path,
-        metavar="PATH",
-        required=True,
-        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
-        "masks or of YOLO's text files, or a folder like VOC2012",
-    )
-    command.add_argument(
-        "--images",
-        type=folder,
-        metavar="DIR",
-        help="folder of the training images (labelme, YOLO and VOC know theirs)",
-    )
-    command.add_argument(
-        "--val-annotations", type=path, metavar="PATH", help="annotations of images to validate on"
-    )
-    command.add_argument("--val-images", type=folder, metavar="DIR", help="their folder (default: --images)")
-    arguments.add_format_options(command)
+    arguments.add_dataset_options(command, required=True)
     arguments.add_config_options(command)
     command.add_argument(
         "--batch-size",

@@ -38,25 +38,7 @@ def add_options(command: Any) -> None:
 
 def _add_data_options(command: Any) -> None:
     data = command.add_argument_group("data")
-    path, folder = arguments.existing_path, arguments.existing_folder
-    data.add_argument(
-        "--annotations",
-        type=path,
-        metavar="PATH",
-        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
-        "masks or of YOLO's text files, or a folder like VOC2012",
-    )
-    data.add_argument(
-        "--images",
-        type=folder,
-        metavar="DIR",
-        help="folder of the training images (labelme, YOLO and VOC know theirs)",
-    )
-    data.add_argument(
-        "--val-annotations", type=path, metavar="PATH", help="annotations of images to validate on"
-    )
-    data.add_argument("--val-images", type=folder, metavar="DIR", help="their folder (default: --images)")
-    arguments.add_format_options(data)
+    arguments.add_dataset_options(data)
     data.add_argument(
         "--output", type=arguments.output_folder, metavar="DIR", required=True, help="the run folder"
     )
