@@ -14,6 +14,9 @@ from keras_maskrcnn.data.pictures import draw_comparison
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.training.optimizers import steps_taken
 
+SCALAR, BLOBS = 1, 3
+"""TensorBoard's classes of data."""
+
 
 class TensorBoard(keras.callbacks.Callback):
     """Writes curves of losses, learning rate and what callbacks before it put into the logs, for TensorBoard to show.
@@ -64,7 +67,7 @@ class TensorBoard(keras.callbacks.Callback):
     def _write(self, prefix: str, values: dict[str, Any], step: int) -> None:
         with self._writer.as_default():
             for name, value in values.items():
-                tf.summary.scalar(prefix + name, float(value), step=step)
+                _write(prefix + name, tf.constant(value, tf.float32), step, "scalars", SCALAR)
 
 
 class TensorBoardPictures(keras.callbacks.Callback):
@@ -106,8 +109,10 @@ class TensorBoardPictures(keras.callbacks.Callback):
         with writer.as_default():
             for index in self.chosen:
                 record = self.records[index]
-                picture = np.asarray(self._draw(record))
-                tf.summary.image(f"{index} {Path(record.name).name}", picture[None], step=epoch + 1)
+                picture = self._draw(record)
+                png = tf.io.encode_png(np.asarray(picture))
+                values = tf.stack([str(picture.width), str(picture.height), png])
+                _write(f"{index} {Path(record.name).name}", values, epoch + 1, "images", BLOBS)
         writer.close()
 
     def _draw(self, record: Record) -> Image.Image:
@@ -115,3 +120,14 @@ class TensorBoardPictures(keras.callbacks.Callback):
         drawn = draw_comparison(found, record, self.model.config.class_names, found.image, self.min_score)
         drawn.thumbnail((self.side, self.side))
         return drawn
+
+
+def _write(tag: str, value: tf.Tensor, step: int, plugin: str, data_class: int) -> None:
+    """Write a value as TensorBoard's plugin reads it.
+
+    `tf.summary.scalar` and `tf.summary.image` do so too, but only where TensorBoard is installed, which TensorFlow does
+    not bring along.
+    """
+    metadata = tf.compat.v1.SummaryMetadata(data_class=data_class)
+    metadata.plugin_data.plugin_name = plugin
+    tf.summary.write(tag, value, step=step, metadata=metadata)
