@@ -273,6 +273,14 @@ class WinogradScatterOp : public OpKernel {
   const bool input_;
 };
 
+// Hands on the result of a convolution together with what it was made of: the operation that has a gradient.
+class WinogradConvolutionOp : public OpKernel {
+ public:
+  using OpKernel::OpKernel;
+
+  void Compute(OpKernelContext* context) override { context->set_output(0, context->input(2)); }
+};
+
 absl::Status GatherShape(InferenceContext* c) {
   ShapeHandle image;
   TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &image));
@@ -303,6 +311,17 @@ REGISTER_OP("MaskrcnnWinogradScatter")
     .Attr("kind: {'input', 'output'}")
     .SetShapeFn(ScatterShape);
 
+REGISTER_OP("MaskrcnnWinogradConvolution")
+    .Input("image: float")
+    .Input("kernel: float")
+    .Input("convolved: float")
+    .Output("result: float")
+    .SetShapeFn([](InferenceContext* c) {
+      c->set_output(0, c->input(2));
+      return absl::OkStatus();
+    });
+
+REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradConvolution").Device(tensorflow::DEVICE_CPU), WinogradConvolutionOp);
 REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradGather").Device(tensorflow::DEVICE_CPU), WinogradGatherOp);
 REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradScatter").Device(tensorflow::DEVICE_CPU), WinogradScatterOp);
 

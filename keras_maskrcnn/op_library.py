@@ -1,4 +1,4 @@
-"""Finds the compiled RoIAlign op and its kernels for GPUs, or builds them once, and loads them."""
+"""Finds the compiled operations and their kernels for GPUs, or builds them once, and loads them."""
 
 import functools
 import logging
@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_maskrcnn import winograd
 from keras_maskrcnn.custom_ops import build, build_cuda
 from keras_maskrcnn.custom_ops.cuda_library import Library
 
@@ -82,7 +83,7 @@ def _only_one_process(path: Path) -> Iterator[None]:
 
 
 def _load(path: Path) -> Any:
-    """Load an op library and register its gradient; None if it is absent or TensorFlow cannot load it."""
+    """Load an op library and register its gradients; None if it is absent or TensorFlow cannot load it."""
     if not path.exists():
         return None
     try:
@@ -92,9 +93,12 @@ def _load(path: Path) -> Any:
         return None
     if not hasattr(library, "maskrcnn_roi_align"):
         return None
-    # A module that is reloaded finds the gradient in TensorFlow's register already.
-    with suppress(KeyError):
-        tf.RegisterGradient("MaskrcnnRoiAlign")(functools.partial(_gradient, library))
+    for name, gradient in (
+        ("MaskrcnnRoiAlign", _roi_align_gradient),
+        ("MaskrcnnWinogradConvolution", winograd.gradient),
+    ):
+        with suppress(KeyError):  # a module that is reloaded finds it in TensorFlow's register already
+            tf.RegisterGradient(name)(functools.partial(gradient, library))
     return library
 
 
@@ -119,7 +123,7 @@ def _load_cuda(path: Path) -> Library | None:
         return None
 
 
-def _gradient(library: Any, op: tf.Operation, above: tf.Tensor) -> list[tf.Tensor | None]:
+def _roi_align_gradient(library: Any, op: tf.Operation, above: tf.Tensor) -> list[tf.Tensor | None]:
     num_levels = op.get_attr("num_levels")
     settings = {key: op.get_attr(key) for key in ("strides", "output_size", "sampling_ratio", "aligned")}
     gradients = library.maskrcnn_roi_align_grad(

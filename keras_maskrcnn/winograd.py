@@ -4,7 +4,6 @@ Lavin and Gray 2016, section 4.3. On a CPU, where TensorFlow multiplies out, thi
 forward and back. Rounding errors are about eight times those of the direct sum: 1e-4 of the outputs' spread.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,40 +30,42 @@ def conv3x3(library: Any, images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Returns:
         [B, H, W, O] float32.
     """
-    inputs, outputs = kernel.shape[2:]
+    # What TensorFlow differentiates, it keeps, and the tiles take more than twice the images' memory. So the gradient
+    # is that of the operation which joins the result to what it was made of.
+    fixed_images, fixed_kernel = tf.stop_gradient(images), tf.stop_gradient(kernel)
+    # Without this all kernels would be transformed at the beginning of the step.
+    with tf.control_dependencies([images]):
+        weights = _transformed(fixed_kernel)
+    tiles = library.maskrcnn_winograd_gather(fixed_images, kind="input")  # [36, tiles, I]
+    products = tf.matmul(tiles, weights)  # [36, tiles, O]
+    convolved = library.maskrcnn_winograd_scatter(products, tf.shape(images)[:3], kind="output")
+    convolved = library.maskrcnn_winograd_convolution(images, kernel, convolved)
+    return tf.ensure_shape(convolved, [*images.shape[:3], kernel.shape[3]])
 
-    def gather(image: tf.Tensor, kind: str) -> tf.Tensor:
-        return library.maskrcnn_winograd_gather(image, kind=kind)  # [36, tiles, C]
 
-    def scatter(planes: tf.Tensor, size: tf.Tensor, kind: str) -> tf.Tensor:
-        return library.maskrcnn_winograd_scatter(planes, size, kind=kind)  # [B, H, W, C]
+def gradient(library: Any, convolution: tf.Operation, above: tf.Tensor) -> list[tf.Tensor | None]:
+    """Return the gradients of `conv3x3` to images, kernel and, with which nothing was done, the result.
 
-    def transformed(kernel: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(tf.matmul(_KERNEL, tf.reshape(kernel, [9, -1])), [36, inputs, outputs])
+    Args:
+        library: what TensorFlow made of the compiled operations.
+        convolution: the operation that joins images, kernel and result.
+        above: [B, H, W, O] float32, the gradient to the result.
+    """
+    images, kernel, _ = convolution.inputs
+    # Without this all tiles would be made at the beginning of the backward pass.
+    with tf.control_dependencies([above]):
+        tiles, weights = library.maskrcnn_winograd_gather(images, kind="input"), _transformed(kernel)
+    back = library.maskrcnn_winograd_gather(above, kind="output")  # [36, tiles, O]
+    of_tiles = tf.matmul(back, weights, transpose_b=True)
+    of_images = library.maskrcnn_winograd_scatter(of_tiles, tf.shape(images)[:3], kind="input")
+    of_weights = tf.reshape(tf.matmul(tiles, back, transpose_a=True), [36, -1])
+    of_kernel = tf.matmul(_KERNEL, of_weights, transpose_a=True)
+    return [of_images, tf.reshape(of_kernel, kernel.shape), None]
 
-    @tf.custom_gradient
-    def convolve(images: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable]:
-        size = tf.shape(images)[:3]
 
-        def gradient(above: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            # Transformed again rather than kept: the tiles take more than twice the images' memory.
-            with tf.control_dependencies([above]):
-                tiles, weights = gather(images, "input"), transformed(kernel)
-            back = gather(above, "output")
-            of_images = scatter(tf.matmul(back, weights, transpose_b=True), size, "input")
-            of_weights = tf.reshape(tf.matmul(tiles, back, transpose_a=True), [36, -1])
-            of_kernel = tf.matmul(_KERNEL, of_weights, transpose_a=True)
-            return of_images, tf.reshape(of_kernel, kernel.shape)
-
-        with tf.control_dependencies(
-            [images]
-        ):  # or all kernels would be transformed at the beginning of the step
-            weights = transformed(kernel)
-        products = tf.matmul(gather(images, "input"), weights)  # [36, tiles, O]
-        return scatter(products, size, "output"), gradient
-
-    convolved = convolve(images, kernel)
-    return tf.ensure_shape(convolved, [*images.shape[:3], outputs])
+def _transformed(kernel: tf.Tensor) -> tf.Tensor:
+    """[3, 3, I, O] -> [36, I, O]."""
+    return tf.reshape(tf.matmul(_KERNEL, tf.reshape(kernel, [9, -1])), [36, *kernel.shape[2:]])
 
 
 def fits(channels: int, filters: int) -> bool:

@@ -1,27 +1,11 @@
-import gc
 import json
 
 import pytest
 from command_line import data, draw_pictures, model
 from examples import tiny
-from tensorflow.python.framework import ops
 
 from keras_maskrcnn.cli import main
 from keras_maskrcnn.weights.transfer import read_model
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _forgotten_graphs():
-    """Let go of the graphs of a file's models.
-
-    TensorFlow registers the gradient of each use of `tf.custom_gradient` in a graph for ever, and with it the graph: a
-    hundred megabytes for each small model, of which the tests make hundreds.
-    """
-    yield
-    registry = ops.gradient_registry._registry
-    for name in [name for name in registry if name.startswith("CustomGradient-")]:
-        del registry[name]
-    gc.collect()
 
 
 @pytest.fixture(scope="session")

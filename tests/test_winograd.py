@@ -1,5 +1,8 @@
 """3x3 convolution by Winograd's algorithm, against the direct sum in float64."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -99,6 +102,22 @@ def test_a_graph_knows_the_shape_and_runs_for_any_size():
         convolved, gradient = convolve(tf.ones(shape))
         assert convolved.shape == (*shape[:3], 32)
         assert gradient.shape == shape
+
+
+def test_a_graph_that_nobody_needs_is_let_go():
+    """`tf.custom_gradient` would keep each one for ever."""
+
+    def traced():
+        @tf.function(input_signature=[tf.TensorSpec([None, None, None, 16])])
+        def step(x):
+            convolved = ops.conv3x3(x, tf.ones([3, 3, 16, 16]))
+            return tf.gradients(convolved, x)
+
+        return weakref.ref(step.get_concrete_function().graph)
+
+    graph = traced()
+    gc.collect()
+    assert graph() is None
 
 
 def test_what_is_not_finite_stays_near():
