@@ -12,6 +12,7 @@ import keras
 
 from keras_maskrcnn.analysis import analyse
 from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.detector import make_tiles
 from keras_maskrcnn.evaluation_report import write_report
 from keras_maskrcnn.keypoints import checked_sigmas
 from keras_maskrcnn.results import Detections, check_category_ids
@@ -167,12 +168,12 @@ class CocoEvaluation(keras.callbacks.Callback):
         batch_size: pictures that go through the network together.
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
-        score_threshold, max_detections, keypoint_sigmas: as in `evaluate_coco`.
+        score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole: as in `evaluate_coco`.
         progress: show a progress bar during each evaluation.
 
     Raises:
-        ValueError: no record has an object to find, or `every` is below 1; when training begins, the keypoints of
-            records and model differ, or lack their sigmas.
+        ValueError: no record has an object to find, or `every` or the tiles are out of range; when training begins,
+            the keypoints of records and model differ, or lack their sigmas.
     """
 
     def __init__(
@@ -186,11 +187,15 @@ class CocoEvaluation(keras.callbacks.Callback):
         max_detections: int | None = None,
         progress: bool = False,
         keypoint_sigmas: Sequence[float] | None = None,
+        tile: int | None = None,
+        tile_overlap: int | None = None,
+        tile_whole: bool = True,
     ):
         super().__init__()
         if every < 1:
             raise ValueError(f"CocoEvaluation's every must be at least 1; got {every}")
         check_ground_truth(records)
+        make_tiles(tile, tile_overlap, tile_whole)
         self.records = records
         self.every = every
         self.prefix = prefix
@@ -203,6 +208,9 @@ class CocoEvaluation(keras.callbacks.Callback):
             "max_detections": max_detections,
             "progress": progress,
             "keypoint_sigmas": keypoint_sigmas,
+            "tile": tile,
+            "tile_overlap": tile_overlap,
+            "tile_whole": tile_whole,
         }
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

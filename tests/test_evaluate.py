@@ -274,6 +274,11 @@ def test_per_class_figures_are_logged_on_request_and_the_rest_is_kept():
     assert "box_AR100" in callback.scores
 
 
+def test_pictures_can_be_searched_in_tiles():
+    model, _ = fit(1, CocoEvaluation(records(), tile=512, tile_overlap=100, tile_whole=False))
+    assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
+
+
 def test_a_bar_is_shown_on_request(capsys):
     fit(1, CocoEvaluation(records()))
     assert "3/3" not in capsys.readouterr().out
@@ -311,6 +316,8 @@ def test_a_callback_that_could_never_evaluate_is_refused_when_made():
         CocoEvaluation(records(), every=0)
     with pytest.raises(ValueError, match="nothing to evaluate against"):
         CocoEvaluation([])
+    with pytest.raises(ValueError, match="tile_overlap=9 needs tile="):
+        CocoEvaluation(records(), tile_overlap=9)
 
 
 def test_a_report_is_of_the_detections_that_were_scored(tmp_path):

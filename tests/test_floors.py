@@ -122,5 +122,6 @@ SAME_FLOOR = {
     ("__init__", "api"),
     ("ops", "op_library"),
     ("op_library", "custom_ops"),
+    ("op_library", "winograd"),
 }
 """Neighbours that use one another, one way."""
