@@ -104,6 +104,21 @@ class MaskRCNN(keras.Model):
             error.add_note(memory_advice(self.config, self.optimizer))
             raise
 
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Load weights that this class has saved, as `keras.Model.load_weights` does.
+
+        Raises:
+            ValueError: the file is of Keras 2, whose layers `by_name` would skip without a word.
+        """
+        name = str(filepath)
+        if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
+            raise ValueError(
+                f"{name} is a file of Keras 2, which load_pretrained reads and checks: "
+                f'keras_maskrcnn.load_pretrained("matterport_mask_rcnn_coco", weights="{name}"). '
+                "Weights saved by Keras 3 end with .weights.h5 or .keras"
+            )
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+
     def freeze(self, stages: int) -> None:
         """Train from now on all but the first `stages` of the backbone: the model has Config.frozen_stages=stages.
 

@@ -10,6 +10,8 @@ BOXES = {
     "interior": (9.3, 7.1, 30.2, 40.9),
     "small": (20.1, 30.2, 24.7, 33.1),
     "less than a pixel": (10.2, 11.1, 10.7, 11.3),
+    "less than a pixel at the corner": (0.0, 0.0, 0.4, 0.3),
+    "less than a pixel at the far corner": (47.6, 63.7, 48.0, 64.0),
     "no size": (13.3, 17.7, 13.3, 17.7),
     "no width": (13.3, 17.7, 13.3, 29.1),
     "at the border": (0.0, 0.0, 48.0, 64.0),

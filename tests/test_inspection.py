@@ -7,6 +7,7 @@ from examples import tiny
 from test_variants import C4, MATTERPORT
 
 from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.images import resize_image, resized_size
 from keras_maskrcnn.inspection import inspect_model
 from keras_maskrcnn.masks import paste_masks
 from keras_maskrcnn.model import MaskRCNN
@@ -80,6 +81,19 @@ def test_the_networks_input_is_the_picture_normalised_and_padded_with_zeros(insp
     rows, columns = inside.any(1).sum(), inside.any(0).sum()
     assert columns / rows == pytest.approx(WIDTH / HEIGHT, rel=0.02)
     np.testing.assert_allclose(pixels[inside].mean(axis=0), picture.reshape(-1, 3).mean(axis=0), atol=3)
+
+
+def test_nothing_but_the_configs_resizing_and_normalisation_is_done_to_pixels(inspected):
+    model, picture, stages = inspected
+    config = model.config
+    if config.square:
+        pytest.skip("Matterport's square is held to the recorded outputs of its own")
+    size = resized_size(HEIGHT, WIDTH, config.min_size, config.max_size, config.size_rounding)
+    resized = np.asarray(resize_image(picture, size, config.resize), np.float64)
+    expected = (resized - np.array(config.pixel_mean)) / np.array(config.pixel_std)
+    found = stages.network_input
+    np.testing.assert_allclose(found[: size[0], : size[1]], expected, atol=1e-5)
+    assert not found[size[0] :].any() and not found[:, size[1] :].any()
 
 
 def test_anchors_lie_over_the_picture_with_the_configs_areas(inspected):

@@ -88,6 +88,15 @@ def test_the_border_counts_for_one_pixel_outside_the_map(implementation):
     np.testing.assert_allclose(tf.reshape(pooled, [-1]), [0, 1, 1, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize("sampling_ratio", [0, 2])
+def test_a_box_within_the_outermost_pixel_is_not_lost(implementation, sampling_ratio):
+    """Its samples lie half a pixel outside the map: the border's value, not zero."""
+    boxes = [[0.0, 0.0, 0.5, 0.5], [3.6, 3.7, 4.0, 4.0]]
+    settings = {"strides": [1], "output_size": 2, "sampling_ratio": sampling_ratio, "aligned": True}
+    pooled = ops.roi_align([tf.ones([1, 4, 4, 1])], boxes, [0, 0], [0, 0], **settings)
+    np.testing.assert_allclose(pooled, np.ones([2, 2, 2, 1]), atol=1e-6)
+
+
 def test_samples_off_the_map_are_zeros_that_take_part_in_a_maximum(implementation):
     minus = -tf.ones([1, 4, 4, 1])
     boxes = [[-8.0, 0.0, 4.0, 4.0], [0.0, 0.0, 4.0, 4.0], [-30.0, 0.0, -20.0, 4.0]]

@@ -68,6 +68,28 @@ def test_what_is_dropped_can_be_counted_by_hand(share):
     assert 40 <= dropped < 160
 
 
+def test_an_object_too_small_for_any_cell_is_dropped_and_counted():
+    masks = np.zeros((2, 400, 400), bool)
+    masks[0, 201, 203] = True  # a single pixel, of a picture that shrinks to a fortieth
+    masks[1, 40:360, 40:360] = True
+    record = make_record(np.zeros((400, 400, 3), np.uint8), masks=masks, class_ids=[1, 2], image_id=0)
+    config = changed({"crop_size": 40, "min_size": 40, "max_size": 40, "scale_jitter": (0.25, 0.25)})
+    fields, lost, objects = augmented_example([record], 0, config, 40, np.array([0, 0], np.int32))
+    boxes, class_ids, crops = fields[2], fields[3], fields[5]
+    assert (lost, objects) == (1, 2) and class_ids.tolist() == [2]
+    assert np.isfinite(boxes).all() and (boxes[:, 2:] > boxes[:, :2]).all() and crops.any()
+
+
+def test_a_box_with_its_corners_swapped_is_refused_by_name():
+    record = make_record(
+        np.zeros((100, 100, 3), np.uint8), boxes=[[4, 6, 12, 9]], class_ids=[1], image_id="x"
+    )
+    swapped = dataclasses.replace(record, boxes=np.float32([[12, 6, 4, 9]]))
+    config = changed({"mask_head": "none", "crop_size": 60})
+    with pytest.raises(ValueError, match=r"image 'x': object 0: .*inverted: x1 < x2"):
+        augmented_example([swapped], 0, config, 100, np.array([0, 0], np.int32))
+
+
 def test_objects_without_masks_move_with_their_boxes_corners():
     image = np.zeros((100, 100, 3), np.uint8)
     record = make_record(image, boxes=[[40, 30, 60, 70]], class_ids=[1], image_id=0)

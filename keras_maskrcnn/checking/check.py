@@ -17,6 +17,9 @@ from keras_maskrcnn.checking.report import DatasetReport
 from keras_maskrcnn.checking.sizes import anchor_findings, memory_findings
 from keras_maskrcnn.checking.splits import Tally, split_findings
 from keras_maskrcnn.config import Config
+from keras_maskrcnn.data.augmentation import redraws_objects
+from keras_maskrcnn.data.checks import has_area
+from keras_maskrcnn.data.examples import scaled_size, vanishing
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.memory import training_memory
 
@@ -61,6 +64,13 @@ class _Look:
             check_record(record, np.iinfo(np.int32).max, needs_masks, keypoints)
         except ValueError as error:
             yield Finding("error", "not what the model learns", _reason(error, record))
+        if not redraws_objects(self.config):  # or what vanishes is dropped and counted
+            short_side = min(self.config.train_min_sizes or (self.config.min_size,))
+            height, width = scaled_size(record, self.config, short_side, *self.config.scale_jitter[:1])
+            for index in vanishing(record, (height, width)):
+                if has_area(record.boxes[index]):
+                    reason = f"its box has no area left in the image resized to {width} x {height}"
+                    yield Finding("error", "box that vanishes", reason, object=int(index))
 
 
 def check_dataset(
@@ -111,7 +121,7 @@ def check_dataset(
             findings += [_placed(finding, record.name, tally.split, position) for finding in found]
             if bar is not None:
                 bar.add(1)
-    findings += split_findings(tallies, names)
+    findings += split_findings(tallies, names, keypoints=config is not None and bool(config.keypoint_names))
     report = DatasetReport(findings, tallies, names, splits)
     if config is not None and not quick:
         _compare_sizes(report, config, batch_size)

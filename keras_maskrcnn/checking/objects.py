@@ -67,7 +67,7 @@ def mask_findings(record: Record) -> Iterator[Finding]:
 
 
 def keypoint_findings(record: Record) -> Iterator[Finding]:
-    """Yield each object whose keypoints are broken or outside the image."""
+    """Yield each object whose keypoints are broken, outside the image, or all outside the object's box."""
     for index, points in enumerate(() if record.keypoints is None else record.keypoints):
         try:
             check_keypoints(points)
@@ -79,6 +79,14 @@ def keypoint_findings(record: Record) -> Iterator[Finding]:
         if max(side.max(initial=0) for side in outside) > EDGE_TOLERANCE:
             reason = f"a labelled keypoint lies outside the image, {record.width} x {record.height}"
             yield Finding("warning", "keypoint outside the image", reason, object=index)
+            continue
+        x1, y1, x2, y2 = record.boxes[index]
+        away = np.max([x1 - x, y1 - y, x - x2, y - y2], axis=0)
+        if (
+            len(away) and away.min() > EDGE_TOLERANCE
+        ):  # nothing is learned from keypoints outside the region of interest
+            reason = "all its labelled keypoints lie outside its box; they are in pixels of the image"
+            yield Finding("warning", "keypoints outside their box", reason, object=index)
 
 
 def _kind_of_box(box: list[float], record: Record, index: int) -> str:

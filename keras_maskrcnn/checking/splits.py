@@ -27,6 +27,8 @@ class Tally:
     crowds: int = 0
     class_counts: Counter[int] = dataclasses.field(default_factory=Counter)
     """Objects of each class id, without crowds."""
+    with_keypoints: int = 0
+    """Objects of which a keypoint is labelled, without crowds."""
     ids: dict[Any, str] = dataclasses.field(default_factory=dict)
     """Name of the first image with each id."""
     contents: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -47,15 +49,27 @@ class Tally:
         self.objects += len(record.boxes)
         self.crowds += int(np.sum(record.crowd))
         self.class_counts.update(record.class_ids[~record.crowd].tolist())
+        if record.keypoints is not None:
+            labelled = (np.asarray(record.keypoints)[..., 2] > 0).any(axis=1)
+            self.with_keypoints += int(np.sum(labelled & ~record.crowd.astype(bool)))
         self.ids.setdefault(record.image_id, record.name)
         self.contents.setdefault(content, record.name)
 
 
-def split_findings(tallies: Sequence[Tally], names: Sequence[str]) -> Iterator[Finding]:
-    """Yield what is wrong with the splits, of which the first is trained on and a second validated on."""
+def split_findings(tallies: Sequence[Tally], names: Sequence[str], keypoints: bool) -> Iterator[Finding]:
+    """Yield what is wrong with the splits, of which the first is trained on and a second validated on.
+
+    Args:
+        tallies: of the splits.
+        names: of the classes.
+        keypoints: whether keypoints are to be learned.
+    """
     for tally in tallies:
         if not tally.refused:
             yield from _nothing_to_learn(tally)
+        if keypoints and tally.objects > tally.crowds and not tally.with_keypoints:
+            reason = "no object has a labelled keypoint: the visibility of all is 0, and so would be their loss"
+            yield Finding("error", "no labelled keypoints", reason, split=tally.split)
     training = tallies[0]
     if training.objects > training.crowds:
         yield from _rare_classes(training, names)

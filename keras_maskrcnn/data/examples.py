@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.config import Config
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.checks import clipped_box, naming
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.images import read_image, resized_size
 from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
@@ -57,6 +57,10 @@ def read_pixels(record: Record, config: Config) -> np.ndarray:
         FileNotFoundError, ValueError: as `load_example`, but for objects that vanish.
     """
     check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
+    with naming(record.name):
+        for index, box in enumerate(record.boxes.tolist()):
+            with naming(f"object {index}"):
+                clipped_box(box, record.height, record.width)
     image = read_image(record.image, config.channels)
     with naming(record.name):
         if image.shape[:2] != (record.height, record.width):
@@ -74,6 +78,12 @@ def scaled_size(record: Record, config: Config, min_size: int, scale: float = 1.
     if not config.crop_size:
         scale = min(scale, config.max_size / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def vanishing(record: Record, size: tuple[int, int]) -> np.ndarray:
+    """Return the indices of the objects whose boxes have no area left in the image resized to (height, width)."""
+    sides = (record.boxes[:, 2:] - record.boxes[:, :2]) * [size[1] / record.width, size[0] / record.height]
+    return np.flatnonzero(~(sides >= _VANISHED).all(axis=1))
 
 
 def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: int, size: int) -> np.ndarray:
@@ -102,12 +112,10 @@ def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: in
 def _scaled_boxes(record: Record, size: tuple[int, int]) -> np.ndarray:
     scale = np.array([size[1] / record.width, size[0] / record.height] * 2)
     boxes = (record.boxes * scale).astype(np.float32).reshape(-1, 4)
-    sides = boxes[:, 2:] - boxes[:, :2]
-    lost = np.flatnonzero(~(sides >= _VANISHED).all(axis=1))
-    if len(lost):
+    for index in vanishing(record, size):
         raise ValueError(
-            f"object {lost[0]}: its box {record.boxes[lost[0]].tolist()} has no area left in the image resized to "
-            f"{size[1]} x {size[0]}; boxes are x1, y1, x2, y2 with x1 < x2 and y1 < y2"
+            f"object {index}: its box {record.boxes[index].tolist()} has no area left in the image resized to "
+            f"{size[1]} x {size[0]}"
         )
     return boxes
 

@@ -86,6 +86,27 @@ def test_any_number_of_detections():
     assert len(select(proposals, probabilities, max_detections=200)[0]) == 25
 
 
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_each_image_has_its_own_proposals_classes_and_window(agnostic):
+    random = np.random.default_rng(2)
+    corners = random.uniform(0, 60, (2, 12, 2))
+    proposals = np.concatenate([corners, corners + random.uniform(8, 40, (2, 12, 2))], axis=2)
+    probabilities = random.dirichlet(np.ones(3), (2, 12))
+    windows = np.array([[0, 0, 70, 100], [0, 0, 100, 50]])
+    layer = SelectDetections(**{**OPTIONS, "class_agnostic_nms": agnostic, "max_detections": 8})
+
+    def found_in(images):
+        rows = len(images) * 12
+        arguments = probabilities[images].reshape(rows, 3), np.zeros((rows, 3, 4)), proposals[images]
+        tensors = [tf.constant(x, tf.float32) for x in arguments]
+        return layer(*tensors, tf.ones((len(images), 12), tf.bool), tf.constant(windows[images], tf.float32))
+
+    together, alone = found_in([0, 1]), [found_in([image]) for image in (0, 1)]
+    for field, of_each in zip(together, zip(*alone, strict=True), strict=True):
+        np.testing.assert_array_equal(field, np.concatenate(of_each))
+    assert not np.array_equal(together[2][0], together[2][1])  # other classes in the other image
+
+
 def test_class_agnostic_deltas_serve_every_class():
     boxes, _, classes = SelectDetections(**OPTIONS)(
         tf.constant([[0.2, 0.5, 0.3]]),
