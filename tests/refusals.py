@@ -1,0 +1,23 @@
+"""Files that are to be refused, and what is said of them."""
+
+import numpy as np
+import pytest
+
+from keras_maskrcnn.weights.readers import read_checkpoint
+
+WEIGHT = np.arange(8, dtype="f4").reshape(2, 4)
+
+
+def refused(path, reason):
+    """Check the refusal: the file and the reason, in one line."""
+    with pytest.raises(ValueError) as error:
+        read_checkpoint(path)
+    message = str(error.value)
+    assert message.startswith(f"{path} ") and reason in message
+    assert "\n" not in message and message.endswith(".") and len(message) < 500 + len(str(path))
+
+
+def written(tmp_path, data):
+    path = tmp_path / "model.pkl"
+    path.write_bytes(data)
+    return path
