@@ -7,7 +7,7 @@ import struct
 import h5py
 import numpy as np
 import pytest
-from refusals import WEIGHT, refused, written
+from refusals import WEIGHT, refusal, written
 
 from keras_maskrcnn.weights.readers import read_checkpoint, read_h5, read_pkl
 
@@ -30,7 +30,7 @@ from keras_maskrcnn.weights.readers import read_checkpoint, read_h5, read_pkl
     ],
 )
 def test_files_of_another_kind_are_refused(tmp_path, data, reason):
-    refused(written(tmp_path, data), reason)
+    assert reason in refusal(written(tmp_path, data))
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
@@ -53,16 +53,16 @@ def h5(tmp_path, fill):
 
 
 def test_hdf5_files_that_are_no_weights_are_refused(tmp_path):
-    refused(h5(tmp_path, lambda file: None), "without weights")
-    refused(
-        h5(tmp_path, lambda file: file.create_dataset("text", data="a")),
-        "'text', which is not an array of numbers",
+    assert "without weights" in refusal(h5(tmp_path, lambda file: None))
+    assert "'text', which is not an array of numbers" in refusal(
+        h5(tmp_path, lambda file: file.create_dataset("text", data="a"))
     )
-    refused(h5(tmp_path, lambda file: file.create_dataset("w", (10**12,), "f4")), "declares more tensors")
+    assert "declares more tensors" in refusal(
+        h5(tmp_path, lambda file: file.create_dataset("w", (10**12,), "f4"))
+    )
     zeros = np.zeros(10**7, "f4")
-    refused(
-        h5(tmp_path, lambda file: file.create_dataset("w", data=zeros, compression=9)),
-        "declares more tensors",
+    assert "declares more tensors" in refusal(
+        h5(tmp_path, lambda file: file.create_dataset("w", data=zeros, compression=9))
     )
 
 
@@ -77,17 +77,16 @@ def test_hdf5_files_that_lead_to_other_files_are_refused(tmp_path):
         layout[:] = h5py.VirtualSource(other, "g/w", (2, 4))
         file.create_virtual_dataset("w", layout)
 
-    refused(h5(tmp_path, link), "no group of weights")
-    refused(h5(tmp_path, virtual), "in another file")
-    refused(
-        h5(tmp_path, lambda file: file.create_dataset("w", (8,), "f4", external=str(other))),
-        "in another file",
+    assert "no group of weights" in refusal(h5(tmp_path, link))
+    assert "in another file" in refusal(h5(tmp_path, virtual))
+    assert "in another file" in refusal(
+        h5(tmp_path, lambda file: file.create_dataset("w", (8,), "f4", external=str(other)))
     )
 
 
 def test_a_cut_off_hdf5_file_is_refused(tmp_path):
     data = h5(tmp_path, lambda file: file.create_dataset("w", data=WEIGHT)).read_bytes()
-    refused(written(tmp_path, data[:1000]), "broken or cut off HDF5 file")
+    assert "broken or cut off HDF5 file" in refusal(written(tmp_path, data[:1000]))
 
 
 ENTRY = {"dtype": "F32", "shape": [2, 4], "data_offsets": [0, 32]}
@@ -107,7 +106,7 @@ HEADERS = {
 def test_broken_safetensors_are_refused(tmp_path, case):
     header, reason = HEADERS[case]
     text = json.dumps(header).encode()
-    refused(written(tmp_path, struct.pack("<Q", len(text)) + text + WEIGHT.tobytes()), reason)
+    assert reason in refusal(written(tmp_path, struct.pack("<Q", len(text)) + text + WEIGHT.tobytes()))
 
 
 @pytest.mark.parametrize(
@@ -120,4 +119,4 @@ def test_broken_safetensors_are_refused(tmp_path, case):
     ],
 )
 def test_broken_safetensors_headers_are_refused(tmp_path, length, text, reason):
-    refused(written(tmp_path, struct.pack("<Q", length) + text), reason)
+    assert reason in refusal(written(tmp_path, struct.pack("<Q", length) + text))

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 import pytest
 from checkpoints import Raw, call, dump, encode, named
-from refusals import WEIGHT, refused, written
+from refusals import WEIGHT, refusal, written
 
 
 class Does:
@@ -47,7 +47,7 @@ HARMFUL = {
 def test_harmful_pickles_are_refused_by_name(tmp_path, mark, kind, protocol):
     """Protocols 0 to 3 name by GLOBAL, the others by STACK_GLOBAL."""
     value, name = HARMFUL[kind](mark)
-    refused(written(tmp_path, pickle.dumps({"model": {"w": WEIGHT, "x": value}}, protocol)), name)
+    assert name in refusal(written(tmp_path, pickle.dumps({"model": {"w": WEIGHT, "x": value}}, protocol)))
 
 
 def pair(*texts):
@@ -100,12 +100,14 @@ OPCODES = {
 @pytest.mark.parametrize("case", OPCODES)
 def test_every_trick_of_the_opcodes_is_refused(tmp_path, case):
     data, reason = OPCODES[case]
-    refused(written(tmp_path, data), reason)
+    assert reason in refusal(written(tmp_path, data))
 
 
 def test_a_pickle_that_only_fills_the_memory_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_maskrcnn.weights.unpickle.MAX_INSTRUCTIONS", 1000)
-    refused(written(tmp_path, b"\x80\x02" + b"]" * 2000 + b"."), "more than 1000 pickle instructions")
+    assert "more than 1000 pickle instructions" in refusal(
+        written(tmp_path, b"\x80\x02" + b"]" * 2000 + b".")
+    )
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_a_pickle_that_only_fills_the_memory_is_stopped(tmp_path, monkeypatch):
 def test_a_pickle_that_copies_its_parts_again_and_again_is_stopped(tmp_path, monkeypatch, part, call_of_it):
     monkeypatch.setattr("keras_maskrcnn.weights.unpickle.MAX_INSTRUCTIONS", 100_000)
     data = b"\x80\x02" + part + b"q\x00(" + call_of_it * 3000 + b"l."
-    refused(written(tmp_path, data), "again and again")
+    assert "again and again" in refusal(written(tmp_path, data))
 
 
 def test_arrays_of_objects_records_and_texts_are_refused(tmp_path):
@@ -130,7 +132,7 @@ def test_arrays_of_objects_records_and_texts_are_refused(tmp_path):
         np.zeros(1, "M8[s]"),
         np.zeros(1, "c8"),
     ):
-        refused(written(tmp_path, pickle.dumps({"w": array})), "type")
+        assert "type" in refusal(written(tmp_path, pickle.dumps({"w": array})))
 
 
 @pytest.mark.parametrize(
@@ -139,24 +141,23 @@ def test_arrays_of_objects_records_and_texts_are_refused(tmp_path):
 def test_an_array_whose_shape_is_not_that_of_its_bytes_is_refused(tmp_path, shape, reason):
     kind = Raw(call("numpy.dtype", "f4", False, True) + encode((3, "<", None, None, None, -1, -1, 0)) + b"b")
     value = call("numpy._core.numeric._frombuffer", WEIGHT.tobytes(), kind, shape, "C")
-    refused(written(tmp_path, dump({"w": value})), reason)
+    assert reason in refusal(written(tmp_path, dump({"w": value})))
 
 
 def test_a_pickle_cut_off_anywhere_is_refused(tmp_path):
     data = pickle.dumps({"model": {"w": WEIGHT}})
     for length in range(3, len(data) - 1, 5):
-        refused(written(tmp_path, data[:length]), "is cut off")
+        assert "is cut off" in refusal(written(tmp_path, data[:length]))
 
 
 def test_dicts_in_dicts_without_end_are_refused(tmp_path):
     loop = {}
     loop["model"] = loop
-    refused(written(tmp_path, pickle.dumps(loop)), "dicts in dicts")
+    assert "dicts in dicts" in refusal(written(tmp_path, pickle.dumps(loop)))
 
 
 def test_a_name_is_only_ever_looked_up(tmp_path):
     """What the table lacks is refused even if the module is not there at all."""
-    refused(
-        written(tmp_path, b"\x80\x02" + named("no_such_module.thing") + b"."),
-        "asks for 'no_such_module.thing'",
+    assert "asks for 'no_such_module.thing'" in refusal(
+        written(tmp_path, b"\x80\x02" + named("no_such_module.thing") + b".")
     )

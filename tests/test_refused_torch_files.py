@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 from checkpoints import Raw, call, dump, encode, state_dict, storage, tensor, whole, write_legacy, write_zip
-from refusals import WEIGHT, refused
+from refusals import WEIGHT, refusal
 
 from keras_maskrcnn.weights.readers import read_checkpoint
 
@@ -19,7 +19,7 @@ WRITERS = pytest.mark.parametrize("write", [write_zip, write_legacy])
 )
 def test_harmful_torch_files_are_refused_by_name(tmp_path, write, name):
     value = {"w": whole("0", WEIGHT), "x": call(name, "ls")}
-    refused(write(tmp_path / "a.pth", value, {"0": WEIGHT}), f"asks for {name!r}")
+    assert f"asks for {name!r}" in refusal(write(tmp_path / "a.pth", value, {"0": WEIGHT}))
 
 
 def test_nesting_does_not_end_in_python_s_own_limit(tmp_path):
@@ -30,7 +30,7 @@ def test_nesting_does_not_end_in_python_s_own_limit(tmp_path):
         (tensor(SOURCE, deep, (1,), (1,)), "negative or impossible"),
         ({"w": deep}, "as a tuple, where a tensor is expected"),
     ):
-        refused(write_zip(tmp_path / "a.pth", value, {"0": WEIGHT}), reason)
+        assert reason in refusal(write_zip(tmp_path / "a.pth", value, {"0": WEIGHT}))
 
 
 SOURCE = storage("0", "f4", 8)
@@ -67,14 +67,16 @@ def test_tensors_that_do_not_lie_in_their_storage_are_refused(tmp_path, write, c
         reason = "8 elements in the storage '0', which needs 9" if case == "larger storage" else "cut off"
     if write is write_legacy and case == "missing storage":
         reason = "a list of storages that does not agree"
-    refused(write(tmp_path / "a.pth", {"w": value}, {"0": WEIGHT}), reason)
+    assert reason in refusal(write(tmp_path / "a.pth", {"w": value}, {"0": WEIGHT}))
 
 
 def test_two_types_of_one_storage_are_refused(tmp_path):
     """Of equal size, as bits, they would be read."""
     value = {"a": whole("0", WEIGHT), "b": tensor(storage("0", "f8", 8), 0, (8,), (1,))}
-    refused(write_zip(tmp_path / "a.pth", value, {"0": WEIGHT}), "two sizes for the storage '0'")
-    refused(write_legacy(tmp_path / "b.pth", value, {"0": WEIGHT}), "two types or sizes for the storage '0'")
+    assert "two sizes for the storage '0'" in refusal(write_zip(tmp_path / "a.pth", value, {"0": WEIGHT}))
+    assert "two types or sizes for the storage '0'" in refusal(
+        write_legacy(tmp_path / "b.pth", value, {"0": WEIGHT})
+    )
 
 
 @WRITERS
@@ -109,25 +111,25 @@ def test_zip_bombs_are_refused(tmp_path):
     value = {"w": whole("0", zeros)}
     path = write_zip(tmp_path / "deflated.pth", value, {"0": zeros}, compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 50_000
-    refused(path, "compressed, which torch never does")
+    assert "compressed, which torch never does" in refusal(path)
 
     path = write_zip(tmp_path / "declared.pth", {"w": whole("0", WEIGHT)}, {"0": WEIGHT})
     data = path.read_bytes().replace(struct.pack("<II", 32, 32), struct.pack("<II", 2**31, 2**31))
     path.write_bytes(data)
-    refused(path, f"and has {len(data)}")
+    assert f"and has {len(data)}" in refusal(path)
 
 
 def test_a_damaged_storage_is_noticed(tmp_path):
     path = write_zip(tmp_path / "a.pth", {"w": whole("0", WEIGHT)}, {"0": WEIGHT})
     path.write_bytes(path.read_bytes().replace(WEIGHT.tobytes(), WEIGHT[::-1].tobytes()))
-    refused(path, "broken or cut off zip (Bad CRC-32")
+    assert "broken or cut off zip (Bad CRC-32" in refusal(path)
 
 
 def test_a_message_quotes_a_broken_zip_only_briefly(tmp_path):
     path = write_zip(tmp_path / "a.pth", {"w": whole("0", WEIGHT)}, {"0": WEIGHT})
     longer = path.read_bytes().replace(b"\x11\0\0\0archive/byteorder", b"\xff\1\0\0archive/byteorder", 1)
     path.write_bytes(longer)
-    refused(path, "broken or cut off zip (File name in directory")
+    assert "broken or cut off zip (File name in directory" in refusal(path)
 
 
 def test_zips_that_are_no_state_dicts_are_refused(tmp_path):
@@ -140,8 +142,8 @@ def test_zips_that_are_no_state_dicts_are_refused(tmp_path):
         with zipfile.ZipFile(path, "w") as archive:
             for name in names:
                 archive.writestr(name, dump({}))
-        refused(path, reason)
+        assert reason in refusal(path)
     with zipfile.ZipFile(path, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("m/data.pkl", dump({}))
         archive.writestr("m/data.pkl", dump({}))
-    refused(path, "twice")
+    assert "twice" in refusal(path)
