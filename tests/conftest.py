@@ -1,8 +1,10 @@
+import dataclasses
 import json
 
 import pytest
 from command_line import data, draw_pictures, model
-from examples import tiny
+from examples import drawn_records, tiny
+from PIL import Image
 
 from keras_maskrcnn.cli import main
 from keras_maskrcnn.weights.transfer import read_model
@@ -32,3 +34,15 @@ def trained(tmp_path_factory):
 def source(trained):
     """The model of that run."""
     return read_model(model(trained))
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory):
+    """Records of eleven pictures as files, with an object of each class."""
+    folder = tmp_path_factory.mktemp("pictures")
+    records = []
+    for number, record in enumerate(drawn_records(11)):
+        path = folder / f"{number}.png"
+        Image.fromarray(record.image).save(path)
+        records.append(dataclasses.replace(record, image=str(path)))
+    return records

@@ -1,0 +1,87 @@
+"""The dataset check finds what is wrong with a dataset as a whole: ids, images and classes, in and between splits."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from examples import drawn_records, tiny
+from faults import check, only, with_fault, with_object
+
+
+def test_an_id_that_occurs_twice(files):
+    found = only(check(with_fault(files, image_id=files[0].image_id)))
+    assert (found.severity, found.kind, found.image) == ("error", "image id twice", files[2].image)
+    assert files[0].image in found.reason
+
+
+def test_an_image_that_occurs_twice(files, tmp_path):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(Path(files[0].image).read_bytes())
+    found = only(check(with_fault(files, image=str(copy))))
+    assert (found.severity, found.kind, found.image) == ("warning", "image twice", str(copy))
+    assert files[0].image in found.reason
+    arrays = drawn_records(11)
+    found = only(check(with_fault(arrays, image=arrays[0].image)))
+    assert (found.kind, found.image) == ("image twice", "image 'drawn 2'")
+
+
+def test_an_image_that_is_in_both_splits(files, tmp_path):
+    copy = tmp_path / "copy.png"
+    copy.write_bytes(Path(files[0].image).read_bytes())
+    validation = with_fault(drawn_records(10, seed=1), image=str(copy))
+    found = only(check(files, validation=validation))
+    assert (found.severity, found.kind, found.image) == ("warning", "image in both splits", files[0].image)
+    assert str(copy) in found.reason
+    validation = with_fault(drawn_records(10, seed=1), image=files[0].image)
+    assert only(check(files, validation=validation, quick=True)).kind == "image in both splits"
+
+
+def test_an_image_without_objects(files):
+    nothing = {"boxes": np.zeros((0, 4), np.float32), "class_ids": np.zeros(0, np.int32), "masks": ()}
+    more = dataclasses.replace(drawn_records(1, seed=2)[0], image_id="extra")
+    rest = {"crowd": np.zeros(0, bool), "areas": np.zeros(0, np.float32)}
+    found = only(check([*files, dataclasses.replace(more, **nothing, **rest)]))
+    assert (found.severity, found.kind, found.image) == ("note", "image without objects", "image 'extra'")
+    found = [
+        one
+        for one in check([dataclasses.replace(more, **nothing, **rest)]).findings
+        if one.severity == "error"
+    ]
+    assert [(one.kind, one.split) for one in found] == [("no objects", "training")]
+
+
+def test_a_class_with_few_objects(files):
+    found = only(check([*files[:9], without_circle(files[9])]))
+    assert (found.severity, found.kind, found.count) == ("note", "class with few objects", 9)
+    assert "circle has only 9 objects" in found.reason
+
+
+def test_a_class_without_objects(files):
+    found = only(check(files, config=tiny(class_names=("circle", "square", "star"))))
+    assert (found.severity, found.kind, found.count) == ("warning", "class without objects", 0)
+    assert "star has no object" in found.reason
+
+
+def test_classes_that_differ_between_the_splits(files):
+    validation = [without_circle(record) for record in drawn_records(10, seed=1)]
+    found = only(check(files, validation=validation))
+    assert (found.severity, found.kind, found.split) == ("note", "class not validated", "validation")
+    assert "circle has 11 objects to train on and none to validate on" in found.reason
+    validation = with_object(drawn_records(10, seed=1), class_id=3)
+    config = tiny(class_names=("circle", "square", "star"))
+    kinds = {one.kind: one for one in check(files, validation=validation, config=config).findings}
+    assert kinds.keys() == {"class without objects", "class not trained"}
+    assert "star has 1 objects to validate on and none to train on" in kinds["class not trained"].reason
+
+
+def without_circle(record):
+    """The record without its second object, which is a circle."""
+    fields = {name: getattr(record, name)[:1] for name in ("boxes", "class_ids", "masks", "crowd", "areas")}
+    return dataclasses.replace(record, **fields)
+
+
+def test_everything_marked_as_crowd(files):
+    crowds = [dataclasses.replace(record, crowd=np.ones(2, bool)) for record in files]
+    found = only(check(crowds))
+    assert (found.severity, found.kind, found.count) == ("error", "everything is a crowd", 22)
+    assert '"iscrowd": 0' in found.reason
