@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from examples import tiny
-from faults import WIDTH, check, only, with_fault, with_object
+from faults import HEIGHT, WIDTH, check, only, with_fault, with_object
 
 SQUARE = [[10, 10, 30, 10, 30, 30, 10, 30]]
 OBJECT_FAULTS = {
@@ -93,8 +93,15 @@ def test_fields_of_different_lengths(files):
     assert (found.kind, found.image, found.reason) == ("record", files[2].image, "2 boxes but 1 masks")
 
 
+def centres(record):
+    """One keypoint in the middle of each object: [N, 1, 3]."""
+    middle = (record.boxes[:, :2] + record.boxes[:, 2:]) / 2
+    return np.concatenate([middle, np.full((len(middle), 1), 2)], axis=1, dtype=np.float32)[:, None]
+
+
 def test_keypoints(files):
-    points = np.full((2, 1, 3), 2, np.float32)
+    points = centres(files[2])
+    assert not check(with_fault(files, keypoints=points)).findings
     points[1, 0] = [20, 20, 7]
     found = only(check(with_fault(files, keypoints=points)))
     assert (found.severity, found.kind, found.object) == ("error", "keypoints", 1)
@@ -103,6 +110,34 @@ def test_keypoints(files):
     assert (found.severity, found.kind, found.object) == ("warning", "keypoint outside the image", 1)
     points[1, 0] = [WIDTH + 5, 20, 0]
     assert not check(with_fault(files, keypoints=points)).findings
+
+
+def test_keypoints_in_other_units_than_pixels_of_the_image(files):
+    record = files[2]
+    points = np.repeat(centres(record), 2, axis=1)
+    points[:, 1, 2] = 0  # of the second nothing is known
+    points[1, 0, :2] /= WIDTH, HEIGHT
+    found = only(check(with_fault(files, keypoints=points)))
+    assert (found.severity, found.kind, found.object) == ("warning", "keypoints outside their box", 1)
+    points[1, 1] = centres(record)[1, 0]  # one in its box is enough
+    assert not check(with_fault(files, keypoints=points)).findings
+
+
+def test_a_box_that_vanishes_in_the_resized_image(files):
+    thin = [10, 10, 10.02, 30]  # of 64 x 80 pixels
+    fields = {"boxes": np.array([thin, [40, 10, 60, 30]], np.float32), "masks": None}
+    report = check(
+        with_fault(files, **fields),
+        config=tiny(mask_head="none", min_size=8, max_size=8, size_rounding="round"),
+    )
+    assert not [one for one in report.findings if one.severity == "error"]  # 0.002 pixels are enough
+    report = check(
+        with_fault(files, **fields),
+        config=tiny(mask_head="none", min_size=2, max_size=2, size_rounding="round"),
+    )
+    errors = [one for one in report.findings if one.severity == "error"]
+    assert [(one.kind, one.image, one.object) for one in errors] == [("box that vanishes", files[2].image, 0)]
+    assert "no area left in the image resized to 2 x 2" in errors[0].reason
 
 
 def test_records_without_what_the_model_learns(files):

@@ -85,3 +85,17 @@ def test_everything_marked_as_crowd(files):
     found = only(check(crowds))
     assert (found.severity, found.kind, found.count) == ("error", "everything is a crowd", 22)
     assert '"iscrowd": 0' in found.reason
+
+
+def test_keypoints_of_which_none_is_labelled(files):
+    config = tiny(keypoint_names=("nose",))
+    points = [np.zeros((2, 1, 3), np.float32) for _ in files]
+    found = only(check(with_keypoints(files, points), config=config))
+    assert (found.severity, found.kind, found.split) == ("error", "no labelled keypoints", "training")
+    assert not check(with_keypoints(files, points)).findings  # nobody learns them
+    points[4][1, 0] = [*files[4].boxes[1, :2] + 3, 1]
+    assert not check(with_keypoints(files, points), config=config).findings
+
+
+def with_keypoints(files, points):
+    return [dataclasses.replace(record, keypoints=p) for record, p in zip(files, points, strict=True)]

@@ -27,8 +27,8 @@ class Tally:
     crowds: int = 0
     class_counts: Counter[int] = dataclasses.field(default_factory=Counter)
     """Objects of each class id, without crowds."""
-    with_keypoints: int = 0
-    """Objects of which a keypoint is labelled, without crowds."""
+    with_keypoints: int | None = None
+    """Objects of which a keypoint is labelled, without crowds; None where no object has keypoints, labelled or not."""
     ids: dict[Any, str] = dataclasses.field(default_factory=dict)
     """Name of the first image with each id."""
     contents: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -49,9 +49,11 @@ class Tally:
         self.objects += len(record.boxes)
         self.crowds += int(np.sum(record.crowd))
         self.class_counts.update(record.class_ids[~record.crowd].tolist())
-        if record.keypoints is not None:
+        if record.keypoints is not None and len(record.keypoints):
             labelled = (np.asarray(record.keypoints)[..., 2] > 0).any(axis=1)
-            self.with_keypoints += int(np.sum(labelled & ~record.crowd.astype(bool)))
+            self.with_keypoints = (self.with_keypoints or 0) + int(
+                np.sum(labelled & ~record.crowd.astype(bool))
+            )
         self.ids.setdefault(record.image_id, record.name)
         self.contents.setdefault(content, record.name)
 
@@ -67,8 +69,10 @@ def split_findings(tallies: Sequence[Tally], names: Sequence[str], keypoints: bo
     for tally in tallies:
         if not tally.refused:
             yield from _nothing_to_learn(tally)
-        if keypoints and tally.objects > tally.crowds and not tally.with_keypoints:
-            reason = "no object has a labelled keypoint: the visibility of all is 0, and so would be their loss"
+        if keypoints and tally.with_keypoints == 0 and tally.objects > tally.crowds:
+            reason = (
+                "no object has a labelled keypoint: the visibility of all is 0, and so would be their loss"
+            )
             yield Finding("error", "no labelled keypoints", reason, split=tally.split)
     training = tallies[0]
     if training.objects > training.crowds:
