@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_maskrcnn.ops import conv3x3
+from keras_maskrcnn.ops import conv3x3, grouped_conv
 
 GROUPS = 32  # of group normalisation (Wu and He 2018, section 4)
 
@@ -129,6 +129,8 @@ class ConvNorm(keras.layers.Layer):
         kernel = ops.cast(kernel, self.compute_dtype)
         if self.kernel_size == 3 and self.strides == self.dilation == self.groups == 1:
             x = conv3x3(x, kernel)
+        elif self.groups > 1:
+            x = grouped_conv(x, kernel, self.strides, padding, self.dilation)
         else:
             x = ops.conv(x, kernel, strides=self.strides, padding=padding, dilation_rate=self.dilation)
         return x if bias is None else x + ops.cast(bias, self.compute_dtype)
