@@ -82,9 +82,8 @@ def keypoint_findings(record: Record) -> Iterator[Finding]:
             continue
         x1, y1, x2, y2 = record.boxes[index]
         away = np.max([x1 - x, y1 - y, x - x2, y - y2], axis=0)
-        if (
-            len(away) and away.min() > EDGE_TOLERANCE
-        ):  # nothing is learned from keypoints outside the region of interest
+        # Nothing is learned from keypoints outside the region of interest.
+        if len(away) and away.min() > EDGE_TOLERANCE:
             reason = "all its labelled keypoints lie outside its box; they are in pixels of the image"
             yield Finding("warning", "keypoints outside their box", reason, object=index)
 

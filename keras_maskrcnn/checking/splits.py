@@ -50,10 +50,8 @@ class Tally:
         self.crowds += int(np.sum(record.crowd))
         self.class_counts.update(record.class_ids[~record.crowd].tolist())
         if record.keypoints is not None and len(record.keypoints):
-            labelled = (np.asarray(record.keypoints)[..., 2] > 0).any(axis=1)
-            self.with_keypoints = (self.with_keypoints or 0) + int(
-                np.sum(labelled & ~record.crowd.astype(bool))
-            )
+            labelled = (record.keypoints[..., 2] > 0).any(axis=1) & ~record.crowd
+            self.with_keypoints = (self.with_keypoints or 0) + int(np.sum(labelled))
         self.ids.setdefault(record.image_id, record.name)
         self.contents.setdefault(content, record.name)
 
@@ -70,9 +68,7 @@ def split_findings(tallies: Sequence[Tally], names: Sequence[str], keypoints: bo
         if not tally.refused:
             yield from _nothing_to_learn(tally)
         if keypoints and tally.with_keypoints == 0 and tally.objects > tally.crowds:
-            reason = (
-                "no object has a labelled keypoint: the visibility of all is 0, and so would be their loss"
-            )
+            reason = "no object has a labelled keypoint: the visibility of all is 0, and the loss will be"
             yield Finding("error", "no labelled keypoints", reason, split=tally.split)
     training = tallies[0]
     if training.objects > training.crowds:

@@ -112,9 +112,10 @@ def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: in
 def _scaled_boxes(record: Record, size: tuple[int, int]) -> np.ndarray:
     scale = np.array([size[1] / record.width, size[0] / record.height] * 2)
     boxes = (record.boxes * scale).astype(np.float32).reshape(-1, 4)
-    for index in vanishing(record, size):
+    lost = vanishing(record, size)
+    if len(lost):
         raise ValueError(
-            f"object {index}: its box {record.boxes[index].tolist()} has no area left in the image resized to "
+            f"object {lost[0]}: its box {record.boxes[lost[0]].tolist()} has no area left in the image resized to "
             f"{size[1]} x {size[0]}"
         )
     return boxes
