@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import time
 import zipfile
 
 import numpy as np
@@ -36,6 +37,19 @@ def assert_equal(found, state=STATE):
 def test_what_is_written_is_read_back_equal(ending, tmp_path):
     WRITERS[ending](tmp_path / f"w{ending}", STATE)
     assert_equal(read_checkpoint(tmp_path / f"w{ending}"))
+
+
+@pytest.mark.parametrize("ending", WRITERS)
+def test_the_same_tensors_are_the_same_file_whenever_it_is_written(ending, tmp_path, monkeypatch):
+    written = []
+    for year in (2001, 2026):
+        monkeypatch.setattr(time, "time", lambda year=year: (year - 1970) * 31556952.0)
+        monkeypatch.setattr(
+            time, "localtime", lambda *_, year=year: time.struct_time((year, 5, 6, 7, 8, 9, 0, 1, 0))
+        )
+        WRITERS[ending](tmp_path / f"{year}{ending}", STATE)
+        written.append((tmp_path / f"{year}{ending}").read_bytes())
+    assert written[0] == written[1]
 
 
 def test_pythons_pickle_reads_what_detectron2_reads(tmp_path):

@@ -31,11 +31,16 @@ def write_pth(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> None:
     """
     arrays = _floats(state)
     with written_whole(path) as part, zipfile.ZipFile(part, "w") as archive:
-        archive.writestr("archive/data.pkl", b"".join(_state_dict(arrays)))
-        archive.writestr("archive/byteorder", "little")
+
+        def add(name: str, content: Any) -> None:
+            # Without a date, so that the same tensors are the same file.
+            archive.writestr(zipfile.ZipInfo(f"archive/{name}"), content)
+
+        add("data.pkl", b"".join(_state_dict(arrays)))
+        add("byteorder", "little")
         for number, array in enumerate(arrays.values()):
-            archive.writestr(f"archive/data/{number}", np.ascontiguousarray(array).data)
-        archive.writestr("archive/version", "3\n")
+            add(f"data/{number}", np.ascontiguousarray(array).data)
+        add("version", "3\n")
 
 
 def write_pkl(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> None:
