@@ -27,6 +27,8 @@ class ResizedObjects(NamedTuple):
 
 _TIE = 1e-6
 """Difference up to which overlaps are equal."""
+_PAIRS = 1 << 19
+"""Anchors times objects that are compared at once, in 4 MB an array."""
 
 
 def resized_objects(records: Sequence[Record], config: Config) -> ResizedObjects:
@@ -115,15 +117,21 @@ def trains_none(objects: ResizedObjects, overlaps: np.ndarray, config: Config) -
     lost = weak.copy()
     starts = np.flatnonzero(np.diff(objects.images, prepend=-1))
     for rows in np.split(np.arange(len(best)), starts[1:]):
-        places = [
-            _best_places(ResizedObjects(*(field[row] for field in objects)), *anchors[tie], config)
-            for row in rows[weak[rows] & (best[rows] > 0)]
-            for tie in np.flatnonzero(overlaps[row] > best[row] - _TIE)
-        ]
-        if places:
-            owners = _pairwise_iou(np.concatenate(places), objects.boxes[rows]).argmax(axis=1)
-            lost[rows[owners]] = False
+        for row in rows[weak[rows] & (best[rows] > 0)]:
+            one = ResizedObjects(*(field[row] for field in objects))
+            for tie in np.flatnonzero(overlaps[row] > best[row] - _TIE):
+                places = _best_places(one, *anchors[tie], config)
+                lost[rows[_owners(places, objects.boxes[rows])]] = False
     return lost
+
+
+def _owners(places: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """The object of `[G, 4]` that each of `[T, 4]` overlaps most, `[T]`, the first of equals; each overlaps one."""
+    # A picture may have thousands of objects, of which few are near.
+    start, stop = places[:, :2].min(axis=0), places[:, 2:].max(axis=0)
+    near = np.flatnonzero(((boxes[:, :2] < stop) & (boxes[:, 2:] > start)).all(axis=1))
+    chunks = np.array_split(places, -(-len(places) * len(near) // _PAIRS))
+    return near[np.concatenate([_pairwise_iou(chunk, boxes[near]).argmax(axis=1) for chunk in chunks])]
 
 
 def _best_places(one: ResizedObjects, level: int, anchor: np.ndarray, config: Config) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_mask
 
-from keras_maskrcnn.segmentations import checked_polygon, checked_rle, rle_size, shown
+from keras_maskrcnn.segmentations import checked_polygon, checked_rle, rle_size, runs_of_compressed, shown
 
 Region = tuple[np.ndarray, int, int]
 """A bool array [h, w] and the column and row of the image where its first pixel lies."""
@@ -172,6 +172,22 @@ def rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
 def segmentation_to_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
     """Rasterise a COCO segmentation into [height, width] bool; see `segmentation_to_rle`."""
     return coco_mask.decode(segmentation_to_rle(segmentation, height, width)).view(bool)
+
+
+def rle_columns(rle: dict[str, Any], left: int, right: int) -> np.ndarray:
+    """Decode the columns left..right of a mask alone: under an object that is small in a large image, few.
+
+    Args:
+        rle: as `segmentation_to_rle` gives it.
+        left, right: inside the image; the column `right` is left out.
+
+    Returns:
+        [height, right - left] bool.
+    """
+    height = rle["size"][0]
+    ends = runs_of_compressed(rle["counts"]).cumsum().clip(left * height, right * height)
+    set_ones = np.arange(len(ends)) % 2 == 1  # runs go down column by column, and the first is of zeros
+    return np.repeat(set_ones, np.diff(ends, prepend=left * height)).reshape(right - left, height).T
 
 
 def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:

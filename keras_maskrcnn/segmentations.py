@@ -48,7 +48,7 @@ def checked_rle(rle: dict[str, Any], height: int, width: int) -> dict[str, Any]:
         raise ValueError(f"An RLE of size {size} does not fit its image, {[height, width]}")
     if isinstance(counts, (str, bytes)):
         encoded = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
-        _check_total(_total_of_compressed(encoded), height, width)
+        _check_total(int(runs_of_compressed(encoded).sum()), height, width)
         return {"size": size, "counts": encoded}
     runs = _whole_numbers(counts)
     if runs is None:
@@ -71,6 +71,34 @@ def rle_size(rle: dict[str, Any]) -> list[int]:
     if size is None or len(size) != 2 or min(size) < 0:
         raise ValueError(f'An RLE\'s "size" must be [height, width] in pixels; got {shown(rle["size"])}')
     return size
+
+
+def runs_of_compressed(encoded: bytes) -> np.ndarray:
+    """Return the runs [R] int64 of COCO's compressed counts, which pycocotools does not check.
+
+    Each run is written in base 32, low digit first, from character 48 on; 32 marks that another digit
+    follows, 16 in the last digit a negative number; from the fourth run on it is the difference to the run two
+    before.
+
+    Raises:
+        ValueError: they are malformed, or one is negative.
+    """
+    digits = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
+    if digits.size == 0 or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
+        raise ValueError("An RLE's compressed counts are cut off or not in COCO's format")
+    ends = np.flatnonzero(digits & 32 == 0)
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > 12:
+        raise ValueError("An RLE's compressed counts are not in COCO's format")
+    shifts = 5 * (np.arange(digits.size) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((digits & 31) << shifts, starts)
+    runs -= np.where(digits[ends] & 16, 1 << 5 * lengths, 0)
+    runs[1::2] = runs[1::2].cumsum()
+    runs[2::2] = runs[2::2].cumsum()
+    if runs.min() < 0:
+        raise ValueError("An RLE has a negative count")
+    return runs
 
 
 def _numbers(values: Any) -> np.ndarray | None:
@@ -98,28 +126,3 @@ def shown(value: Any) -> str:
 def _check_total(total: int, height: int, width: int) -> None:
     if total != height * width:
         raise ValueError(f"An RLE's counts fill {total} pixels; its image has {height} x {width}")
-
-
-def _total_of_compressed(encoded: bytes) -> int:
-    """Sum of the runs of COCO's compressed counts, which pycocotools does not check.
-
-    Each run is written in base 32, low digit first, from character 48 on; 32 marks that another digit
-    follows, 16 in the last digit a negative number; from the fourth run on it is the difference to the run two
-    before.
-    """
-    digits = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
-    if digits.size == 0 or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        raise ValueError("An RLE's compressed counts are cut off or not in COCO's format")
-    ends = np.flatnonzero(digits & 32 == 0)
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lengths = ends - starts + 1
-    if lengths.max() > 12:
-        raise ValueError("An RLE's compressed counts are not in COCO's format")
-    shifts = 5 * (np.arange(digits.size) - np.repeat(starts, lengths))
-    runs = np.add.reduceat((digits & 31) << shifts, starts)
-    runs -= np.where(digits[ends] & 16, 1 << 5 * lengths, 0)
-    runs[1::2] = runs[1::2].cumsum()
-    runs[2::2] = runs[2::2].cumsum()
-    if runs.min() < 0:
-        raise ValueError("An RLE has a negative count")
-    return int(runs.sum())

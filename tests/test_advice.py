@@ -1,4 +1,5 @@
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,9 +7,10 @@ import tensorflow as tf
 from examples import tiny
 
 import keras_maskrcnn as km
+from keras_maskrcnn import anchor_matching
 from keras_maskrcnn import boxes as box_ops
 from keras_maskrcnn.advice import anchor_advice
-from keras_maskrcnn.anchor_matching import best_overlaps, resized_objects, trains_none
+from keras_maskrcnn.anchor_matching import ResizedObjects, best_overlaps, resized_objects, trains_none
 from keras_maskrcnn.images import resized_size
 from keras_maskrcnn.layers.rpn import Anchors
 from keras_maskrcnn.layers.square import SquareWindows, ToSquare
@@ -80,6 +82,54 @@ def test_best_overlaps_and_lost_objects_are_those_of_the_models_own_anchors(chan
     assert ours_lost.sum() > 0
     if config.round_anchors:  # or else float32 decides at random which of equally good anchors are the best
         np.testing.assert_array_equal(ours_lost, ~np.concatenate(trained))
+
+
+def crowded_record(count, side, seed=0):
+    """Many small objects that lie close together in one square picture; no pixel of it is read."""
+    rng = np.random.default_rng(seed)
+    sides = rng.uniform(2, 12, (count, 2))
+    start = rng.uniform(0, side - 12, (count, 2))
+    picture = np.broadcast_to(np.uint8(0), (side, side, 3))
+    return km.make_record(
+        picture, np.concatenate([start, start + sides], axis=1), [1] * count, image_id=f"crowded {seed}"
+    )
+
+
+@pytest.mark.parametrize("pairs", [7, anchor_matching._PAIRS])
+def test_lost_objects_are_those_of_comparing_all_best_places_with_all_objects_at_once(monkeypatch, pairs):
+    monkeypatch.setattr(anchor_matching, "_PAIRS", pairs)
+    config = tiny(min_size=128, max_size=128)
+    records = [crowded_record(90, 128), record([]), crowded_record(40, 128, seed=1)]
+    resized = resized_objects(records, config)
+    overlaps = best_overlaps(resized, config)
+    best = overlaps.max(axis=1)
+    expected = best < config.rpn_positive_iou
+    for image in np.unique(resized.images):
+        rows = np.flatnonzero(resized.images == image)
+        places = [
+            anchor_matching._best_places(
+                ResizedObjects(*(field[row] for field in resized)),
+                *anchor_matching._anchors(config)[tie],
+                config,
+            )
+            for row in rows[expected[rows]]
+            for tie in np.flatnonzero(overlaps[row] > best[row] - 1e-6)
+        ]
+        owners = anchor_matching._pairwise_iou(np.concatenate(places), resized.boxes[rows]).argmax(axis=1)
+        expected[rows[owners]] = False
+    assert 0 < expected.sum() < len(best)
+    np.testing.assert_array_equal(trains_none(resized, overlaps, config), expected)
+
+
+def test_a_picture_of_many_objects_needs_little_memory():
+    config = tiny(min_size=2000, max_size=2000)
+    resized = resized_objects([crowded_record(1000, 2000)], config)
+    overlaps = best_overlaps(resized, config)
+    tracemalloc.start()
+    trains_none(resized, overlaps, config)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 # TINY's short side is 64: in images of 64 x 64 pixels nothing is resized. Its anchors of P2 are 16 x 16, 12 x 22 and

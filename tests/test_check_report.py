@@ -5,11 +5,17 @@ import dataclasses
 import html.parser
 import io
 import json
+import tracemalloc
 
 import numpy as np
+import pytest
 from examples import drawn_records
 from faults import HEIGHT, WIDTH, check, with_fault, with_object
 from PIL import Image
+
+from keras_maskrcnn.checking import thumbnails
+from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.masks import region_to_rle, segmentation_to_mask
 
 
 def test_the_report_as_json_has_all_findings(files):
@@ -70,6 +76,27 @@ def test_the_page_shows_what_is_wrong_and_needs_no_other_file(files, tmp_path):
         abs(picture[-3, 3] - 90).max() < 8 and abs(picture[-3, -3] - 150).max() < 8
     )  # the image, and its margin
     assert picture[30, 60, 0] > picture[30, 60, 1] + 20  # the mask, reddish
+
+
+@pytest.mark.parametrize("window", [(0, 0, WIDTH, HEIGHT), (30, 20, 55, 60), (-10, -7, 60, 90)])
+@pytest.mark.parametrize("size", [(33, 47), (71, 59)])
+def test_the_mask_in_a_picture_is_that_of_the_whole_image_cut_out_and_resized(files, window, size):
+    for index, segmentation in enumerate(files[2].masks):
+        whole = Image.fromarray(segmentation_to_mask(segmentation, HEIGHT, WIDTH))
+        expected = np.asarray(whole.crop(window).resize(size, Image.Resampling.NEAREST))
+        np.testing.assert_array_equal(thumbnails._mask(files[2], index, window, size), expected)
+
+
+def test_a_small_object_in_a_large_picture_is_drawn_with_little_memory():
+    rle = region_to_rle((np.ones((30, 40), bool), 2000, 1500), 4000, 5000)
+    image = np.broadcast_to(np.uint8(0), (4000, 5000, 3))
+    record = make_record(image, masks=[rle], class_ids=[1], image_id="large")
+    tracemalloc.start()
+    mask = thumbnails._mask(record, 0, (0, 0, 5000, 4000), (500, 400))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert mask[150:153, 200:204].all() and mask.sum() == 12
+    assert peak < 4000 * 5000 / 10
 
 
 def test_the_page_goes_without_the_picture_of_a_broken_image(files, tmp_path):

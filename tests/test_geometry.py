@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage.draw import polygon2mask
 from skimage.transform import AffineTransform, warp
 
-from keras_maskrcnn.data.geometry import Placement, box_corners, move_image, move_shape
+from keras_maskrcnn.data.geometry import Placement, _warped, box_corners, move_image, move_shape
 from keras_maskrcnn.masks import mask_to_rle
 
 HEIGHT, WIDTH = 60, 80
@@ -65,6 +66,25 @@ def test_shapes_move_as_whole_pictures_do(seed, kind):
     assert np.abs(shape.box(1) - extent(expected)).max() <= 1
     assert np.abs(shape.box(1) - extent(found)).max() <= 1
     assert shape.area == pytest.approx(mask.sum() * placement.scale**2, rel=0.05)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_run_lengths_are_warped_as_with_the_whole_picture_around_them(seed):
+    rng = np.random.default_rng(seed)
+    placement, cells = random_placement(rng), 1 + seed % 3
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    left, top = rng.integers(0, [WIDTH - 15, HEIGHT - 12])
+    mask[top : top + 12, left : left + 15] = rng.random((12, 15)) < 0.8
+    x1, y1, x2, y2 = extent(mask)
+    window = placement.window(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]), cells)
+    whole = _warped(Image.fromarray(mask.astype(np.uint8)), window, Image.Resampling.NEAREST, 0)
+    shape = move_shape(mask_to_rle(mask), HEIGHT, WIDTH, placement, cells)
+    np.testing.assert_array_equal(shape.mask, np.asarray(whole) > 0)
+
+
+def test_an_empty_mask_has_no_cells():
+    shape = moved(mask_to_rle(np.zeros((HEIGHT, WIDTH), bool)), Placement(IDENTITY, HEIGHT, WIDTH))
+    assert shape.area == 0 and not shape.mask.any()
 
 
 @pytest.mark.parametrize("seed", range(6))

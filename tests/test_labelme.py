@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -73,6 +74,17 @@ def test_every_kind_of_shape_with_an_area_is_read(folder):
     np.testing.assert_allclose(records[0].boxes, expected, atol=0.11)
     drawn = segmentation_to_mask(records[0].masks[3], HEIGHT, WIDTH)
     np.testing.assert_array_equal(np.argwhere(drawn), [[31, 22], [31, 23], [32, 22], [32, 23]])
+
+
+def test_a_small_mask_in_a_large_picture_needs_little_memory(folder):
+    mask = shape([[2000, 3000], [2003, 3002]], "mask", mask=base64_png(np.ones((3, 4), bool)))
+    write(folder, content(mask, imageHeight=4000, imageWidth=5000))
+    tracemalloc.start()
+    records, _ = load_labelme(folder, check_images=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert records[0].boxes.tolist() == [[2000, 3000, 2004, 3003]]
+    assert peak < 4000 * 5000 / 10
 
 
 def test_shapes_of_one_group_are_parts_of_one_object(folder):

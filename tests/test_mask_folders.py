@@ -182,6 +182,14 @@ def test_instances_of_any_numbers_are_found_where_they_are():
         np.testing.assert_array_equal(mask, values == number)
 
 
+def test_each_of_many_instances_has_its_own_number():
+    numbers = np.random.default_rng(0).permutation(5000)[:900]
+    values = np.kron(numbers.reshape(30, 30), np.ones((2, 3), np.int64))
+    assert [(number, part.shape) for number, (part, _, _) in instances(values)] == [
+        (number, (2, 3)) for number in sorted(set(numbers) - {0})
+    ]
+
+
 def test_two_masks_of_one_picture_are_refused(folder):
     for name in ("a.png", "a_mask.png"):
         save(folder / "masks" / name, labels((1, 2, 3, 5)))

@@ -210,6 +210,36 @@ def test_encoding_and_decoding_give_back_the_mask(mask):
     assert (masks.rle_to_mask(masks.mask_to_rle(mask)) == mask).all()
 
 
+@pytest.mark.parametrize("share", [0, 0.02, 0.5, 1])
+@pytest.mark.parametrize("compressed", [True, False])
+def test_columns_decoded_alone_are_those_of_the_whole_mask(share, compressed):
+    rng = np.random.default_rng(0)
+    for number in range(40):
+        height, width = rng.integers(1, 9, 2)
+        mask = rng.random((height, width)) < share
+        mask[0, 0] |= share > 0 and number % 2 == 0
+        rle = masks.mask_to_rle(mask)
+        if not compressed:
+            flat = mask.ravel(order="F")
+            ends = np.flatnonzero(np.diff(flat, prepend=False, append=not flat[-1]))
+            rle = {"size": [height, width], "counts": np.diff(ends, prepend=0).tolist()}
+        left, right = np.sort(rng.integers(0, width + 1, 2))
+        found = masks.rle_columns(masks.segmentation_to_rle(rle, height, width), left, right)
+        assert found.dtype == bool
+        np.testing.assert_array_equal(found, mask[:, left:right])
+
+
+def test_columns_of_a_large_image_need_little_memory():
+    region = disc(150, 150, 70, 75, 75), 3000, 1500
+    rle = masks.segmentation_to_rle(masks.region_to_rle(region, 4000, 5000), 4000, 5000)
+    tracemalloc.start()
+    found = masks.rle_columns(rle, 3000, 3150)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found[1500:1650], region[0])
+    assert peak < 2 * found.size
+
+
 @pytest.mark.parametrize(
     ("segmentation", "reason"),
     [

@@ -18,7 +18,7 @@ from keras_maskrcnn.data.examples import crop_segmentation
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.images import resize_image
-from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
+from keras_maskrcnn.masks import crop_mask, segmentation_to_mask, segmentation_to_rle
 
 COCO_MINI = Path(__file__).parents[2] / "shared" / "data" / "coco_mini"
 needs_coco_mini = pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sample is not on this machine")
@@ -359,6 +359,8 @@ def test_a_crop_drawn_alone_equals_the_crop_of_the_whole_mask(seed):
     box = corners.ravel().astype(np.float32)
     whole = crop_mask(segmentation_to_mask(polygons, 50, 60), box, 16)
     np.testing.assert_array_equal(crop_segmentation(polygons, box, 50, 60, 16), whole)
+    rle = segmentation_to_rle(polygons, 50, 60)
+    np.testing.assert_array_equal(crop_segmentation(rle, box, 50, 60, 16), whole)
 
 
 @needs_coco_mini

@@ -88,6 +88,14 @@ def keypoint_findings(record: Record) -> Iterator[Finding]:
             yield Finding("warning", "keypoints outside their box", reason, object=index)
 
 
+def whole_mask(record: Record, index: int) -> dict[str, Any] | None:
+    """Return the mask of an object as compressed RLE; None if it has none or a broken one."""
+    try:
+        return _encoded(record, index)
+    except ValueError:
+        return None
+
+
 def _kind_of_box(box: list[float], record: Record, index: int) -> str:
     x1, y1, x2, y2 = box
     if not np.isfinite(box).all():
@@ -102,10 +110,7 @@ def _fits_as_sized(box: list[float], record: Record, index: int) -> bool:
     x, y, width, height = box
     if min(x, y) < 0 or min(width, height) <= 0:
         return False
-    try:
-        rle = _encoded(record, index)
-    except ValueError:
-        rle = None
+    rle = whole_mask(record, index)
     if rle is None:
         return x + width <= record.width + EDGE_TOLERANCE and y + height <= record.height + EDGE_TOLERANCE
     return _box_iou(np.array([mask_extent(rle)]), np.array([[x, y, x + width, y + height]]))[0, 0] > _SURE_IOU

@@ -1,19 +1,19 @@
 """Small pictures of ground truth: what a finding is about, and what lies around it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pycocotools.mask as coco_mask
 from PIL import Image
 
 from keras_maskrcnn.checking.findings import Finding
+from keras_maskrcnn.checking.objects import whole_mask
 from keras_maskrcnn.checking.splits import class_name
 from keras_maskrcnn.data.checks import mask_extent
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.drawing import displayable, draw_instances
 from keras_maskrcnn.images import read_image
-from keras_maskrcnn.masks import rle_to_mask, segmentation_to_rle
+from keras_maskrcnn.masks import rle_columns
 
 SIDE = 360
 """Longest side of a picture, in pixels."""
@@ -71,21 +71,12 @@ def _with_masks(boxes: np.ndarray, record: Record, chosen: Sequence[int]) -> np.
     """Boxes [N, 4] that reach around the masks too, as far as these are there and not broken."""
     reaching = boxes.copy()
     for row, index in enumerate(chosen):
-        rle = _encoded(record, index)
+        rle = whole_mask(record, index)
         if rle is not None and coco_mask.area(rle):
             extent = np.array(mask_extent(rle))
             reaching[row, :2] = np.minimum(boxes[row, :2], extent[:2])
             reaching[row, 2:] = np.maximum(boxes[row, 2:], extent[2:])
     return reaching
-
-
-def _encoded(record: Record, index: int) -> dict[str, Any] | None:
-    if record.masks is None:
-        return None
-    try:
-        return segmentation_to_rle(record.masks[index], record.height, record.width)
-    except ValueError:
-        return None
 
 
 def _window(boxes: np.ndarray, size: tuple[int, int], close: bool) -> tuple[int, int, int, int]:
@@ -103,11 +94,19 @@ def _window(boxes: np.ndarray, size: tuple[int, int], close: bool) -> tuple[int,
 
 def _mask(record: Record, index: int, window: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
     """The mask [h, w] bool of an object in a picture of a window; nothing if it has none or a broken one."""
-    rle = _encoded(record, index)
+    rle = whole_mask(record, index)
+    mask = np.zeros(size[::-1], bool)
     if rle is None:
-        return np.zeros(size[::-1], bool)
-    part = Image.fromarray(rle_to_mask(rle)).crop(window).resize(size, Image.Resampling.NEAREST)
-    return np.asarray(part, bool)
+        return mask
+    # Only the pixels that the picture shows are looked up, and only the object's columns decoded.
+    x1, y1, x2, y2 = map(int, mask_extent(rle))
+    columns, rows = (
+        window[axis] + ((np.arange(count) + 0.5) * (window[axis + 2] - window[axis]) / count).astype(int)
+        for axis, count in enumerate(size)
+    )
+    across, down = (columns >= x1) & (columns < x2), (rows >= y1) & (rows < y2)
+    mask[np.ix_(down, across)] = rle_columns(rle, x1, x2)[np.ix_(rows[down], columns[across] - x1)]
+    return mask
 
 
 def _printable(name: str) -> str:

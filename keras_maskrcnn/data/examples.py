@@ -8,7 +8,7 @@ from keras_maskrcnn.config import Config
 from keras_maskrcnn.data.checks import clipped_box, naming
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.images import read_image, resized_size
-from keras_maskrcnn.masks import crop_mask, segmentation_to_mask
+from keras_maskrcnn.masks import crop_mask, rle_columns, segmentation_to_mask, segmentation_to_rle
 from keras_maskrcnn.resizing import resize_whole
 
 _VANISHED = 1e-3
@@ -87,7 +87,7 @@ def vanishing(record: Record, size: tuple[int, int]) -> np.ndarray:
 
 
 def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: int, size: int) -> np.ndarray:
-    """Return `crop_mask` of a COCO segmentation, of polygons without drawing the whole image.
+    """Return `crop_mask` of a COCO segmentation, without drawing the whole image.
 
     Args:
         segmentation: a list of polygons or an RLE dict, in an image of height x width pixels.
@@ -98,7 +98,9 @@ def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: in
         [S, S] uint8.
     """
     if isinstance(segmentation, dict):
-        return crop_mask(segmentation_to_mask(segmentation, height, width), box, size)
+        rle = segmentation_to_rle(segmentation, height, width)
+        left, right = np.clip([np.floor(box[0]), np.ceil(box[2])], 0, width).astype(int).tolist()
+        return crop_mask(rle_columns(rle, left, right), box - np.array([left, 0, left, 0]), size)
     corners = np.reshape(box, (2, 2)).tolist()
     points = np.array([*corners, *(xy for polygon in segmentation for xy in np.reshape(polygon, (-1, 2)))])
     # One pixel more at the far sides, because pycocotools rounds the points; moving by whole pixels changes nothing.

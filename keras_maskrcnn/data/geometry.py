@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.data.checks import mask_extent
-from keras_maskrcnn.masks import segmentation_to_mask, segmentation_to_rle
+from keras_maskrcnn.masks import rle_columns, segmentation_to_mask, segmentation_to_rle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,12 +105,16 @@ def move_shape(segmentation: Any, height: int, width: int, placement: Placement,
         ).any():  # only what lies in the picture is the object
             segmentation = segmentation_to_rle(segmentation, height, width)
     if isinstance(segmentation, dict):
-        x1, y1, x2, y2 = mask_extent(segmentation_to_rle(segmentation, height, width))
+        rle = segmentation_to_rle(segmentation, height, width)
+        x1, y1, x2, y2 = map(int, mask_extent(rle))
         points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
     window = placement.window(points, cells)
     if isinstance(segmentation, dict):
-        mask = segmentation_to_mask(segmentation, height, width).astype(np.uint8)
-        moved = np.asarray(_warped(Image.fromarray(mask), window, Image.Resampling.NEAREST, 0)) > 0
+        # The object alone, not the picture around it, which may be a hundred times as large.
+        mask = rle_columns(rle, x1, x2)[y1:y2].astype(np.uint8)
+        start = window.points(np.array([x1, y1]))
+        placed = dataclasses.replace(window, matrix=np.column_stack([window.matrix[:, :2], start]))
+        moved = np.asarray(_warped(Image.fromarray(mask), placed, Image.Resampling.NEAREST, 0)) > 0
     else:
         polygons = [window.points(np.reshape(polygon, (-1, 2))).ravel().tolist() for polygon in segmentation]
         moved = segmentation_to_mask(polygons, window.height, window.width)

@@ -49,9 +49,12 @@ def instances(labels: np.ndarray) -> Iterator[tuple[int, Region]]:
     """Yield each number but 0 in [H, W] int64 and the region of its pixels, in ascending order."""
     # Only what is around an instance is looked at: a slide of 100 million pixels may have thousands.
     numbered, _, numbers = relabel_sequential(labels)
+    originals = np.asarray(
+        numbers
+    )  # looked up one by one, scikit-image's map goes through all of it each time
     for found in regionprops(numbered):
         top, left, _, _ = found.bbox
-        yield int(numbers[found.label]), (found.image, left, top)
+        yield int(originals[found.label]), (found.image, left, top)
 
 
 def _values(path: Path) -> np.ndarray:

@@ -18,7 +18,7 @@ from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.embedded import decoded
-from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
+from keras_maskrcnn.masks import region_to_rle, segmentation_to_rle
 from keras_maskrcnn.segmentations import checked_polygon, shown
 
 POLYGONS = ("polygon", "oriented_rectangle")
@@ -157,7 +157,7 @@ def _part(shape: Any, height: int, width: int) -> tuple[Any, list[float]]:
     box = [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
     if kind == "rectangle":
         return [rectangle(*box)], box
-    rle = mask_to_rle(_mask(shape, points, height, width))
+    rle = _mask(shape, points, height, width)
     return rle, mask_extent(segmentation_to_rle(rle, height, width))
 
 
@@ -168,8 +168,8 @@ def _points(points: Any) -> np.ndarray:
     return np.array(rows, float).reshape(-1, 2)
 
 
-def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The mask [height, width] bool of a shape that is a PNG of the pixels from its first point to its second."""
+def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) -> dict[str, Any]:
+    """The run lengths of a shape that is a PNG of the pixels from its first point to its second."""
     if not isinstance(shape.get("mask"), str):
         raise ValueError('it has no "mask"')
     try:
@@ -185,9 +185,7 @@ def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) ->
         )
     if left < 0 or top < 0 or right >= width or bottom >= height:
         raise ValueError(f"its mask reaches outside the image, {width} pixels wide and {height} high")
-    mask = np.zeros((height, width), bool)
-    mask[top : bottom + 1, left : right + 1] = part
-    return mask
+    return region_to_rle((part, left, top), height, width)
 
 
 def _merged(parts: list[Any], size: Size) -> Any:
