@@ -90,6 +90,13 @@ def test_names_may_be_given_or_are_asked_for(root):
     assert load(root, TRIANGLE)[1] == ["nut", "bolt"]
 
 
+def test_labels_with_keypoints_are_no_polygons(root):
+    (root / "data.yaml").write_text("kpt_shape: [3, 2]\nnames: [nut, bolt]\n")
+    for options in ({}, {"label_names": ["nut"]}, {"label_names": root / "data.yaml"}):
+        with pytest.raises(ValueError, match=r"data.yaml: its kpt_shape says that the labels have keypoints"):
+            load(root, "0 0.5 0.5 0.2 0.2 0.4 0.4 0.5 0.5 0.6 0.6", **options)
+
+
 BROKEN = {
     "class beyond the names": ("2 0.5 0.2 0.7 0.2 0.7 0.5", "class must be a number from 0 to 1; got 2"),
     "class is no number": ("nut 0.5 0.2 0.7 0.2 0.7 0.5", "numbers only"),

@@ -123,10 +123,10 @@ def _picture(file_name: str, folder: Path) -> str:
 
 def _unclear(results: list[dict[str, Any]], pictures: dict[str, str], met: list[str]) -> set[str]:
     """The pictures that detections of several pictures would land on."""
-    sources: dict[str, dict[tuple[tuple[str, ...], Any], str]] = {}
+    sources: dict[str, dict[tuple[tuple[str, ...], str], str]] = {}
     for row in results:
         name, image_id = row["file_name"], row["image_id"]
-        source = (PureWindowsPath(name).parts, shown(image_id))
+        source = (PureWindowsPath(name).parts, repr(image_id))
         described = f"{name} (image_id {shown(image_id)})"
         sources.setdefault(pictures[name], {})[source] = described
     unclear = {picture: list(found.values()) for picture, found in sources.items() if len(found) > 1}

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_maskrcnn.data.checks import naming
@@ -10,6 +11,7 @@ from keras_maskrcnn.data.text_files import read_text
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
 """What is looked for, in this order."""
 _KEY = re.compile(r"^names[ \t]*:[ \t]*(.*)$", re.MULTILINE)
+_KEYPOINTS = re.compile(r"^kpt_shape[ \t]*:", re.MULTILINE)
 _COUNT = re.compile(r"^nc[ \t]*:[ \t]*(\d+)", re.MULTILINE)
 _IN_BRACKETS = re.compile(r"\[[^\]]*\]|\{[^}]*\}")
 _ITEM = re.compile(r"[ \t]*(?:-|(\d+)[ \t]*:)[ \t]+(.+)")
@@ -22,13 +24,31 @@ def find_names(folder: Path) -> list[str]:
     Raises:
         ValueError: there is no such file, or it cannot be read.
     """
-    for place in (folder, *list(folder.resolve().parents)[:2]):
-        for file in FILES:
-            if (place / file).is_file():
-                return read_names(place / file)
+    for file in _files_around(folder):
+        return read_names(file)
     raise ValueError(
         f"there is no {', '.join(FILES)} in {folder} or the two folders around it; label_names must say the classes"
     )
+
+
+def refuse_keypoints(folder: Path, *files: Path) -> None:
+    """Refuse the labels in a folder if a YAML file around it, or one of `files`, says that they have keypoints.
+
+    Raises:
+        ValueError: the file has "kpt_shape"; the keypoints in such labels would pass for points of polygons.
+    """
+    for file in (*_files_around(folder), *files):
+        with naming(str(file)):
+            if file.suffix in (".yaml", ".yml") and _KEYPOINTS.search(read_text(file)):
+                raise ValueError(
+                    "its kpt_shape says that the labels have keypoints; only polygons and boxes are read"
+                )
+
+
+def _files_around(folder: Path) -> Iterator[Path]:
+    """The files that may say names in a folder and the two around it."""
+    for place in (folder, *list(folder.resolve().parents)[:2]):
+        yield from (place / file for file in FILES if (place / file).is_file())
 
 
 def read_names(path: str | Path) -> list[str]:
