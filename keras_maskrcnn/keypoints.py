@@ -26,14 +26,17 @@ PERSON_LIMBS = (
 )  # fmt: skip
 """COCO's skeleton: the pairs that are drawn as lines."""
 
-_SIDES = {"left": "right", "right": "left"}
+_SIDES = {"left": "right", "right": "left", "l": "r", "r": "l"}
+_SIDE_LETTER = re.compile(r"(?:(?<![^\W\d_])[lrLR]|(?<=[a-z])[LR])(?=[\W\d_]|$|[A-Z][a-z])")
+"""An l or r that is a word of its own, as in l_eye, "eye l", LEye and eyeL."""
 
 
 def mirror_order(names: Sequence[str]) -> list[int]:
     """Return the place of the keypoint that each one becomes in a mirrored picture.
 
-    A name's partner has "left" for its "right" and the other way round, in small letters or large; a name without
-    sides is its own.
+    A name's partner has "left" for its "right" and the other way round, or "l" for its "r" where that is a word of its
+    own (l_eye, LEye), in small letters or large; a name without sides, or with an "l" or "r" that is the only one, is
+    its own.
 
     Args:
         names: J names.
@@ -45,16 +48,30 @@ def mirror_order(names: Sequence[str]) -> list[int]:
         ValueError: a name has the word left or right in it, but no partner.
     """
     places = {name.lower(): place for place, name in enumerate(names)}
+    lettered = {_with_marked_letters(name): place for place, name in enumerate(names)}
     order = []
     for place, name in enumerate(names):
-        partner = re.sub("left|right", lambda side: _SIDES[side.group()], name.lower())
-        if partner not in places and _SIDES.keys() & set(re.split("[^a-z]+", name.lower())):
+        partner = re.sub("left|right", _other_side, name.lower())
+        if partner not in places and {"left", "right"} & set(re.split("[^a-z]+", name.lower())):
             raise ValueError(
                 f"the keypoint {name!r} has no partner {partner!r} that it becomes in a mirrored picture; "
                 "rename it, or train with flip_probability=0 and vertical_flip_probability=0"
             )
-        order.append(places.get(partner, place))
+        if partner in places and partner != name.lower():
+            order.append(places[partner])
+        else:
+            partner = re.sub("(?<=<)[lr](?=>)", _other_side, _with_marked_letters(name))
+            order.append(lettered.get(partner, place))
     return order
+
+
+def _other_side(side: re.Match[str]) -> str:
+    return _SIDES[side.group()]
+
+
+def _with_marked_letters(name: str) -> str:
+    """A name in small letters, where what was a word of its own still differs: LEye is <l>eye, leye is itself."""
+    return _SIDE_LETTER.sub(r"<\g<0>>", name).lower()
 
 
 def checked_sigmas(sigmas: Sequence[float] | None, count: int, names: Sequence[str] = ()) -> list[float]:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -86,6 +87,31 @@ def test_the_box_of_a_mask_alone_is_its_extent(folder):
 def test_found_keypoints_count_as_visible(folder):
     records, _ = load(folder, result(keypoints=[11, 6, 0.7, 12, 7, 3.1]))
     np.testing.assert_array_equal(records[0].keypoints, [[[11, 6, 2], [12, 7, 2]]])
+
+
+def two_of_one_name():
+    return result(file_name="/data/s1/a.png", image_id=1), result(file_name="/data/s2/a.png", image_id=2)
+
+
+def test_pictures_of_one_name_are_told_apart_by_their_folders(folder):
+    for name in ("s1", "s2"):
+        (folder / "images" / name).mkdir()
+        shutil.copy(folder / "images" / "a.png", folder / "images" / name)
+    records, _ = load(folder, *two_of_one_name())
+    found = {record.image: len(record.boxes) for record in records}
+    places = {"a.png": 0, "b.png": 0, "s1/a.png": 1, "s2/a.png": 1}
+    assert found == {str(folder / "images" / name): count for name, count in places.items()}
+
+
+def test_detections_of_several_pictures_never_land_on_one(folder):
+    with pytest.raises(
+        ValueError, match=r"/data/s1/a.png \(image_id 1\) and of /data/s2/a.png .* one picture, a.png"
+    ):
+        load(folder, *two_of_one_name())
+    with pytest.raises(ValueError, match=r"a.png \(image_id 1\) and of a.png \(image_id 2\) all lead to one"):
+        load(folder, *(result(file_name="a.png", image_id=number) for number in (1, 2)))
+    records, _ = load(folder, *two_of_one_name(), result(file_name="b.png"), problems=[])
+    assert [len(record.boxes) for record in records] == [0, 1]
 
 
 @pytest.mark.parametrize(

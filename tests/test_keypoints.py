@@ -44,6 +44,12 @@ def test_left_and_right_change_places_in_a_mirror():
         (("ear left", "ear right"), [1, 0]),
         (("left left hand", "left right hand", "right left hand", "right right hand"), [3, 2, 1, 0]),
         (("bright spot", "copyright"), [0, 1]),
+        (("nose", "l_eye", "r_eye"), [0, 2, 1]),
+        (("L_Eye", "R_Eye", "l-ear", "r-ear"), [1, 0, 3, 2]),
+        (("LEye", "REye", "earL", "earR", "rFoot", "lFoot"), [1, 0, 3, 2, 5, 4]),
+        (("eye_l", "eye_r", "ear l", "ear r", "L1", "R1"), [1, 0, 3, 2, 5, 4]),
+        (("bright_l", "bright_r"), [1, 0]),
+        (("ell", "err", "LAB", "RAB", "él", "ér", "LEye", "reye"), list(range(8))),
         ((), []),
     ],
 )
@@ -54,6 +60,10 @@ def test_sides_are_found_in_names_of_any_spelling(names, order):
 def test_a_side_without_its_partner_is_refused():
     with pytest.raises(ValueError, match=r"'left_eye' has no partner 'right_eye'.*flip_probability=0"):
         mirror_order(("left_eye", "rigth_eye"))
+
+
+def test_a_letter_without_its_partner_means_no_side():
+    assert mirror_order(("r", "theta", "point_l")) == [0, 1, 2]
 
 
 def test_a_persons_keypoints_have_cocos_sigmas_and_others_need_their_own():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from keras_maskrcnn.data.shapes import ellipse, rectangle, visible_extent
+from keras_maskrcnn.masks import segmentation_to_mask
 
 
 def test_a_rectangle_goes_around_its_corners():
@@ -39,3 +40,22 @@ def test_radii_that_no_picture_has_are_refused(radius):
 
 def test_the_extent_of_a_shape_ends_at_the_picture():
     assert visible_extent([-5, 3, 70, 3, 70, 50], height=40, width=60) == [0, 3, 60, 40]
+
+
+@pytest.mark.parametrize(
+    ("cx", "cy", "rx", "ry", "theta"),
+    [
+        (-9, 50, 10, 10, 0), (50, 106, 30, 8, 0), (103, -4, 12, 9, 0.5), (50, 50, 70, 60, 1), (-3, 60, 40, 5, 2),
+        (40, 40, 20, 10, 0.3),
+    ],
+)  # fmt: skip
+def test_the_extent_of_an_ellipse_is_that_of_what_is_drawn(cx, cy, rx, ry, theta):
+    polygon = ellipse(cx, cy, rx, ry, theta)
+    enlarged = [10 * value for value in polygon]
+    drawn = np.argwhere(segmentation_to_mask([enlarged], 1000, 1000))[:, ::-1]
+    expected = np.concatenate([drawn.min(axis=0), drawn.max(axis=0) + 1]) / 10
+    np.testing.assert_allclose(visible_extent(polygon, 100, 100), expected, atol=0.3)
+
+
+def test_a_circle_beside_the_picture_has_no_extent():
+    assert visible_extent(ellipse(-5, -5, 6, 6), 100, 100) == [0, 0, 0, 0]

@@ -90,6 +90,13 @@ def test_names_may_be_given_or_are_asked_for(root):
     assert load(root, TRIANGLE)[1] == ["nut", "bolt"]
 
 
+def test_labels_with_keypoints_are_no_polygons(root):
+    (root / "data.yaml").write_text("kpt_shape: [3, 2]\nnames: [nut, bolt]\n")
+    for options in ({}, {"label_names": ["nut"]}, {"label_names": root / "data.yaml"}):
+        with pytest.raises(ValueError, match=r"data.yaml: its kpt_shape says that the labels have keypoints"):
+            load(root, "0 0.5 0.5 0.2 0.2 0.4 0.4 0.5 0.5 0.6 0.6", **options)
+
+
 BROKEN = {
     "class beyond the names": ("2 0.5 0.2 0.7 0.2 0.7 0.5", "class must be a number from 0 to 1; got 2"),
     "class is no number": ("nut 0.5 0.2 0.7 0.2 0.7 0.5", "numbers only"),
@@ -132,6 +139,7 @@ def test_text_that_is_none_is_named(root):
 
 YAML = {
     "brackets": "nc: 2\nnames: ['nut', \"big bolt\"]  # two\n",
+    "brackets with remarks": "names: [  # both\n  'nut',  # ['small]\n  'big bolt'  # of steel\n]\n",
     "brackets without quotes": "names: [nut, big bolt]\ntrain: x\n",
     "brackets over lines": "names: [\n  'nut',\n  'big bolt',\n]\n",
     "braces": "names: {0: nut, 1: big bolt}\n",
@@ -149,6 +157,17 @@ def test_names_are_read_from_every_way_to_write_them(tmp_path, name):
     assert read_names(tmp_path / "data.yaml") == ["nut", "big bolt"]
 
 
+ESCAPED = r"""["caf\xE9", "\u732B \U0001F600", 'it''s', 'b]', "a \"b\" \\", 'c, #d', C:x, 7, ]"""
+
+
+def test_what_is_escaped_in_quotes_is_read_as_it_is_meant(tmp_path):
+    items = ESCAPED[1:-3].replace("'c, #d'", "'c; #d'").replace(", ", "\n- ").replace(";", ",")
+    for text in (f"names: {ESCAPED} # end", f"names:\n- {items}\n"):
+        (tmp_path / "data.yaml").write_text(text)
+        names = ["caf\u00e9", "\u732b \U0001f600", "it's", "b]", 'a "b" \\', "c, #d", "C:x", "7"]
+        assert read_names(tmp_path / "data.yaml") == names
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -158,6 +177,12 @@ def test_names_are_read_from_every_way_to_write_them(tmp_path, name):
         ("nc: 3\nnames: [nut, bolt]\n", "cannot be read"),
         ("names:\n  0: nut\n  2: bolt\n", "numbered from 0 without gaps"),
         ("names: [nut, 'bolt]\n", "cannot be read"),
+        ("names:\n- 'nut\n- bolt\n", "cannot be read"),
+        ("names:\n- 'nut' 'bolt'\n", "cannot be read"),
+        ('names: ["nut\\q"]\n', "cannot be read"),
+        ('names:\n- "nut\\uD83D"\n', "cannot be read"),
+        ("names: [nut, [bolt]]\n", "cannot be read"),
+        ("names: [nut" + " # and" * 50 + "\n", "cannot be read"),
         ("names: {'a': 'nut', 'b': 'bolt'}\n", "cannot be read"),
         ("names: {[1]: 'nut'}\n", "cannot be read"),
         ("names: [nut, nut]\n", "must be different"),

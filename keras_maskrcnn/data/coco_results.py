@@ -36,7 +36,8 @@ def load_coco_results(
         image_folder: where the images are.
         annotation_file: a COCO file with the images and the categories that image_id and category_id mean; its own
             annotations are not used. Left out: each detection must name its "file_name" and "category_name", as those
-            of `maskrcnn predict` do, and the images are all in image_folder.
+            of `maskrcnn predict` do, and the images are in image_folder, or where the end of "file_name" leads from
+            there: of /data/s1/a.png s1/a.png, if there is such a file, or else a.png.
         score_threshold: detections that score less are left out, and counted in the report.
         class_names: as in `load_coco`; left out: the annotation file's, or those found, sorted.
         masks, check_images, problems: as in `load_coco`.
@@ -90,22 +91,48 @@ def _named(
     """Return the images and categories that results name, whose image_id and category_id are set to theirs."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder")
-    images = []
-    for number, file in enumerate(image_files(folder), start=1):
-        with collecting(met):
-            height, width = image_size(file)
-            images.append({"id": number, "file_name": file.name, "height": height, "width": width})
-    ids = {image["file_name"]: image["id"] for image in images}
-    names = sorted({str(row.get("category_name")) for row in results})
     for number, row in enumerate(results):
         if not isinstance(row.get("file_name"), str) or not isinstance(row.get("category_name"), str):
             raise ValueError(
                 f"detection {number} has no file_name and category_name, so that annotation_file is needed"
             )
-        file_name = PureWindowsPath(row["file_name"]).name
-        row["image_id"] = ids.get(file_name, file_name)
+    pictures = {row["file_name"]: _picture(row["file_name"], folder) for row in results}
+    found = {picture for picture in pictures.values() if (folder / picture).is_file()}
+    images = []
+    for number, name in enumerate(sorted({file.name for file in image_files(folder)} | found), start=1):
+        with collecting(met):
+            height, width = image_size(folder / name)
+            images.append({"id": number, "file_name": name, "height": height, "width": width})
+    ids = {image["file_name"]: image["id"] for image in images}
+    unclear = _unclear(results, pictures, met)
+    names = sorted({row["category_name"] for row in results})
+    for row in results:
+        picture = pictures[row["file_name"]]
+        row["image_id"] = row["file_name"] if picture in unclear else ids.get(picture, picture)
         row["category_id"] = 1 + names.index(row["category_name"])
     return images, [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+
+
+def _picture(file_name: str, folder: Path) -> str:
+    """As much of the end of a path as leads to a file in the folder; if none does, its name."""
+    path = PureWindowsPath(file_name)
+    parts = [part for part in path.parts if part not in (path.anchor, "..")]
+    tails = ["/".join(parts[start:]) for start in range(len(parts))]
+    return next((tail for tail in tails if (folder / tail).is_file()), path.name)
+
+
+def _unclear(results: list[dict[str, Any]], pictures: dict[str, str], met: list[str]) -> set[str]:
+    """The pictures that detections of several pictures would land on."""
+    sources: dict[str, dict[tuple[tuple[str, ...], str], str]] = {}
+    for row in results:
+        name, image_id = row["file_name"], row["image_id"]
+        source = (PureWindowsPath(name).parts, repr(image_id))
+        described = f"{name} (image_id {shown(image_id)})"
+        sources.setdefault(pictures[name], {})[source] = described
+    unclear = {picture: list(found.values()) for picture, found in sources.items() if len(found) > 1}
+    for picture, found in unclear.items():
+        met.append(f"detections of {' and of '.join(found[:3])} all lead to one picture, {picture}")
+    return set(unclear)
 
 
 def _completed(result: dict[str, Any]) -> dict[str, Any]:

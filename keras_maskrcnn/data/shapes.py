@@ -38,6 +38,24 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, theta: float = 0.0) -> l
 
 
 def visible_extent(polygon: list[float], height: int, width: int) -> list[float]:
-    """Return x1, y1, x2, y2 around the part of a polygon in its image: a round shape may well reach outside."""
-    points = np.reshape(polygon, (-1, 2)).clip(0, [width, height])
+    """Return x1, y1, x2, y2 around the part of a convex polygon in its image: a round shape may well reach outside.
+
+    Zeros if no part of it is inside.
+    """
+    points = np.reshape(polygon, (-1, 2))
+    for axis, limit, inwards in ((0, 0, 1), (1, 0, 1), (0, width, -1), (1, height, -1)):
+        points = _half(points, inwards * (points[:, axis] - limit))
+    if not len(points):
+        return [0.0] * 4
     return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
+
+
+def _half(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    """The part [N, 2] of a convex polygon [M, 2] on one side of a line, behind which its points are that deep."""
+    following, deep = np.roll(points, -1, axis=0), np.roll(depth, -1)
+    crossing = depth * deep < 0
+    shares = (depth[crossing] / (depth[crossing] - deep[crossing]))[:, None]
+    met = points[crossing] + shares * (following - points)[crossing]
+    # The points that are kept and those on the line, in the order of the outline.
+    places = np.concatenate([np.flatnonzero(depth >= 0), np.flatnonzero(crossing) + 0.5])
+    return np.concatenate([points[depth >= 0], met])[places.argsort()]

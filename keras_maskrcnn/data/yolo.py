@@ -10,7 +10,7 @@ from keras_maskrcnn.data.checks import collecting, naming
 from keras_maskrcnn.data.draft import Draft, listed
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.text_files import read_text
-from keras_maskrcnn.data.yolo_names import find_names, read_names
+from keras_maskrcnn.data.yolo_names import find_names, read_names, refuse_keypoints
 from keras_maskrcnn.files import image_files
 
 
@@ -27,7 +27,8 @@ def load_yolo(
 
     A line is the class's number from 0 and the polygon's points x1 y1 x2 y2 ... as fractions of the picture's width and
     height; or, of an object without a mask, the number and the box's centre x, centre y, width, height. Such an object
-    is left out, and reported, where others have masks. A picture without a text file is one without objects.
+    is left out, and reported, where others have masks. A picture without a text file is one without objects. Labels
+    with keypoints, of which data.yaml has kpt_shape, are refused.
 
     Args:
         label_folder: where the text files are.
@@ -42,18 +43,20 @@ def load_yolo(
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: nothing says the classes or, without `problems`, anything is broken; the message names file, line
-            and reason.
+        ValueError: nothing says the classes, the labels have keypoints or, without `problems`, anything is broken; the
+            message names file, line and reason.
     """
     draft, labels = Draft(label_folder), Path(label_folder)
     images = _images_of(labels) if image_folder is None else Path(image_folder)
     for folder in (labels, images):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: there is no such folder")
-    if label_names is None:
-        own_names = find_names(labels)
+    names_file = Path(label_names) if isinstance(label_names, (str, Path)) else None
+    refuse_keypoints(labels, *([names_file] if names_file else []))
+    if names_file:
+        own_names = read_names(names_file)
     else:
-        own_names = read_names(label_names) if isinstance(label_names, (str, Path)) else list(label_names)
+        own_names = find_names(labels) if label_names is None else list(label_names)
     pictures = image_files(images)
     _check_stems(draft, labels, pictures)
     without = [picture for picture in pictures if not (labels / f"{picture.stem}.txt").is_file()]

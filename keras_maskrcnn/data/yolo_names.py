@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from keras_maskrcnn.data.checks import naming
@@ -10,10 +11,23 @@ from keras_maskrcnn.data.text_files import read_text
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
 """What is looked for, in this order."""
 _KEY = re.compile(r"^names[ \t]*:[ \t]*(.*)$", re.MULTILINE)
+_KEYPOINTS = re.compile(r"^kpt_shape[ \t]*:", re.MULTILINE)
 _COUNT = re.compile(r"^nc[ \t]*:[ \t]*(\d+)", re.MULTILINE)
-_IN_BRACKETS = re.compile(r"\[[^\]]*\]|\{[^}]*\}")
+_SINGLE = r"'(?:[^'\n]|'')*'"
+_DOUBLE = r'"(?:[^"\\\n]|\\.)*"'
+_PLAIN = r"""[^\s'"#,\[\]{}](?:[^'"#,\[\]{}\n]*)"""
+_GAP = r"(?:\s|#[^\n]*+)*+"
+_IN_BRACKETS = {
+    "[": re.compile(rf"{_GAP}()({_SINGLE}|{_DOUBLE}|{_PLAIN}){_GAP}(,{_GAP}\]|[,\]])"),
+    "{": re.compile(rf"{_GAP}(\d+)\s*:\s*({_SINGLE}|{_DOUBLE}|{_PLAIN}){_GAP}(,{_GAP}\}}|[,}}])"),
+}
+"""A number in braces, the name, and the comma or bracket behind it."""
 _ITEM = re.compile(r"[ \t]*(?:-|(\d+)[ \t]*:)[ \t]+(.+)")
-_QUOTED = re.compile(r"""('[^']*'|"[^"\\]*")[ \t]*(?:#.*)?""")
+_QUOTED = re.compile(rf"({_SINGLE}|{_DOUBLE})[ \t]*(?:#.*)?")
+_KNOWN_ESCAPES = re.compile(
+    r"""(?:[^\\]|\\(?:["\\abfnrtv]|x[\da-fA-F]{2}|u(?![dD][89a-fA-F])[\da-fA-F]{4}|U000[\da-fA-F]{5}))*"""
+)
+"""What means in YAML what it means in Python."""
 
 
 def find_names(folder: Path) -> list[str]:
@@ -22,13 +36,31 @@ def find_names(folder: Path) -> list[str]:
     Raises:
         ValueError: there is no such file, or it cannot be read.
     """
-    for place in (folder, *list(folder.resolve().parents)[:2]):
-        for file in FILES:
-            if (place / file).is_file():
-                return read_names(place / file)
+    for file in _files_around(folder):
+        return read_names(file)
     raise ValueError(
         f"there is no {', '.join(FILES)} in {folder} or the two folders around it; label_names must say the classes"
     )
+
+
+def refuse_keypoints(folder: Path, *files: Path) -> None:
+    """Refuse the labels in a folder if a YAML file around it, or one of `files`, says that they have keypoints.
+
+    Raises:
+        ValueError: the file has "kpt_shape"; the keypoints in such labels would pass for points of polygons.
+    """
+    for file in (*_files_around(folder), *files):
+        with naming(str(file)):
+            if file.suffix in (".yaml", ".yml") and _KEYPOINTS.search(read_text(file)):
+                raise ValueError(
+                    "its kpt_shape says that the labels have keypoints; only polygons and boxes are read"
+                )
+
+
+def _files_around(folder: Path) -> Iterator[Path]:
+    """The files that may say names in a folder and the two around it."""
+    for place in (folder, *list(folder.resolve().parents)[:2]):
+        yield from (place / file for file in FILES if (place / file).is_file())
 
 
 def read_names(path: str | Path) -> list[str]:
@@ -73,30 +105,16 @@ Row = tuple[str | None, str]
 
 
 def _bracketed(text: str) -> list[Row]:
-    brackets = _IN_BRACKETS.match(text)
-    if brackets is None:
-        return []
-    try:
-        names = ast.literal_eval(brackets[0])
-    except (
-        ValueError,
-        TypeError,
-        SyntaxError,
-        RecursionError,
-        MemoryError,
-    ):  # all that literal_eval is known for
-        inside = brackets[0][1:-1]
-        if re.search("['\"#]", inside):  # quotes around some of them
+    rows: list[Row] = []
+    place, behind = 1, ","
+    while behind == ",":
+        item = _IN_BRACKETS[text[0]].match(text, place)
+        name = None if item is None else _unquoted(item[2].strip())
+        if item is None or name is None:
             return []
-        parts = [part.strip() for part in inside.split(",") if part.strip()]
-        if brackets[0][0] == "[":
-            return [(None, part) for part in parts]
-        pairs = [re.fullmatch(r"(\d+)\s*:\s*(.+)", part) for part in parts]
-        return [(pair[1], pair[2]) for pair in pairs if pair] if all(pairs) else []
-    if isinstance(names, dict):
-        numbered = all(isinstance(number, int) for number in names)
-        return [(str(number), str(name)) for number, name in names.items()] if numbered else []
-    return [(None, str(name)) for name in names]
+        rows.append((item[1] or None, name))
+        place, behind = item.end(), item[3]
+    return rows
 
 
 def _on_lines(text: str) -> list[Row]:
@@ -108,6 +126,17 @@ def _on_lines(text: str) -> list[Row]:
         if item is None:
             break
         quoted = _QUOTED.fullmatch(item[2].strip())
-        name = quoted[1][1:-1] if quoted else re.sub(r"\s#.*", "", item[2]).strip()
+        name = _unquoted(quoted[1] if quoted else re.sub(r"\s#.*", "", item[2]).strip())
+        if name is None:
+            return []
         rows.append((item[1], name))
     return rows
+
+
+def _unquoted(text: str) -> str | None:
+    """What a name in quotes, or without them, stands for; None if that is not understood."""
+    if re.fullmatch(_SINGLE, text):
+        return text[1:-1].replace("''", "'")
+    if re.fullmatch(_DOUBLE, text) and _KNOWN_ESCAPES.fullmatch(text):
+        return ast.literal_eval(text)
+    return None if text[:1] in ("'", '"') else text
