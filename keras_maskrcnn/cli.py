@@ -91,6 +91,7 @@ def _check(args: argparse.Namespace) -> int:
         raise ValueError("--val-images needs --val-annotations")
     if args.images is None:
         checked_format(args.annotations, None, args.format)
+    _check_outputs([args.json, args.html], [args.annotations, args.val_annotations])
     Config(**{"class_names": ("object",), **args.config, **dict(args.set)})
     _start_tensorflow()
     from keras_maskrcnn.commands import check
@@ -128,6 +129,7 @@ def _train(args: argparse.Namespace) -> int:
 
 def _evaluate(args: argparse.Namespace) -> int:
     evaluate_parser.check(args)
+    _check_outputs([args.json, args.results], [args.annotations])
     if args.annotations is not None and args.images is None:
         checked_format(args.annotations, None, args.format)
     _start_tensorflow()
@@ -138,7 +140,10 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
-    if any(path.resolve().parent == args.output.resolve() for path in args.images):
+    folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
+    if (
+        args.output.resolve() in folders
+    ):  # also where a picture is a link, through which its original would be drawn on
         raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
     evaluate_parser.tiling(args)
     _start_tensorflow()
@@ -160,12 +165,26 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _to_coco(args: argparse.Namespace) -> int:
+    _check_outputs([args.target], [args.annotations])
     if args.images is None:
         checked_format(args.annotations, None, args.format)
     _start_tensorflow()
     from keras_maskrcnn.commands import to_coco
 
     return to_coco.run(args)
+
+
+def _check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path | None]) -> None:
+    """Refuse to write a file twice, over an input, or among the files of a folder that is one."""
+    taken: set[Path] = set()
+    sources = {path.resolve() for path in inputs if path is not None}
+    for output in (path for path in outputs if path is not None):
+        place = output.resolve()
+        if place in taken:
+            raise ValueError(f"{output}: two outputs would be written there")
+        if place in sources or any(source in place.parents for source in sources):
+            raise ValueError(f"{output}: it is among the annotations that are read; choose another place")
+        taken.add(place)
 
 
 def _models(args: argparse.Namespace) -> int:

@@ -97,6 +97,7 @@ class MaskRCNN(keras.Model):
         """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned."""
         self._assert_compile_called("fit")
         check_fit(self, self.backbone, args, kwargs)
+        self._initial_epoch = None  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         try:
             return super().fit(*args, **kwargs)

@@ -103,6 +103,7 @@ def test_numbers_out_of_range_are_refused(capsys):
     assert "--drop-epochs: it must be a whole number from 1; got 0" in error(
         capsys, "train", "--drop-epochs", "8,0"
     )
+    assert "--ema: it must be less than 1; got 1" in error(capsys, "train", "--ema", "1")
     assert "--score-threshold: it must lie in 0..1; got 2" in error(
         capsys, "predict", "--score-threshold", "2"
     )

@@ -101,7 +101,17 @@ MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_r
         ),
         (["--coco", ".", "--weights", "setup.py"], "--weights needs --model NAME"),
         (["--gate"], "--gate needs --coco"),
-        (["--gate", "--coco", ".", "--report", "new"], "--gate writes no --report"),
+        (["--gate", "--coco", ".", "--report", "new"], "--gate has no use for --report"),
+        (["--gate", "--coco", ".", "--json", "new.json"], "--gate has no use for --json"),
+        (["--gate", "--coco", ".", "--score-threshold", "0.1"], "--gate has no use for --score-threshold"),
+        (
+            [MASK, "--annotations", "setup.py", "--images", ".", "--json", "setup.py"],
+            "setup.py: it is among the annotations that are read",
+        ),
+        (
+            [MASK, "--annotations", "setup.py", "--images", ".", "--json", "a.json", "--results", "a.json"],
+            "a.json: two outputs would be written there",
+        ),
         ([MASK, "--coco", ".", "--report", "setup.py"], "setup.py: this is a file, not a folder"),
     ],
 )

@@ -55,6 +55,11 @@ def test_predict_refuses_folders_without_images_and_to_write_beside_its_inputs(t
     assert "the folder has no image files" in line
     images = trained / "images"
     assert "must be another" in error(capsys, "predict", model(trained), images, "--output", images)
+    links = tmp_path / "links"
+    links.mkdir()
+    for image in images.iterdir():
+        (links / image.name).symlink_to(image)  # drawing through it would spoil the original
+    assert "must be another" in error(capsys, "predict", model(trained), links, "--output", links)
 
 
 def test_large_pictures_are_searched_in_tiles(trained, tmp_path):

@@ -101,6 +101,9 @@ def test_settings_that_do_not_go_together_are_refused(tmp_path):
     given.update(annotations=Path("a.json"), images=Path("i"))
     with pytest.raises(ValueError, match="--patience needs --val-annotations"):
         merged_settings(given, RunFolder(tmp_path), False)
+    given.update(val_annotations=Path("v.json"), eval_every=5)
+    with pytest.raises(ValueError, match="--patience 3 is over before the next validation, 5 epochs later"):
+        merged_settings(given, RunFolder(tmp_path), False)
 
 
 def test_a_resumed_cosine_keeps_its_length_but_may_get_another_patience(tmp_path):

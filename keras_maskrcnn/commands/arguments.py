@@ -214,6 +214,14 @@ def fraction(text: str) -> float:
     return value
 
 
+def below_one(text: str) -> float:
+    """Return a number from 0 to less than 1."""
+    value = fraction(text)
+    if value == 1:
+        raise argparse.ArgumentTypeError(f"it must be less than 1; got {text}")
+    return value
+
+
 def positive(text: str) -> float:
     """Return a number above 0."""
     value = _number(text)

@@ -101,8 +101,12 @@ def check(args: argparse.Namespace) -> None:
             raise ValueError("--gate needs --coco")
         if args.tile is not None:
             raise ValueError("--gate measures as Detectron2 does, without --tile")
-        if args.report is not None:
-            raise ValueError("--gate writes no --report: evaluate one model instead")
+        for name in ("report", "results", "json", "per_class", "score_threshold", "max_detections"):
+            if getattr(args, name) not in (None, False):
+                raise ValueError(
+                    f"--gate has no use for --{name.replace('_', '-')}: it only says pass or fail; evaluate one model "
+                    "instead"
+                )
         if isinstance(args.model, Path):
             raise ValueError(f"--gate needs the name of a published model, or none; got {args.model}")
         return

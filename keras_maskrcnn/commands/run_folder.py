@@ -87,7 +87,7 @@ class RunFolder:
 
     def check(self, resume: bool) -> None:
         """Raise a ValueError unless the folder is free for a new run, or holds one to resume."""
-        held = [file.name for file in (self.backup, self.model, self.log) if file.exists()]
+        held = [file.name for file in (self.backup, self.model, self.best, self.log) if file.exists()]
         if not resume and held:
             raise ValueError(
                 f"{self.path}: a run is there already ({held[0]}); continue it with --resume, or choose another "
@@ -176,6 +176,11 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     if settings["patience"] is not None and settings["val_annotations"] is None:
         raise ValueError(
             "--patience needs --val-annotations: it waits for the AP on validation images to rise"
+        )
+    if settings["patience"] is not None and settings["patience"] < settings["eval_every"]:
+        raise ValueError(
+            f"--patience {settings['patience']} is over before the next validation, {settings['eval_every']} epochs "
+            "later (--eval-every)"
         )
     if settings["schedule"] == "cosine" and settings["drop_epochs"]:
         raise ValueError("--drop-epochs is of --schedule step; a cosine falls by itself")

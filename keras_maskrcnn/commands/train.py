@@ -144,7 +144,8 @@ def _epoch_ends(
 
 def _monitor(config: Config, validation: Sequence[Record]) -> str:
     """Name of the figure that says which epoch was best."""
-    if config.keypoint_names:
+    labelled = (r.keypoints is not None and bool((r.keypoints[..., 2] > 0).any()) for r in validation)
+    if config.keypoint_names and any(labelled):
         return "val_keypoint_AP"
     has_masks = all(record.masks is not None for record in validation if len(record.boxes))
     return "val_mask_AP" if config.mask_head != "none" and has_masks else "val_box_AP"

@@ -76,7 +76,7 @@ def _add_optimisation_options(command: Any) -> None:
     )
     group.add_argument(
         "--ema",
-        type=arguments.fraction,
+        type=arguments.below_one,
         metavar="M",
         help="validate and save averages of the weights, of which a step keeps the share M, such as 0.999 "
         "(default: the weights themselves)",

@@ -51,11 +51,11 @@ def load_yolo(
     for folder in (labels, images):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: there is no such folder")
-    names_file = Path(label_names) if isinstance(label_names, (str, Path)) else None
-    refuse_keypoints(labels, *([names_file] if names_file else []))
-    if names_file:
-        own_names = read_names(names_file)
+    if isinstance(label_names, (str, Path)):
+        refuse_keypoints(labels, Path(label_names))
+        own_names = read_names(Path(label_names))
     else:
+        refuse_keypoints(labels)
         own_names = find_names(labels) if label_names is None else list(label_names)
     pictures = image_files(images)
     _check_stems(draft, labels, pictures)

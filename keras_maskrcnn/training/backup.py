@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_maskrcnn.data.pipeline import check_is_for_training
+from keras_maskrcnn.training.epochs import check_epochs_are_whole
 
 REMEMBERED = ("best", "wait", "best_epoch")
 """What Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau know of the epochs before."""
@@ -41,7 +42,8 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     Raises:
         ValueError: the path has another ending or the file is no backup of such a run, the dataset was not made by
-            `make_dataset`, or a callback to remember keeps weights itself (`restore_best_weights`).
+            `make_dataset`, or a callback to remember keeps weights itself (`restore_best_weights`); when training
+            begins, the backup is of epochs of another length, or `fit` was given `steps_per_epoch`.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Restore the model, and begin `fit` at the epoch that was interrupted."""
+        check_epochs_are_whole(self.params, self.steps, "BackupAndRestore")
         if not self.path.exists():
             return
         with h5py.File(self.path) as file:
@@ -77,6 +80,12 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
             epoch, step = int(file.attrs["epoch"]), int(file.attrs["step"])
             means = [file[f"means/{i}"][()] for i in range(len(file["means"]))]
             remembered = json.loads(file.attrs.get("remembered", "[]"))
+            steps = int(file.attrs.get("steps", self.steps))
+        if steps != self.steps:
+            raise ValueError(
+                f"{self.path} is of a run with {steps} steps per epoch; this dataset has {self.steps}. Another "
+                "batch_size or other records cannot go on where it stopped: start a new run from its weights"
+            )
         if len(remembered) != len(self.remember):
             raise ValueError(
                 f"{self.path} remembers {len(remembered)} other callbacks; `remember` has {len(self.remember)}"
@@ -146,7 +155,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         unfinished = self.path.with_name(f".{os.getpid()}.{self.path.name}")
         self.model.save_weights(unfinished, overwrite=True)
         with h5py.File(unfinished, "a") as file:
-            file.attrs["epoch"], file.attrs["step"] = epoch, step
+            file.attrs["epoch"], file.attrs["step"], file.attrs["steps"] = epoch, step, self.steps
             file.attrs["remembered"] = json.dumps([_memory(callback) for callback in self.remember])
             for i, variable in enumerate(_mean_variables(self.model)):
                 file[f"means/{i}"] = ops.convert_to_numpy(variable)

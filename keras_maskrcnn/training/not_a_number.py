@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.data.pipeline import check_is_for_training
+from keras_maskrcnn.training.epochs import check_epochs_are_whole
 
 
 class LossError(ValueError):
@@ -23,7 +24,7 @@ class StopOnNaN(keras.callbacks.Callback):
         dataset: the training dataset of `make_dataset`.
 
     Raises:
-        ValueError: the dataset was not made by `make_dataset`.
+        ValueError: the dataset was not made by `make_dataset`, or `fit` was given `steps_per_epoch`.
         LossError: in training, a loss is not finite.
     """
 
@@ -32,6 +33,10 @@ class StopOnNaN(keras.callbacks.Callback):
         check_is_for_training(dataset, "StopOnNaN")
         self.dataset: Any = dataset
         self._next = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Refuse epochs whose pictures could not be named."""
+        check_epochs_are_whole(self.params, int(self.dataset.cardinality()), "StopOnNaN")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Begin to count."""

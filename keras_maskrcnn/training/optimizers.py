@@ -86,4 +86,7 @@ def steps_taken(optimizer: keras.optimizers.Optimizer) -> int:
 
     Its `iterations` are its updates, of which there are fewer where gradients accumulate. Schedules count batches.
     """
-    return int(optimizer._iterations)
+    counting = getattr(
+        optimizer, "inner_optimizer", optimizer
+    )  # what scales a loss for float16 does not count
+    return int(keras.ops.convert_to_numpy(counting._iterations))

@@ -9,6 +9,7 @@ from examples import drawn_records, tiny
 from keras_maskrcnn.data.pipeline import make_dataset
 from keras_maskrcnn.model import MaskRCNN
 from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.not_a_number import StopOnNaN
 
 CONFIG = tiny(mask_head="none", norm="none", depth=18)
 
@@ -110,6 +111,42 @@ def test_another_callback_can_still_stop_a_resumed_run(tmp_path):
 def test_the_backup_is_one_file_and_is_removed_after_training(tmp_path):
     train(tmp_path / "run" / "b.weights.h5", epochs=1)
     assert os.listdir(tmp_path / "run") == ["b.weights.h5"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_backup_of_epochs_of_another_length_is_refused(tmp_path, batch_size):
+    path = tmp_path / "b.weights.h5"
+    with pytest.raises(InterruptionError):
+        train(path, interrupt_at=2)
+    model = MaskRCNN(CONFIG)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    dataset = make_dataset(drawn_records(5), CONFIG, batch_size=batch_size, training=True, seed=1)
+    with pytest.raises(
+        ValueError, match=f"with 3 steps per epoch; this dataset has {5 if batch_size == 1 else 2}"
+    ):
+        model.fit(dataset, verbose=0, callbacks=[BackupAndRestore(path, dataset)])
+
+
+def test_epochs_of_a_part_of_the_dataset_are_refused(tmp_path):
+    model = MaskRCNN(CONFIG)
+    model.compile(optimizer="sgd")
+    dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True)
+    for callback in (BackupAndRestore(tmp_path / "b.weights.h5", dataset), StopOnNaN(dataset)):
+        with pytest.raises(ValueError, match="epochs of 3 steps, and fit was asked for epochs of 2"):
+            model.fit(dataset, steps_per_epoch=2, verbose=0, callbacks=[callback])
+
+
+def test_fit_after_an_interrupted_resume_begins_where_it_is_told(tmp_path):
+    path = tmp_path / "b.weights.h5"
+    with pytest.raises(InterruptionError):
+        train(path, interrupt_at=4)  # in the second epoch
+    model = MaskRCNN(CONFIG)
+    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True, seed=1)
+    with pytest.raises(InterruptionError):
+        model.fit(dataset, epochs=2, verbose=0, callbacks=[BackupAndRestore(path, dataset), InterruptAt(1)])
+    dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True, seed=1)
+    assert model.fit(dataset, epochs=2, verbose=0).epoch == [0, 1]
 
 
 def test_backup_refuses_what_it_cannot_resume(tmp_path):

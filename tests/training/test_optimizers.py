@@ -86,6 +86,21 @@ def test_steps_are_batches_and_iterations_are_updates():
     assert steps_taken(optimizer) == 5 and int(optimizer.iterations) == 2
 
 
+def test_steps_count_under_a_scaled_loss_too():
+    optimizer = keras.optimizers.LossScaleOptimizer(
+        sgd(), initial_scale=1.0
+    )  # as Keras does for mixed_float16
+    applied(optimizer, [1.0] * 3)
+    assert steps_taken(optimizer) == 3
+
+
+def test_steps_count_on_replicas_too():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        optimizer = sgd()
+        applied(optimizer, [])
+        assert steps_taken(optimizer) == 0
+
+
 def test_a_schedule_counts_batches_where_gradients_accumulate():
     rate = keras.optimizers.schedules.PiecewiseConstantDecay([2], [0.1, 0.01])
     found = applied(sgd(rate, 0.0, 0.0, gradient_accumulation_steps=2), [1.0] * 4)
