@@ -12,8 +12,20 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".we
 
 
 def image_files(folder: str | os.PathLike) -> list[Path]:
-    """Return the image files in a folder, sorted."""
-    return sorted(file for file in Path(folder).iterdir() if file.suffix.lower() in IMAGE_SUFFIXES)
+    """Return the image files in a folder, sorted, but for hidden ones, which systems and notebooks leave behind."""
+    return sorted(
+        file
+        for file in Path(folder).iterdir()
+        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+    )
+
+
+def json_files(folder: str | os.PathLike) -> list[Path]:
+    """Return the JSON files in a folder and those below it, sorted, but for hidden ones."""
+    found = sorted(Path(folder).rglob("*.json"))
+    return [
+        file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+    ]
 
 
 @contextlib.contextmanager

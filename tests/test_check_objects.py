@@ -93,6 +93,21 @@ def test_fields_of_different_lengths(files):
     assert (found.kind, found.image, found.reason) == ("record", files[2].image, "2 boxes but 1 masks")
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"boxes": np.zeros((2, 3), np.float32)}, "boxes must be [N, 4]; got shape (2, 3)"),
+        ({"crowd": np.array([1, 0])}, "crowd must be boolean; got int64"),
+        ({"keypoints": np.zeros((2, 1, 2), np.float32)}, "keypoints must be [N, J, 3]; got shape (2, 1, 2)"),
+        ({"class_ids": np.array([0, 1])}, "class id 0 is below 1, the first class"),
+        ({"crowd": np.array([True])}, "2 boxes but 1 crowd"),
+    ],
+)
+def test_fields_of_other_shapes_types_and_values(files, fields, reason):
+    found = only(check(with_fault(files, **fields)))
+    assert (found.kind, found.image, found.reason) == ("record", files[2].image, reason)
+
+
 def centres(record):
     """One keypoint in the middle of each object: [N, 1, 3]."""
     middle = (record.boxes[:, :2] + record.boxes[:, 2:]) / 2

@@ -26,6 +26,23 @@ def folder(tmp_path):
     return labels
 
 
+def test_two_files_of_one_picture_are_named(folder):
+    (folder / "a.json").write_text(json.dumps(content(shape())))
+    (folder / "copy.json").write_text(json.dumps(content()))
+    with pytest.raises(
+        ValueError, match=r"copy\.json: .*a\.png: another file has the objects of this picture"
+    ):
+        load_labelme(folder)
+
+
+def test_hidden_files_are_not_read(folder):
+    (folder / "a.json").write_text(json.dumps(content(shape())))
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "a-checkpoint.json").write_text(json.dumps(content()))
+    (folder / "._a.json").write_bytes(b"\0\5\26\7")
+    assert [len(record.boxes) for record in load_labelme(folder)[0]] == [1]
+
+
 def base64_png(array):
     file = io.BytesIO()
     Image.fromarray(array).save(file, "PNG")
@@ -220,7 +237,8 @@ def test_a_broken_shape_is_named_and_left_out(folder, name):
     ],
 )
 def test_a_broken_file_is_named_and_left_out(folder, what, reason):
-    write(folder, content(shape()), "good.json")
+    Image.open(folder / "a.png").save(folder / "b.png")
+    write(folder, content(shape(), imagePath="b.png"), "good.json")
     write(folder, what, "bad.json")
     with pytest.raises(ValueError, match=reason):
         load_labelme(folder)

@@ -2,6 +2,8 @@
 
 import json
 import re
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -52,6 +54,51 @@ def test_each_value_of_a_label_image_is_an_object(folder):
     np.testing.assert_array_equal(records[0].boxes, [[2, 3, 7, 8], [20, 10, 27, 17]])
     np.testing.assert_array_equal(rle_to_mask(records[0].masks[1]), labels((1, 20, 10, 7)) > 0)
     assert "1 pictures without annotations are left out" in str(records.report)
+
+
+def test_a_mask_of_several_pages_is_refused(folder):
+    pages = [Image.fromarray(labels((1, 2 + 20 * page, 3, 5))) for page in range(2)]
+    pages[0].save(folder / "masks" / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(ValueError, match=r"a\.tif: .*2 pages; a mask has one"):
+        load(folder)
+
+
+def png(path, rows, bits, color):
+    """Write a PNG by hand, since Pillow writes no colours of 16 bits; rows are bytes."""
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    width = len(rows[0]) * 8 // (bits * {0: 1, 2: 3}[color])
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, color, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    )
+
+
+def test_gray_values_of_few_bits_are_those_of_the_file(tmp_path):
+    png(tmp_path / "two.png", [bytes([0b00011011])], bits=2, color=0)
+    assert read_labels(tmp_path / "two.png").tolist() == [[0, 1, 2, 3]]
+    png(tmp_path / "four.png", [bytes([0x0F, 0x17])], bits=4, color=0)
+    assert read_labels(tmp_path / "four.png").tolist() == [[0, 15, 1, 7]]
+
+
+def test_colours_of_sixteen_bits_are_refused_since_half_of_them_would_be_lost(tmp_path):
+    png(tmp_path / "deep.png", [struct.pack(">6H", 1, 0, 0, 0, 300, 7)], bits=16, color=2)
+    with pytest.raises(ValueError, match=r"deep\.png: .*16 bits, of which 8 would be lost"):
+        read_labels(tmp_path / "deep.png")
+
+
+def test_hidden_files_and_folders_are_no_masks(folder):
+    save(folder / "masks" / "a" / "1.png", labels((1, 2, 3, 5)))
+    save(folder / "masks" / "a" / "._1.png", labels((1, 2, 3, 5)))
+    save(folder / "masks" / "a" / ".ipynb_checkpoints" / "1-checkpoint.png", labels((1, 2, 3, 5)))
+    save(folder / "masks" / ".ipynb_checkpoints" / "a.png", labels((1, 2, 3, 5)))
+    records, names = load(folder)
+    assert names == ["object"] and [len(record.boxes) for record in records] == [1]
 
 
 def test_a_mask_of_one_pixel_and_one_that_fills_the_picture_are_objects(folder):

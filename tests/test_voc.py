@@ -52,6 +52,16 @@ def test_objects_have_classes_and_the_void_belongs_to_none(root):
     np.testing.assert_array_equal(rle_to_mask(records[0].masks[0]), squares((1, 5, 5, 10)) > 0)
 
 
+def test_in_sixteen_bits_255_is_an_object_like_others(root):
+    write_two(root)
+    objects = np.uint16([[1 + x + y * 20 for x in range(20)] for y in range(13)])
+    classes = np.full((13, 20), 8, np.uint8)
+    write(root, "b", objects.astype(np.uint8), classes)
+    Image.fromarray(objects).save(root / "SegmentationObject" / "b.png")
+    Image.fromarray(np.zeros((13, 20, 3), np.uint8)).save(root / "JPEGImages" / "b.jpg")
+    assert len(load_voc(root)[0][1].boxes) == 260
+
+
 def test_a_split_is_a_list_of_pictures_in_its_order(root):
     for name in ("a", "b", "c"):
         write_two(root, name)

@@ -42,6 +42,18 @@ def test_polygons_are_fractions_of_the_picture(root):
     assert records[0].image.endswith("images/train/a.png")
 
 
+def test_what_trainers_cache_beside_the_pictures_is_no_picture(root):
+    np.save(root / "images" / "train" / "a.npy", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    records, _ = load(root, TRIANGLE)
+    assert [(record.image[-5:], len(record.boxes)) for record in records] == [("a.png", 1), ("b.png", 0)]
+
+
+def test_the_file_of_the_names_may_lie_among_the_labels(root):
+    file = root / "labels" / "train" / "names.txt"
+    file.write_text("nut\nbolt\n")
+    assert load(root, TRIANGLE, label_names=file)[1] == ["nut", "bolt"]
+
+
 def test_pictures_without_labels_and_with_empty_ones_have_no_objects(root):
     """As empty rows of other tools' tables, which crashed their readers."""
     (root / "images" / "train" / "a.png").rename(root / "images" / "train" / "c.png")

@@ -42,7 +42,7 @@ class _Look:
             [] if self.quick else list(picture_findings(record, self.config.channels if self.config else 3))
         )
         try:
-            check_record(record, np.iinfo(np.int32).max, needs_masks=False)
+            check_record(record, None, needs_masks=False)
         except (
             ValueError
         ) as error:  # boxes, classes, masks differ in number, so nothing can be said of the objects
@@ -61,7 +61,7 @@ class _Look:
             return
         needs_masks, keypoints = self.config.mask_head != "none", len(self.config.keypoint_names)
         try:
-            check_record(record, np.iinfo(np.int32).max, needs_masks, keypoints)
+            check_record(record, None, needs_masks, keypoints)
         except ValueError as error:
             yield Finding("error", "not what the model learns", _reason(error, record))
         if not redraws_objects(self.config):  # or what vanishes is dropped and counted
@@ -117,7 +117,8 @@ def check_dataset(
     for tally in tallies:
         findings += left_out(splits[tally.split], tally.split)
         for position, (record, found, content) in enumerate(_looked_at(splits[tally.split], look)):
-            found += tally.add(record, content)
+            sound = all(finding.kind != "record" for finding in found)
+            found += tally.add(record, content, sound)
             findings += [_placed(finding, record.name, tally.split, position) for finding in found]
             if bar is not None:
                 bar.add(1)

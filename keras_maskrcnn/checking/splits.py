@@ -34,8 +34,14 @@ class Tally:
     contents: dict[str, str] = dataclasses.field(default_factory=dict)
     """Name of the first image with each `content_key`."""
 
-    def add(self, record: Record, content: str) -> Iterator[Finding]:
-        """Count one record, and yield what it shares with an earlier one, or that it has no objects."""
+    def add(self, record: Record, content: str, sound: bool) -> Iterator[Finding]:
+        """Count one record, and yield what it shares with an earlier one, or that it has no objects.
+
+        Args:
+            record: to count.
+            content: its `content_key`.
+            sound: whether its fields fit together; otherwise nothing is known of its objects but their number.
+        """
         if record.image_id in self.ids:
             reason = f"its id {record.image_id!r} is that of {self.ids[record.image_id]} too"
             yield Finding("error", "image id twice", reason)
@@ -47,13 +53,15 @@ class Tally:
             )
         self.images += 1
         self.objects += len(record.boxes)
+        self.ids.setdefault(record.image_id, record.name)
+        self.contents.setdefault(content, record.name)
+        if not sound:
+            return
         self.crowds += int(np.sum(record.crowd))
         self.class_counts.update(record.class_ids[~record.crowd].tolist())
         if record.keypoints is not None and len(record.keypoints):
             labelled = (record.keypoints[..., 2] > 0).any(axis=1) & ~record.crowd
             self.with_keypoints = (self.with_keypoints or 0) + int(np.sum(labelled))
-        self.ids.setdefault(record.image_id, record.name)
-        self.contents.setdefault(content, record.name)
 
 
 def split_findings(tallies: Sequence[Tally], names: Sequence[str], keypoints: bool) -> Iterator[Finding]:

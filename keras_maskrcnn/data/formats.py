@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.data.text_files import read_json
-from keras_maskrcnn.files import image_files
+from keras_maskrcnn.files import image_files, json_files
 
 FORMATS = ("coco", "via", "labelme", "masks", "voc", "yolo", "coco-results")
 """Names of the formats that `load_dataset` reads."""
@@ -131,7 +131,7 @@ def _kinds_of_folder(folder: Path) -> list[str]:
 
 def _json_files(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """JSON files with their formats, up to the first of labelme: broken ones are for the reader to tell."""
-    for file in sorted(folder.rglob("*.json")):
+    for file in json_files(folder):
         try:
             kinds = _kinds_of_json(json.loads(file.read_bytes()))
         except (ValueError, RecursionError, OSError):

@@ -11,6 +11,7 @@ from skimage.segmentation import relabel_sequential
 from keras_maskrcnn.files import IMAGE_SUFFIXES
 from keras_maskrcnn.masks import Region
 
+_PNG_GRAY, _PNG_COLORS = 0, (2, 6)
 LOSSLESS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".jpg", ".jpeg", ".gif"))
 """What masks may be stored in: JPEG changes values."""
 
@@ -18,12 +19,12 @@ LOSSLESS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".jpg", "
 def read_labels(path: str | Path) -> np.ndarray:
     """Return the numbers in an image file, [H, W] int64.
 
-    Gray images and palettes give their values, whatever their colours, with 1, 8, 16 or 32 bits; of colour images each
+    Gray images and palettes give their values, whatever their colours, with 1 to 32 bits; of colour images each
     colour is a number, black being 0. Alpha is left out.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it cannot be read, or has several or fractional values per pixel.
+        ValueError: it cannot be read, has several pages, colours of 16 bits, or several or fractional values per pixel.
     """
     if Path(path).suffix.lower() not in LOSSLESS:
         raise ValueError(f"{path}: a mask needs a format that keeps its values, such as PNG")
@@ -61,4 +62,19 @@ def _values(path: Path) -> np.ndarray:
     if path.suffix.lower() == ".npy":
         return np.load(path, allow_pickle=False)
     with Image.open(path) as image:
-        return np.asarray(image)
+        pages = getattr(image, "n_frames", 1)
+        if pages > 1:
+            raise ValueError(f"it has {pages} pages; a mask has one")
+        values = np.asarray(image)
+        bits, color = _png_kind(path) if image.format == "PNG" else (8, 0)
+    if bits == 16 and color in _PNG_COLORS:
+        raise ValueError("its colours have 16 bits, of which 8 would be lost")
+    # Pillow spreads gray values of few bits over 0..255.
+    return values // (255 // (2**bits - 1)) if bits in (2, 4) and color == _PNG_GRAY else values
+
+
+def _png_kind(path: Path) -> tuple[int, int]:
+    """Bit depth and colour type from the header of a PNG."""
+    with open(path, "rb") as file:
+        header = file.read(26)
+    return header[24], header[25]

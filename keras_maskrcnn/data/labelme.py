@@ -18,6 +18,7 @@ from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.data.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.text_files import read_json
 from keras_maskrcnn.embedded import decoded
+from keras_maskrcnn.files import json_files
 from keras_maskrcnn.masks import region_to_rle, segmentation_to_rle
 from keras_maskrcnn.segmentations import checked_polygon, shown
 
@@ -56,14 +57,18 @@ def load_labelme(
     draft, top = Draft(folder), Path(folder)
     files = _files(top)
     used: set[Path] = set()
+    annotated: set[Path] = set()
     for file in files:
         name = file.name if file == top else file.relative_to(top).as_posix()
         with collecting(draft.problems), naming(name):
             content = _content(file)
             image = _image_file(content, file, None if image_folder is None else Path(image_folder))
             used.add(image.resolve())
+            if image != file and image.resolve() in annotated:
+                raise ValueError(f"{image}: another file has the objects of this picture")
             size = draft.add_image(image, _size(content))
             if size is not None:
+                annotated.add(image.resolve())
                 _add_objects(draft, name, content["shapes"], size)
     note_unused(draft, {file.parent for file in used if file.suffix != ".json"}, used)
     return draft.records(class_names, masks, check_images, problems)
@@ -74,7 +79,7 @@ def _files(folder: Path) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder")
-    found = sorted(folder.rglob("*.json"))
+    found = json_files(folder)
     if not found:
         raise ValueError(f"{folder}: there are no JSON files of labelme in this folder")
     return found

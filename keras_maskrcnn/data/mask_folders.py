@@ -116,7 +116,7 @@ def _label_images(folder: Path, pictures: Path) -> list[Path]:
 
 
 def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir())
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:

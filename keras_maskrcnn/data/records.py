@@ -111,16 +111,19 @@ def make_record(
     return record
 
 
-def check_record(record: Record, num_classes: int, needs_masks: bool, num_keypoints: int = 0) -> None:
-    """Check that a record can be trained on with `num_classes` classes; reads no image.
+def check_record(record: Record, num_classes: int | None, needs_masks: bool, num_keypoints: int = 0) -> None:
+    """Check that a record can be trained on with `num_classes` classes, None being any number; reads no image.
 
     Raises:
         ValueError: a class id outside 1..num_classes, missing masks, missing or other than `num_keypoints` keypoints
-            (0 needs none), or counts that differ; names the image.
+            (0 needs none), or fields whose counts, shapes or types differ; names the image.
     """
     with naming(record.name):
         _check_counts(record)
-        outside = record.class_ids[(record.class_ids < 1) | (record.class_ids > num_classes)]
+        most = np.inf if num_classes is None else num_classes
+        outside = record.class_ids[(record.class_ids < 1) | (record.class_ids > most)]
+        if len(outside) and num_classes is None:
+            raise ValueError(f"class id {outside[0]} is below 1, the first class")
         if len(outside):
             raise ValueError(
                 f"class id {outside[0]} is outside 1..{num_classes}: the config names {num_classes} classes"
@@ -213,6 +216,10 @@ def _areas(encoded: list[dict[str, Any]], boxes: np.ndarray) -> np.ndarray:
 
 def _check_counts(record: Record) -> None:
     count = len(record.boxes)
+    if count and (record.boxes.ndim != 2 or record.boxes.shape[1] != 4):
+        raise ValueError(f"boxes must be [N, 4]; got shape {record.boxes.shape}")
+    if record.crowd.dtype != np.bool_:
+        raise ValueError(f"crowd must be boolean; got {record.crowd.dtype}")
     if record.keypoints is not None and (record.keypoints.ndim != 3 or record.keypoints.shape[2] != 3):
         raise ValueError(f"keypoints must be [N, J, 3]; got shape {record.keypoints.shape}")
     for field in ("class_ids", "masks", "crowd", "areas", "keypoints"):

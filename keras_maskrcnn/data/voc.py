@@ -64,7 +64,9 @@ def load_voc(
             if objects.shape != classes.shape:
                 raise ValueError("its pictures of objects and of classes have different sizes")
             draft.add_image(_picture(root / "JPEGImages", stem), objects.shape)
-            for value, region in instances(np.where(objects == VOID, 0, objects)):
+            if objects.max(initial=0) <= VOID:  # in files of 16 bits it is an object like others
+                objects = np.where(objects == VOID, 0, objects)
+            for value, region in instances(objects):
                 name = f"object {value} of {stem}"
                 with collecting(draft.problems), naming(name):
                     class_name = _class(_under(region, classes), own_names)

@@ -52,13 +52,15 @@ def load_yolo(
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: there is no such folder")
     if isinstance(label_names, (str, Path)):
-        refuse_keypoints(labels, Path(label_names))
-        own_names = read_names(Path(label_names))
+        own_file = Path(label_names)
+        refuse_keypoints(labels, own_file)
+        own_names = read_names(own_file)
     else:
+        own_file = labels / "classes.txt"
         refuse_keypoints(labels)
         own_names = find_names(labels) if label_names is None else list(label_names)
-    pictures = image_files(images)
-    _check_stems(draft, labels, pictures)
+    pictures = _pictures(images)
+    _check_stems(draft, labels, pictures, own_file)
     without = [picture for picture in pictures if not (labels / f"{picture.stem}.txt").is_file()]
     if without:
         draft.notes.append(f"{len(without)} pictures have no text file: {listed(without)}")
@@ -85,11 +87,18 @@ def _images_of(labels: Path) -> Path:
     return Path(*parts[:last], "images", *parts[last + 1 :])
 
 
-def _check_stems(draft: Draft, labels: Path, pictures: list[Path]) -> None:
-    """Each text file must be of one picture."""
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures, without what ultralytics' trainers cache beside them as .npy."""
+    found = image_files(folder)
+    others = {file.stem for file in found if file.suffix != ".npy"}
+    return [file for file in found if file.suffix != ".npy" or file.stem not in others]
+
+
+def _check_stems(draft: Draft, labels: Path, pictures: list[Path], own_file: Path) -> None:
+    """Each text file but that of the names must be of one picture."""
     stems = Counter(picture.stem for picture in pictures)
     for file in sorted(labels.glob("*.txt")):
-        if stems[file.stem] != 1 and file.name != "classes.txt":
+        if stems[file.stem] != 1 and file.resolve() != own_file.resolve() and file.name != "classes.txt":
             found = "several pictures have" if stems[file.stem] else "no picture has"
             draft.problems.append(f"{file.name}: {found} this name")
 
