@@ -146,7 +146,7 @@ def describe(analysis: Analysis, match: Match) -> str:
 def _thumbnail(analysis: Analysis, match: Match) -> Image.Image:
     """The surroundings of a mistake: what was found in red, what is there in green."""
     record, found = analysis.records[match.image], analysis.detections[match.image]
-    image = read_image(record.image) if isinstance(record.image, str) else record.image
+    image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
     near = match.nearest if match.detection is not None and match.iou >= NEAR else None
     actual = near if match.object is None else match.object
     boxes, names = [], ["", ""]

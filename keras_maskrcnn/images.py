@@ -16,7 +16,7 @@ from keras_maskrcnn.resizing import resize_whole
 _LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weights of Pillow's mode "L"
 
 
-def read_image(source: Any, channels: int = 3) -> np.ndarray:
+def read_image(source: Any, channels: int | None = 3) -> np.ndarray:
     """Read an image as it is displayed: decoded, turned by its EXIF orientation, with `channels` channels.
 
     Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed); of a
@@ -26,7 +26,8 @@ def read_image(source: Any, channels: int = 3) -> np.ndarray:
     Args:
         source: a file path, an array [H, W] or [H, W, C] in RGB order, or a PIL image. Booleans become 0 and
             255, 16-bit values v become v / 257, other integers and floats must be 0..255.
-        channels: number of channels wanted; the source must have as many, unless 1 or 3 are wanted.
+        channels: number of channels wanted; the source must have as many, unless 1 or 3 are wanted. None: as many as
+            an array or `.npy` has, and 3 of other files.
 
     Returns:
         [H, W, channels] uint8, or float32 for 16-bit and float sources; values 0..255 (any finite values for
@@ -163,7 +164,7 @@ def _source_name(source: Any) -> str:
     return f"image of type {type(source).__name__} and shape {shape}"
 
 
-def _decode(source: Any, channels: int) -> np.ndarray:
+def _decode(source: Any, channels: int | None) -> np.ndarray:
     if isinstance(source, Image.Image):
         return _pillow_array(source, channels)
     if not isinstance(source, (str, os.PathLike)):
@@ -185,7 +186,7 @@ def _open(source: Any) -> Image.Image:
     return Image.open(embedded_image(source) if is_embedded(source) else source)
 
 
-def _pillow_array(image: Image.Image, channels: int) -> np.ndarray:
+def _pillow_array(image: Image.Image, channels: int | None) -> np.ndarray:
     image = upright(image)
     if image.mode.startswith("I;16"):
         return np.asarray(image).astype(np.uint16)
@@ -203,7 +204,7 @@ def _is_tiff(source: Any) -> bool:
     return Path(source).suffix.lower() in (".tif", ".tiff")
 
 
-def _read_tiff(source: Any, channels: int) -> np.ndarray:
+def _read_tiff(source: Any, channels: int | None) -> np.ndarray:
     array = _tifffile(source).imread(source)
     planes_first = array.ndim == 3 and array.shape[0] == channels and array.shape[2] != channels
     return np.moveaxis(array, 0, 2) if planes_first else array
@@ -222,7 +223,7 @@ def _tifffile(source: Any) -> Any:
     return tifffile
 
 
-def _as_pixels(array: np.ndarray, channels: int) -> np.ndarray:
+def _as_pixels(array: np.ndarray, channels: int | None) -> np.ndarray:
     """Bring any number type to uint8 or float32 on the scale 0..255."""
     if array.dtype == np.uint8:
         return array
@@ -250,12 +251,12 @@ def _check_float_range(low: np.floating, high: np.floating) -> None:
         raise ValueError(f"float pixels must be 0..255; the largest here is {high}: multiply by 255")
 
 
-def _with_channels(array: np.ndarray, channels: int) -> np.ndarray:
+def _with_channels(array: np.ndarray, channels: int | None) -> np.ndarray:
     if array.ndim not in (2, 3) or 0 in array.shape:
         raise ValueError(f"an image must be [H, W] or [H, W, C] and not empty; got shape {array.shape}")
     array = array.reshape(*array.shape[:2], -1)
     found = array.shape[2]
-    if found == channels:
+    if channels is None or found == channels:
         return array
     if channels == 3 and found in (1, 2):
         return np.repeat(array[..., :1], 3, axis=2)

@@ -25,7 +25,9 @@ def precision_recall_figure(analysis: Analysis) -> Figure:
         known = ~np.isnan(precision[0, 0])  # [K]
         if len(known) <= CURVES:
             for index in np.flatnonzero(known):
-                axes.plot(recalls, precision[0, :, index], linewidth=1, label=analysis.class_names[index])
+                axes.plot(
+                    recalls, precision[0, :, index], linewidth=1, label=_plain(analysis.class_names[index])
+                )
         for threshold, style in ((0.5, "-"), (0.75, "--"), (0.95, ":")):
             row = int(np.abs(thresholds - threshold).argmin())
             label = f"mean at {'OKS' if kind == 'keypoint' else 'IoU'} {threshold:.2f}"
@@ -50,7 +52,9 @@ def class_figure(analysis: Analysis) -> Figure:
         places = np.arange(len(order)) + (len(kinds) - 1 - 2 * number) / 2 * height
         bars = axes.barh(places, aps[kind][order], height, label=kind)
         axes.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
-    axes.set_yticks(np.arange(len(order)), [analysis.class_names[index] for index in order], fontsize=8)
+    axes.set_yticks(
+        np.arange(len(order)), [_plain(analysis.class_names[index]) for index in order], fontsize=8
+    )
     axes.set(xlabel="AP", xlim=(0, 1.08), ylim=(-0.6, len(order) - 0.4))
     axes.legend(loc="lower right", fontsize=8)
     axes.grid(axis="x", alpha=0.3)
@@ -62,7 +66,7 @@ def confusion_figure(counts: np.ndarray, class_names: tuple[str, ...]) -> Figure
 
     Of more than 30 classes those that occur nowhere are left out, and the numbers too.
     """
-    names = np.array(["(none)", *class_names], object)
+    names = np.array(["(none)", *map(_plain, class_names)], object)
     if len(class_names) > NUMBERED:
         kept = np.flatnonzero(counts.any(axis=0) | counts.any(axis=1))
         counts, names = counts[np.ix_(kept, kept)], names[kept]
@@ -77,6 +81,11 @@ def confusion_figure(counts: np.ndarray, class_names: tuple[str, ...]) -> Figure
     if len(names) <= NUMBERED + 1:
         _write_numbers(axes, counts, shares)
     return figure
+
+
+def _plain(name: str) -> str:
+    """A name of which matplotlib reads nothing as mathematics."""
+    return name.replace("$", r"\$")
 
 
 def _write_numbers(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:

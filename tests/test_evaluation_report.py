@@ -79,6 +79,20 @@ def test_mistakes_in_small_and_odd_pictures_are_shown(tmp_path, image):
     assert write_report(tmp_path, analyse([truth], [none], NAMES)).read_text().count("<figure>") == 1
 
 
+def test_mistakes_in_files_of_many_channels_are_shown(tmp_path):
+    np.save(tmp_path / "five.npy", np.zeros((80, 80, 5), np.uint8))
+    truth = make_record(tmp_path / "five.npy", [CAT], [1])
+    none = found()
+    none.height, none.width = 80, 80
+    assert write_report(tmp_path, analyse([truth], [none], NAMES)).read_text().count("<figure>") == 1
+
+
+def test_names_are_no_mathematics(tmp_path):
+    analysis = analyse([record([CAT], [1])], [found()], ("$x_{$", "US$"))
+    write_report(tmp_path, analysis)
+    assert "$x_{$" in (tmp_path / "report.html").read_text()
+
+
 def test_curves_and_bars_show_the_values_of_the_analysis():
     truth = record([CAT, [0, 60, 20, 80]], [1, 1])
     analysis = analyse([truth], [found((1, 0.9, CAT), (1, 0.8, DOG), (1, 0.7, [0, 60, 20, 80]))], NAMES)

@@ -90,6 +90,11 @@ def test_pictures_of_any_kind_and_without_objects_are_drawn(image):
     assert both.width > 2 * picture.width
 
 
+def test_a_file_of_many_channels_is_drawn(tmp_path):
+    np.save(tmp_path / "five.npy", np.full((32, 40, 5), 9, np.uint8))
+    assert draw_record(make_record(tmp_path / "five.npy", boxes=[], class_ids=[]), NAMES).mode == "RGB"
+
+
 def test_an_object_of_one_pixel_is_visible():
     one = make_record(np.zeros((1, 1), np.uint8), boxes=[[0, 0, 1, 1]], class_ids=[2], image_id="pixel")
     pixels = np.asarray(draw_record(one, NAMES, names=None))

@@ -43,7 +43,7 @@ def draw_record(
     if masks is not None:
         masks = tuple(segmentation_to_rle(mask, record.height, record.width) for mask in masks)
     if image is None:
-        image = read_image(record.image) if isinstance(record.image, str) else record.image
+        image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
     return draw_instances(
         image,
         record.boxes,
@@ -90,7 +90,7 @@ def draw_comparison(
             f"but its detections are of {found.height} x {found.width}"
         )
     if image is None:
-        image = read_image(record.image) if isinstance(record.image, str) else record.image
+        image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
     scale = readable_scale(record.height, record.width)
     shared: dict[str, Any] = {"scale": scale, "keypoint_names": found.keypoint_names, "color_by": "class"}
     shared |= options
