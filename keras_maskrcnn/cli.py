@@ -141,9 +141,8 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
     folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
-    if (
-        args.output.resolve() in folders
-    ):  # also where a picture is a link, through which its original would be drawn on
+    # Both folders of a picture that is a link: drawing into its own would draw on the original.
+    if args.output.resolve() in folders:
         raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
     evaluate_parser.tiling(args)
     _start_tensorflow()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from gradients import values_and_gradients
 
 from keras_maskrcnn import ops
 
@@ -21,15 +22,6 @@ def one_by_one(images, kernel, groups, **options):
     return tf.concat([tf.nn.convolution(x, k, **options) for x, k in parts], 3)
 
 
-def run(images, kernel, above, convolve):
-    images, kernel = tf.constant(images), tf.constant(kernel)
-    with tf.GradientTape() as tape:
-        tape.watch([images, kernel])
-        convolved = convolve(images, kernel)
-        total = tf.reduce_sum(convolved * above)
-    return [convolved, *tape.gradient(total, [images, kernel])]
-
-
 CASES = {
     "as many outputs as inputs": ((2, 9, 11, 64), 64, 32, 1, "same", 1),
     "more outputs": ((1, 8, 7, 32), 64, 8, 1, "same", 1),
@@ -46,10 +38,10 @@ def test_values_and_gradients_are_those_of_groups_one_by_one(whose, case):
     kernel = random.normal(size=(3, 3, shape[3] // groups, outputs)) / np.sqrt(9 * shape[3] / groups)
     options = {"strides": strides, "padding": padding.upper(), "dilations": dilation}
     above = random.normal(size=one_by_one(images, kernel, groups, **options).shape)
-    expected = run(images, kernel, above, lambda x, k: one_by_one(x, k, groups, **options))
-    found = run(
-        *(np.float32(x) for x in (images, kernel, above)),
+    expected = values_and_gradients(lambda x, k: one_by_one(x, k, groups, **options), images, kernel, above)
+    found = values_and_gradients(
         lambda x, k: ops.grouped_conv(x, k, strides, padding, dilation),
+        *(np.float32(x) for x in (images, kernel, above)),
     )
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5 * np.std(theirs))
@@ -58,8 +50,8 @@ def test_values_and_gradients_are_those_of_groups_one_by_one(whose, case):
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_every_precision_has_a_gradient(dtype):
     images, kernel = tf.ones([1, 4, 4, 8], dtype), tf.ones([3, 3, 2, 8], dtype)
-    _, of_images, of_kernel = run(
-        images, kernel, tf.ones([1, 4, 4, 8], dtype), lambda x, k: ops.grouped_conv(x, k, 1, "same")
+    _, of_images, of_kernel = values_and_gradients(
+        lambda x, k: ops.grouped_conv(x, k, 1, "same"), images, kernel, tf.ones([1, 4, 4, 8], dtype)
     )
     assert of_images.dtype == of_kernel.dtype == dtype
     np.testing.assert_array_equal(

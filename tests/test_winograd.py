@@ -6,6 +6,7 @@ import weakref
 import numpy as np
 import pytest
 import tensorflow as tf
+from gradients import values_and_gradients
 
 from keras_maskrcnn import ops
 from keras_maskrcnn.custom_ops import build
@@ -25,15 +26,6 @@ def case(batch, height, width, inputs, outputs):
     return images, kernel, random.normal(size=(batch, height, width, outputs))
 
 
-def run(images, kernel, above, convolve):
-    images, kernel = tf.constant(images), tf.constant(kernel)
-    with tf.GradientTape() as tape:
-        tape.watch([images, kernel])
-        convolved = convolve(images, kernel)
-        total = tf.reduce_sum(convolved * above)
-    return [convolved, *tape.gradient(total, [images, kernel])]
-
-
 def direct(images, kernel):
     return tf.nn.conv2d(images, kernel, 1, "SAME")
 
@@ -44,8 +36,8 @@ SIZES = [(1, 16, 16), (2, 13, 22), (3, 1, 1), (1, 2, 3), (2, 4, 5), (5, 7, 7), (
 @pytest.mark.parametrize("batch, height, width", SIZES)
 def test_values_and_gradients_are_those_of_the_direct_sum(batch, height, width):
     images, kernel, above = case(batch, height, width, 32, 48)
-    expected = run(images, kernel, above, direct)
-    found = run(np.float32(images), np.float32(kernel), np.float32(above), ops.conv3x3)
+    expected = values_and_gradients(direct, images, kernel, above)
+    found = values_and_gradients(ops.conv3x3, *(np.float32(x) for x in (images, kernel, above)))
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-4 * np.std(theirs))
 
@@ -60,9 +52,9 @@ def test_the_algorithm_is_used_and_differs_by_rounding_only():
 
 def test_the_same_gradient_every_time_to_the_bit():
     images, kernel, above = (np.float32(x) for x in case(2, 37, 29, 64, 64))
-    first = run(images, kernel, above, ops.conv3x3)
+    first = values_and_gradients(ops.conv3x3, images, kernel, above)
     for _ in range(3):
-        again = run(images, kernel, above, ops.conv3x3)
+        again = values_and_gradients(ops.conv3x3, images, kernel, above)
         assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 

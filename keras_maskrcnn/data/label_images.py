@@ -11,9 +11,10 @@ from skimage.segmentation import relabel_sequential
 from keras_maskrcnn.files import IMAGE_SUFFIXES
 from keras_maskrcnn.masks import Region
 
-_PNG_GRAY, _PNG_COLORS = 0, (2, 6)
 LOSSLESS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".jpg", ".jpeg", ".gif"))
 """What masks may be stored in: JPEG changes values."""
+_PNG_GRAY, _PNG_COLORS = 0, (2, 6)
+"""Colour types of a PNG: gray, and colours without and with alpha."""
 
 
 def read_labels(path: str | Path) -> np.ndarray:
@@ -50,9 +51,7 @@ def instances(labels: np.ndarray) -> Iterator[tuple[int, Region]]:
     """Yield each number but 0 in [H, W] int64 and the region of its pixels, in ascending order."""
     # Only what is around an instance is looked at: a slide of 100 million pixels may have thousands.
     numbered, _, numbers = relabel_sequential(labels)
-    originals = np.asarray(
-        numbers
-    )  # looked up one by one, scikit-image's map goes through all of it each time
+    originals = np.asarray(numbers)  # scikit-image's own map is searched through for each number
     for found in regionprops(numbered):
         top, left, _, _ = found.bbox
         yield int(originals[found.label]), (found.image, left, top)

@@ -104,7 +104,7 @@ def make_record(
             keypoints=None if keypoints is None else _checked_keypoints(keypoints),
             image_id=str(image) if image_id is None else image_id,
         )
-        _check_counts(record)
+        _check_fields(record)
         for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
             with naming(f"object {index}"):
                 check_mask_meets_box(rle, box)
@@ -119,7 +119,7 @@ def check_record(record: Record, num_classes: int | None, needs_masks: bool, num
             (0 needs none), or fields whose counts, shapes or types differ; names the image.
     """
     with naming(record.name):
-        _check_counts(record)
+        _check_fields(record)
         most = np.inf if num_classes is None else num_classes
         outside = record.class_ids[(record.class_ids < 1) | (record.class_ids > most)]
         if len(outside) and num_classes is None:
@@ -214,7 +214,7 @@ def _areas(encoded: list[dict[str, Any]], boxes: np.ndarray) -> np.ndarray:
     return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
 
 
-def _check_counts(record: Record) -> None:
+def _check_fields(record: Record) -> None:
     count = len(record.boxes)
     if count and (record.boxes.ndim != 2 or record.boxes.shape[1] != 4):
         raise ValueError(f"boxes must be [N, 4]; got shape {record.boxes.shape}")

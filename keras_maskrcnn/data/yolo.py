@@ -51,16 +51,16 @@ def load_yolo(
     for folder in (labels, images):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: there is no such folder")
+    names_files = [labels / "classes.txt"]
     if isinstance(label_names, (str, Path)):
-        own_file = Path(label_names)
-        refuse_keypoints(labels, own_file)
-        own_names = read_names(own_file)
+        names_files.append(Path(label_names))
+    refuse_keypoints(labels, *names_files)
+    if label_names is None:
+        own_names = find_names(labels)
     else:
-        own_file = labels / "classes.txt"
-        refuse_keypoints(labels)
-        own_names = find_names(labels) if label_names is None else list(label_names)
+        own_names = read_names(label_names) if isinstance(label_names, (str, Path)) else list(label_names)
     pictures = _pictures(images)
-    _check_stems(draft, labels, pictures, own_file)
+    _check_stems(draft, labels, pictures, names_files)
     without = [picture for picture in pictures if not (labels / f"{picture.stem}.txt").is_file()]
     if without:
         draft.notes.append(f"{len(without)} pictures have no text file: {listed(without)}")
@@ -94,11 +94,12 @@ def _pictures(folder: Path) -> list[Path]:
     return [file for file in found if file.suffix != ".npy" or file.stem not in others]
 
 
-def _check_stems(draft: Draft, labels: Path, pictures: list[Path], own_file: Path) -> None:
-    """Each text file but that of the names must be of one picture."""
+def _check_stems(draft: Draft, labels: Path, pictures: list[Path], names_files: list[Path]) -> None:
+    """Each text file but those of the names must be of one picture."""
+    others = {file.resolve() for file in names_files}
     stems = Counter(picture.stem for picture in pictures)
     for file in sorted(labels.glob("*.txt")):
-        if stems[file.stem] != 1 and file.resolve() != own_file.resolve() and file.name != "classes.txt":
+        if stems[file.stem] != 1 and file.resolve() not in others:
             found = "several pictures have" if stems[file.stem] else "no picture has"
             draft.problems.append(f"{file.name}: {found} this name")
 

@@ -36,11 +36,12 @@ def find_names(folder: Path) -> list[str]:
     Raises:
         ValueError: there is no such file, or it cannot be read.
     """
-    for file in _files_around(folder):
-        return read_names(file)
-    raise ValueError(
-        f"there is no {', '.join(FILES)} in {folder} or the two folders around it; label_names must say the classes"
-    )
+    file = next(_files_around(folder), None)
+    if file is None:
+        raise ValueError(
+            f"there is no {', '.join(FILES)} in {folder} or the two folders around it; label_names must say the classes"
+        )
+    return read_names(file)
 
 
 def refuse_keypoints(folder: Path, *files: Path) -> None:

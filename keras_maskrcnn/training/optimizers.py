@@ -86,7 +86,6 @@ def steps_taken(optimizer: keras.optimizers.Optimizer) -> int:
 
     Its `iterations` are its updates, of which there are fewer where gradients accumulate. Schedules count batches.
     """
-    counting = getattr(
-        optimizer, "inner_optimizer", optimizer
-    )  # what scales a loss for float16 does not count
+    # What scales a loss for float16 does not count.
+    counting = getattr(optimizer, "inner_optimizer", optimizer)
     return int(keras.ops.convert_to_numpy(counting._iterations))
