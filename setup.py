@@ -13,7 +13,7 @@ class BuildPy(build_py):
     def run(self) -> None:
         super().run()
         if not self.editable_mode:
-            compile_op(Path(self.build_lib) / "keras_maskrcnn" / "custom_ops")
+            compile_op(Path(self.build_lib) / "keras_maskrcnn" / "ops")
 
 
 def compile_op(folder: Path) -> None:
@@ -36,11 +36,11 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
-    # In a checkout keras_maskrcnn/custom_ops is a link, which not every system keeps.
-    packages=sorted({*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.custom_ops"}),
-    package_dir={"keras_maskrcnn.custom_ops": "custom_ops"},
+    packages=[*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.ops.csrc"],
+    package_dir={"keras_maskrcnn.ops.csrc": "custom_ops"},
     package_data={
-        "keras_maskrcnn.custom_ops": ["*.cc", "*.cu", "*.h", "*.so"],
+        "keras_maskrcnn.ops": ["*.so"],
+        "keras_maskrcnn.ops.csrc": ["*.cc", "*.cu", "*.h"],
         "keras_maskrcnn.presets": ["*.txt"],
     },
     cmdclass={"build_py": BuildPy},
@@ -54,5 +54,5 @@ setup(
         "matplotlib",
     ],
     extras_require={"test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy"]},
-    entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli:main"]},
+    entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli.main:main"]},
 )

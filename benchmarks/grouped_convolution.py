@@ -12,7 +12,7 @@ import keras
 import peers
 import tensorflow as tf
 
-from keras_maskrcnn import ops
+from keras_maskrcnn.ops.convolution import grouped_conv
 
 GROUPS = 32
 SHAPES = ((200, 272, 256), (100, 136, 512), (50, 68, 1024), (25, 34, 2048))
@@ -30,7 +30,7 @@ def main() -> None:
         images = tf.random.stateless_normal([1, height, width, channels], [1, 2])
         kernel = tf.random.stateless_normal([3, 3, channels // GROUPS, channels], [3, 4])
         convolutions = {
-            "ours": lambda x, k: ops.grouped_conv(x, k, 1, "same"),
+            "ours": lambda x, k: grouped_conv(x, k, 1, "same"),
             "Keras": lambda x, k: keras.ops.conv(x, k, 1, "same"),
         }
         for kind, make in {"forward": forward, "forward + backward": with_gradient}.items():

@@ -16,8 +16,9 @@ import numpy as np
 import peers
 import tensorflow as tf
 
-from keras_maskrcnn import graphs, ops
-from keras_maskrcnn.model import image_batch
+from keras_maskrcnn.models import inference_graph
+from keras_maskrcnn.models.mask_rcnn import image_batch
+from keras_maskrcnn.ops.library import SWITCH
 
 
 def main() -> None:
@@ -74,8 +75,8 @@ def dense_part(model, choice):
     """The dense part as a function, with the operations that KERAS_MASKRCNN_OPS=choice stands for."""
 
     def run(inputs):
-        os.environ[ops.SWITCH] = choice  # when it is traced
-        return graphs.dense_part(model, inputs)._asdict()
+        os.environ[SWITCH] = choice  # when it is traced
+        return inference_graph.dense_part(model.network, inputs)._asdict()
 
     return tf.function(run)
 
@@ -95,7 +96,7 @@ def dense_flops(model, image):
         if operation.type == "Conv2D":
             kernel = operation.inputs[1].shape
             flops += 2 * int(np.prod(kernel[:3])) * int(np.prod(operation.outputs[0].shape))
-    os.environ[ops.SWITCH] = "auto"
+    os.environ[SWITCH] = "auto"
     return flops
 
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from keras_maskrcnn.config import Config
-from keras_maskrcnn.data.coco import load_coco
-from keras_maskrcnn.data.examples import crop_segmentation
-from keras_maskrcnn.data.pipeline import make_dataset
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.formats.coco import load_coco
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
+from keras_maskrcnn.data.pipeline.examples import crop_segmentation
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.images import pad_to_multiple, read_image, resize_image, resized_size
+from keras_maskrcnn.images.io import read_image
+from keras_maskrcnn.images.resize import pad_to_multiple, resize_image, resized_size
 
 AUGMENTATIONS = {
     "none": {},

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 import keras_maskrcnn as km
 from keras_maskrcnn.presets.torchvision import MASK_V1
-from keras_maskrcnn.weights import table, torchvision
+from keras_maskrcnn.weights.sources import table, torchvision
 from keras_maskrcnn.weights.transfer import load_state
 
 MISSING = (
@@ -51,7 +51,7 @@ def made_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def our_model(**changes: Any) -> tuple[km.MaskRCNN, dict[str, np.ndarray]]:
     """A Mask R-CNN of torchvision's first kind with made-up weights, and these by torchvision's names."""
     model = km.MaskRCNN(dataclasses.replace(MASK_V1, **changes))
-    shapes = {name: value.shape for name, value in table.save(torchvision.table(model)).items()}
+    shapes = {name: value.shape for name, value in table.save(torchvision.table(model.network)).items()}
     state = {name: made_tensor(name, shape) for name, shape in shapes.items()}
     load_state(model, dict(state), torchvision)
     return model, state

@@ -14,7 +14,8 @@ import time
 import numpy as np
 import tensorflow as tf
 
-from keras_maskrcnn import ops
+from keras_maskrcnn.ops.library import SWITCH
+from keras_maskrcnn.ops.roi_align import roi_align as our_roi_align
 
 HEIGHT, WIDTH = 800, 1088
 STRIDES = (4, 8, 16, 32)
@@ -54,9 +55,9 @@ def tensorflow_runs(features, boxes, levels, size):
 
     def roi_align(choice, ratio, mode):
         def pool(features):
-            os.environ[ops.SWITCH] = choice
+            os.environ[SWITCH] = choice
             settings = {"strides": STRIDES, "output_size": size, "sampling_ratio": ratio, "mode": mode}
-            return ops.roi_align(features, boxes, images, levels, aligned=False, **settings)
+            return our_roi_align(features, boxes, images, levels, aligned=False, **settings)
 
         return pool
 

@@ -45,7 +45,7 @@ def save_model(path):
 
 def print_compilation(folder):
     environment = os.environ | {"XDG_CACHE_HOME": folder}
-    code = "import time, keras_maskrcnn.op_library as o; s = time.perf_counter(); o.op_library(); "
+    code = "import time, keras_maskrcnn.ops.library as o; s = time.perf_counter(); o.op_library(); "
     code += "print(time.perf_counter() - s)"
     output = subprocess.run(
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True

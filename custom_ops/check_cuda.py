@@ -1,8 +1,8 @@
 """Compares the CUDA kernels with the same arithmetic on the CPU, and times them against torchvision; needs a GPU.
 
-python custom_ops/check_cuda.py LIBRARY [--rounds 50]
+python -m custom_ops.check_cuda LIBRARY [--rounds 50]
 
-LIBRARY is what `python custom_ops/build_cuda.py FOLDER` printed first. TensorFlow is not needed, PyTorch with
+LIBRARY is what `python -m keras_maskrcnn.ops.build_cuda FOLDER` printed first. TensorFlow is not needed, PyTorch with
 torchvision is. Prints a table for custom_ops/README.md; exits with 1 if values differ.
 """
 
@@ -13,8 +13,9 @@ import sys
 from collections.abc import Callable
 
 import torch
-from cuda_library import Library, make_call
 from torchvision.ops import roi_align
+
+from keras_maskrcnn.ops.cuda_library import Library, make_call
 
 HEIGHT, WIDTH = 800, 1088
 STRIDES = (4, 8, 16, 32)

@@ -6,7 +6,7 @@ from command_line import data, draw_pictures, model
 from examples import drawn_records, tiny
 from PIL import Image
 
-from keras_maskrcnn.cli import main
+from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.weights.transfer import read_model
 
 

@@ -1,13 +1,11 @@
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 from examples import TINY
+from places import ROOT
 
 import keras_maskrcnn as km
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 def run(code):
@@ -31,7 +29,7 @@ def test_keras_loads_a_saved_model_by_itself(tmp_path):
 
 
 def test_help_does_not_wait_for_tensorflow():
-    code = "import sys; import keras_maskrcnn.cli; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    code = "import sys; import keras_maskrcnn.cli.main; print('tensorflow' in sys.modules, 'keras' in sys.modules)"
     assert run(code) == "False False"
 
 

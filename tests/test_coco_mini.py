@@ -2,28 +2,28 @@
 
 import dataclasses
 import json
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from parity import NAMES, Kit, made_state
 from parity_report import config_of, loaded
+from places import COCO_MINI
 
-from keras_maskrcnn.config import Config
-from keras_maskrcnn.data.coco import load_coco
-from keras_maskrcnn.data.pipeline import make_dataset
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.formats.coco import load_coco
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import make_record
-from keras_maskrcnn.evaluate import evaluate_coco
-from keras_maskrcnn.model import MaskRCNN
+from keras_maskrcnn.detections.detections import make_detections
+from keras_maskrcnn.evaluation.evaluate import evaluate_coco
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
-from keras_maskrcnn.results import make_detections
-from keras_maskrcnn.weights import detectron2
-from keras_maskrcnn.weights.table import load as load_weights
-from keras_maskrcnn.weights.table import save
+from keras_maskrcnn.weights.sources import detectron2
+from keras_maskrcnn.weights.sources.table import load as load_weights
+from keras_maskrcnn.weights.sources.table import save
 
 STEPS = 40
-COCO = Path(__file__).resolve().parents[2] / "shared" / "data" / "coco_mini"
+COCO = COCO_MINI
 pytestmark = pytest.mark.skipif(not COCO.exists(), reason="the pictures of coco_mini are not on this machine")
 
 
@@ -132,6 +132,6 @@ def weighted(name):
         return config, loaded(kit, config)[0]
     config = dataclasses.replace(PRESETS["COCO-InstanceSegmentation/mask_rcnn_R_50_DC5_3x"].config, **small)
     model = MaskRCNN(config)
-    table = detectron2.table(model)
+    table = detectron2.table(model.network)
     load_weights(table, made_state({key: value.shape for key, value in save(table).items()}), model, ())
     return config, model

@@ -5,12 +5,12 @@ import io
 import json
 import sys
 import traceback
-from pathlib import Path
 
 import pytest
 from PIL import Image
+from places import ROOT
 
-FOLDER = Path(__file__).resolve().parents[1] / "samples" / "notebooks"
+FOLDER = ROOT / "samples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 sys.path.append(str(FOLDER))
 from run import run_notebook  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 from parity import NAMES, Kit
 from parity_report import Inference, Training, config_of, gradient_error, loaded
 
-from keras_maskrcnn.weights.table import save
+from keras_maskrcnn.weights.sources.table import save
 
 QUICK = "detectron2_mask_rcnn_R_50_C4"
 EVERY = [name if name == QUICK else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]

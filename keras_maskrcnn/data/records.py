@@ -16,8 +16,8 @@ from keras_maskrcnn.data.checks import (
     mask_extent,
     naming,
 )
-from keras_maskrcnn.images import image_size
-from keras_maskrcnn.masks import mask_to_rle, segmentation_to_rle
+from keras_maskrcnn.images.io import image_size
+from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

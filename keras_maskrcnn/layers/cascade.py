@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from keras_maskrcnn import boxes as box_ops
 from keras_maskrcnn.layers.targets import IGNORED, POSITIVE, match_image
+from keras_maskrcnn.ops import boxes as box_ops
 
 
 class RefineBoxes(keras.layers.Layer):

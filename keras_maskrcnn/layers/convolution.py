@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_maskrcnn.ops import conv3x3, grouped_conv
+from keras_maskrcnn.ops.convolution import conv3x3, grouped_conv
 
 GROUPS = 32  # of group normalisation (Wu and He 2018, section 4)
 

@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn import boxes
 from keras_maskrcnn.layers.losses import select_mask
+from keras_maskrcnn.ops import boxes
 
 
 class SelectDetections(keras.layers.Layer):

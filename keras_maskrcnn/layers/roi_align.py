@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn import boxes as box_ops
-from keras_maskrcnn.ops import roi_align
+from keras_maskrcnn.ops import boxes as box_ops
+from keras_maskrcnn.ops.roi_align import roi_align
 
 CANONICAL_SIZE = 224  # a box of ImageNet's size is pooled from P4
 CANONICAL_LEVEL = 4

@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn import anchors, boxes
 from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.ops import anchors, boxes
 
 Levels = dict[str, keras.KerasTensor]
 

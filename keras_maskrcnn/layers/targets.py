@@ -6,8 +6,8 @@ B images; G ground-truth rows, class 0 where padded; N candidates (anchors or pr
 import keras
 import tensorflow as tf
 
-from keras_maskrcnn import boxes
-from keras_maskrcnn.ops import roi_align
+from keras_maskrcnn.ops import boxes
+from keras_maskrcnn.ops.roi_align import roi_align
 
 POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
 

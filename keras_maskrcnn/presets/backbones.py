@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from keras_maskrcnn.config import Config
+from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.presets import detectron2, torchvision
 from keras_maskrcnn.presets.preset import Preset
 

@@ -9,8 +9,8 @@ Rows are called as Detectron2 calls their configuration files.
 from dataclasses import replace
 from typing import Any
 
-from keras_maskrcnn.config import Config
-from keras_maskrcnn.keypoints import PERSON_KEYPOINTS
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.keypoints import PERSON_KEYPOINTS
 from keras_maskrcnn.presets.class_names import CITYSCAPES, COCO, lvis_v0_5
 from keras_maskrcnn.presets.preset import Preset
 

@@ -1,6 +1,6 @@
 """Matterport's Mask R-CNN for Keras 2 and TensorFlow 1."""
 
-from keras_maskrcnn.config import Config
+from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.presets.class_names import COCO
 from keras_maskrcnn.presets.preset import Preset
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Literal
 
-from keras_maskrcnn.config import Config
+from keras_maskrcnn.config.config import Config
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any, Literal
 
-from keras_maskrcnn.config import Config
-from keras_maskrcnn.keypoints import PERSON_KEYPOINTS
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.keypoints import PERSON_KEYPOINTS
 from keras_maskrcnn.presets.class_names import coco_by_id
 from keras_maskrcnn.presets.preset import Preset
 

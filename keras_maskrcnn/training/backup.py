@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn.data.pipeline import check_is_for_training
+from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
 from keras_maskrcnn.training.epochs import check_epochs_are_whole
 
 REMEMBERED = ("best", "wait", "best_epoch")

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_maskrcnn.data.pipeline import check_is_for_training
+from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
 from keras_maskrcnn.training.epochs import check_epochs_are_whole
 
 

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_maskrcnn.data.pipeline import check_is_for_training
-from keras_maskrcnn.images import resized_size
+from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
+from keras_maskrcnn.images.resize import resized_size
 
 _log = logging.getLogger(__name__)
 _FEWEST, _ENOUGH = 10, 50

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from keras_maskrcnn.data.pictures import draw_comparison
+from keras_maskrcnn.data.draw_records import draw_comparison
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.training.optimizers import steps_taken
 

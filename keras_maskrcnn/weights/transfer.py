@@ -11,10 +11,10 @@ from types import ModuleType
 import keras
 import numpy as np
 
-from keras_maskrcnn.config import Config
-from keras_maskrcnn.model import MaskRCNN
-from keras_maskrcnn.parts import stage_name
-from keras_maskrcnn.weights.table import load_weights
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.models.network import stage_name
+from keras_maskrcnn.weights.sources.table import load_weights
 
 LARGE = 2**20
 """Bytes from which a tensor is worth a place on the disk."""
@@ -70,7 +70,7 @@ def load_state(
         ValueError: the tensors are not those of this model, each exactly once; the message lists why.
     """
     prefixes = tuple(f"{name}/" for name in new)
-    table = source.table(model)
+    table = source.table(model.network)
     left = [entry.key for entry in table if entry.variable.path.startswith(prefixes)]
     entries = [entry for entry in table if not entry.variable.path.startswith(prefixes)]
     weights = [weight for weight in model.weights if not weight.path.startswith(prefixes)]

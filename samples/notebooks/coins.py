@@ -10,7 +10,7 @@ import numpy as np
 from skimage import data, measure
 
 import keras_maskrcnn as km
-from keras_maskrcnn.masks import rle_to_mask
+from keras_maskrcnn.masks.rle import rle_to_mask
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "coins"))
 from train import (

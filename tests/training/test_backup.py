@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from examples import drawn_records, tiny
 
-from keras_maskrcnn.data.pipeline import make_dataset
-from keras_maskrcnn.model import MaskRCNN
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.training.backup import BackupAndRestore
 from keras_maskrcnn.training.not_a_number import StopOnNaN
 

@@ -1,7 +1,8 @@
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
+
+from places import ROOT, TESTS
 
 DISTRIBUTED = """
     import sys
@@ -10,8 +11,8 @@ DISTRIBUTED = """
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
     from examples import drawn_records, tiny
-    from keras_maskrcnn.data.pipeline import make_dataset
-    from keras_maskrcnn.model import MaskRCNN
+    from keras_maskrcnn.data.pipeline.dataset import make_dataset
+    from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
     config = tiny(score_threshold=0.0)
     records = drawn_records(5)  # batches of 2, 2 and 1: the last has fewer pictures than there are replicas
@@ -53,7 +54,7 @@ DISTRIBUTED = """
 
 
 def test_two_replicas_and_a_last_batch_with_fewer_pictures(tmp_path):
-    script = textwrap.dedent(DISTRIBUTED.format(tests=str(Path(__file__).parents[1])))
+    script = textwrap.dedent(DISTRIBUTED.format(tests=str(TESTS / "support")))
     arguments = [sys.executable, "-c", script, str(tmp_path / "model.keras")]
-    done = subprocess.run(arguments, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip().endswith("equal"), done.stderr[-3000:]

@@ -16,8 +16,8 @@ from command_line import data, draw_pictures
 from examples import tiny
 from killed_training import EPOCHS, STEPS, read_losses
 
-from keras_maskrcnn.cli import main
-from keras_maskrcnn.commands.run_folder import RunFolder
+from keras_maskrcnn.cli.main import main
+from keras_maskrcnn.cli.run_folder import RunFolder
 
 TESTS = Path(killed_training.__file__).parent
 
@@ -111,7 +111,7 @@ def test_a_killed_run_of_the_command_ends_with_the_log_of_an_uninterrupted_one(t
             written.add(killed.backup.stat().st_mtime_ns)
         return len(written) >= backups
 
-    kill_when(["-m", "keras_maskrcnn.cli", *options, "--output", str(killed.path)], ready)
+    kill_when(["-m", "keras_maskrcnn.cli.main", *options, "--output", str(killed.path)], ready)
     assert main(["train", "--output", str(killed.path), "--resume"]) == 0
     for found, wanted in zip(killed.rows(), whole.rows(), strict=True):
         assert found.keys() == wanted.keys()

@@ -5,7 +5,7 @@ import tensorflow as tf
 from examples import drawn_records, tiny
 from killed_training import MeanColor
 
-from keras_maskrcnn.data.pipeline import make_dataset
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.training.backup import BackupAndRestore
 from keras_maskrcnn.training.not_a_number import LossError, StopOnNaN
 

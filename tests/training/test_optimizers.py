@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from examples import batch, tiny
 
-from keras_maskrcnn.model import MaskRCNN
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.training.optimizers import adamw, sgd, steps_taken
 from keras_maskrcnn.training.schedules import WarmUp
 

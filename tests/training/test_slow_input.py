@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from examples import drawn_records, tiny
 
-from keras_maskrcnn.data.pipeline import make_dataset
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.training import slow_input
 from keras_maskrcnn.training.slow_input import SlowInputAdvice

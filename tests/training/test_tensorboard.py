@@ -10,7 +10,7 @@ import tensorflow as tf
 from examples import drawn_records
 from PIL import Image
 
-from keras_maskrcnn.results import Detections
+from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.training.optimizers import sgd
 from keras_maskrcnn.training.schedules import WarmUp
 from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures

@@ -1,1 +1,0 @@
-"""C++ sources of the RoIAlign op and their build."""

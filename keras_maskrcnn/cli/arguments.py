@@ -1,0 +1,286 @@
+"""Types of command line arguments; each refuses a wrong value before TensorFlow is loaded."""
+
+import argparse
+import dataclasses
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.formats.detect import FORMATS
+from keras_maskrcnn.presets import PRESETS, find_preset
+from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+CHECKPOINTS = (".keras", ".pth", ".pkl")
+"""What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
+
+_TYPE_NAMES = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    tuple: "a JSON list",
+}
+
+
+def existing_file(text: str) -> Path:
+    """Return the path of a file that exists."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such file")
+    if path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: this is a folder, not a file")
+    return path
+
+
+def model_file(text: str) -> Path:
+    """Return the path of a `.keras` file that exists."""
+    path = existing_file(text)
+    if path.suffix != ".keras":
+        raise argparse.ArgumentTypeError(f"{text}: a model file must end in .keras")
+    return path
+
+
+def published_name(text: str) -> str:
+    """Return the name of a published model."""
+    try:
+        return find_preset(text).name
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def model_or_name(text: str) -> Path | str:
+    """Return the path of a `.keras` file that exists, or the name of a published model."""
+    return model_file(text) if _is_file(text) else published_name(text)
+
+
+def source(text: str) -> Path | str:
+    """Return the path of a file that exists, or the name of a published model."""
+    return existing_file(text) if _is_file(text) else published_name(text)
+
+
+def _is_file(text: str) -> bool:
+    """Whether it is meant as a file, be it there or not; names of published models have no ending."""
+    return text not in PRESETS and (Path(text).suffix != "" or Path(text).exists())
+
+
+def names(text: str) -> list[str]:
+    """Return the names that commas separate."""
+    return [name.strip() for name in text.split(",")]
+
+
+def checkpoint_to_write(text: str) -> Path:
+    """Return the path of a file that can be written, whose ending says its format."""
+    path = new_file(text)
+    if path.suffix not in CHECKPOINTS:
+        raise argparse.ArgumentTypeError(f"{text}: it must end in {', '.join(CHECKPOINTS)}")
+    return path
+
+
+def existing_folder(text: str) -> Path:
+    """Return the path of a folder that exists."""
+    path = Path(text)
+    if not path.is_dir():
+        reason = "this is no folder" if path.exists() else "there is no such folder"
+        raise argparse.ArgumentTypeError(f"{text}: {reason}")
+    return path
+
+
+def existing_path(text: str) -> Path:
+    """Return the path of a file or folder that exists."""
+    path = Path(text)
+    if not path.exists():
+        raise argparse.ArgumentTypeError(f"{text}: there is no such file or folder")
+    return path
+
+
+def add_dataset_options(group: Any, required: bool = False) -> None:
+    """Add what says where the training and the validation images and their annotations are."""
+    group.add_argument(
+        "--annotations",
+        type=existing_path,
+        metavar="PATH",
+        required=required,
+        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
+        "masks or of YOLO's text files, or a folder like VOC2012",
+    )
+    group.add_argument(
+        "--images",
+        type=existing_folder,
+        metavar="DIR",
+        help="folder of the training images (labelme, YOLO and VOC know theirs)",
+    )
+    group.add_argument(
+        "--val-annotations", type=existing_path, metavar="PATH", help="annotations of images to validate on"
+    )
+    group.add_argument(
+        "--val-images", type=existing_folder, metavar="DIR", help="their folder (default: --images)"
+    )
+    add_format_options(group)
+
+
+def add_config_options(group: Any) -> None:
+    """Add --config and --set, which choose the Config."""
+    group.add_argument(
+        "--config",
+        type=config_file,
+        default={},
+        metavar="FILE",
+        help="JSON of a Config, or of some of its fields, such as another run's config.json; without class_names, "
+        "the classes are the annotation file's",
+    )
+    group.add_argument(
+        "--set",
+        type=setting,
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
+    )
+
+
+def add_format_options(command: Any) -> None:
+    """Add the arguments that say how annotations are to be read."""
+    command.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="NAME",
+        help=f"format of the annotations: {', '.join(FORMATS)} (default: what they look like)",
+    )
+    command.add_argument(
+        "--class-key",
+        metavar="KEY",
+        help="what tells the class: of via the name of the region attribute (default: the only one there is); of masks "
+        '"file" (cat_1.png) or "folder" (cat/1.png)',
+    )
+
+
+def new_file(text: str) -> Path:
+    """Return the path of a file that can be written: nothing should fail after hours of work."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        reason = "this is a folder" if path.is_dir() else f"there is no folder {path.parent}"
+        raise argparse.ArgumentTypeError(f"{text}: {reason}")
+    return path
+
+
+def output_folder(text: str) -> Path:
+    """Return the path of a folder that exists or can be made."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: this is a file, not a folder")
+    return path
+
+
+def images(text: str) -> list[Path]:
+    """Return the image file of this name, or the image files in the folder of this name, sorted."""
+    path = Path(text)
+    if not path.is_dir():
+        return [existing_file(text)]
+    found = image_files(path)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f"{text}: the folder has no image files ({', '.join(IMAGE_SUFFIXES)})"
+        )
+    return found
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from 1; got {text}")
+    return int(text)
+
+
+def whole_number(text: str) -> int:
+    """Return a whole number from 0."""
+    if not text.isdecimal() or int(text) >= 2**31:
+        raise argparse.ArgumentTypeError(f"it must be a whole number from 0; got {text}")
+    return int(text)
+
+
+def epochs(text: str) -> list[int]:
+    """Return the whole numbers from 1 that commas separate."""
+    return [count(number.strip()) for number in text.split(",")]
+
+
+def fraction(text: str) -> float:
+    """Return a number from 0 to 1."""
+    value = _number(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"it must lie in 0..1; got {text}")
+    return value
+
+
+def below_one(text: str) -> float:
+    """Return a number from 0 to less than 1."""
+    value = fraction(text)
+    if value == 1:
+        raise argparse.ArgumentTypeError(f"it must be less than 1; got {text}")
+    return value
+
+
+def positive(text: str) -> float:
+    """Return a number above 0."""
+    value = _number(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be above 0; got {text}")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """Return a number from 0."""
+    value = _number(text)
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"it must be a number from 0; got {text}")
+    return value
+
+
+def setting(text: str) -> tuple[str, Any]:
+    """Return the name and the value of FIELD=VALUE; the value is JSON, or else text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"it must look like FIELD=VALUE; got {text}")
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        parsed = value
+    return name, _checked(name, parsed)
+
+
+def config_file(text: str) -> dict[str, Any]:
+    """Return the fields that a JSON file gives a Config; not every field need be there."""
+    path = existing_file(text)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: this is no valid JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise argparse.ArgumentTypeError(f"{text}: a Config is a JSON object {{field: value}}")
+    try:
+        return {name: _checked(name, value) for name, value in values.items()}
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"it must be a number; got {text}") from None
+
+
+def _checked(name: str, value: Any) -> Any:
+    """Check that a Config has the field and that the value is of its type."""
+    if name not in FIELDS:
+        near = difflib.get_close_matches(name, FIELDS, n=3, cutoff=0.5)
+        hint = f"nearest: {', '.join(near)}" if near else "see maskrcnn train --help"
+        raise argparse.ArgumentTypeError(f"Config has no field {name!r}; {hint}")
+    default = FIELDS[name].default
+    kind = tuple if default is dataclasses.MISSING else type(default)
+    accepted = {int: (int,), float: (int, float), tuple: (list,)}.get(kind, (kind,))
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        raise argparse.ArgumentTypeError(f"Config.{name} must be {_TYPE_NAMES[kind]}; got {value!r}")
+    return value

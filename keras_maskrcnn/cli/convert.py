@@ -1,0 +1,72 @@
+"""`maskrcnn convert`: weights from any source to a `.keras` file, or to what torchvision and Detectron2 read."""
+
+import argparse
+from pathlib import Path
+
+from keras_maskrcnn.cli.model_file import open_model
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.presets import detectron2 as detectron2_presets
+from keras_maskrcnn.presets import torchvision as torchvision_presets
+from keras_maskrcnn.utils.files import written_whole
+from keras_maskrcnn.weights.files.write import write_pkl, write_pth
+from keras_maskrcnn.weights.sources import detectron2, torchvision
+from keras_maskrcnn.weights.sources.table import save
+
+CONVENTIONS = (
+    "bgr", "pixel_mean", "pixel_std", "min_size", "max_size", "size_rounding", "resize", "stride_in_1x1",
+    "norm_epsilon", "pool_padding", "anchor_sizes", "anchor_ratios", "round_anchors", "rpn_delta_weights",
+    "pre_nms_top_k", "post_nms_top_k", "rpn_nms_iou", "joint_proposals", "clamp_deltas", "level_rule", "roi_mode",
+    "roi_sampling_ratio", "roi_aligned", "box_delta_weights", "score_threshold", "nms_iou", "class_agnostic_nms",
+    "one_class_per_box", "max_detections",
+)  # fmt: skip
+"""Config fields that change what a model finds but not its tensors, so that no checkpoint can say them."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert, and say what was written; return the exit code."""
+    model = _source(args)
+    write_model(model, args.target)
+    print(f"Written: {args.target} ({model.config.num_classes} classes, {model.count_params():,} parameters)")
+    for line in notes(model.config, args.target.suffix):
+        print(line)
+    return 0
+
+
+def write_model(model: MaskRCNN, target: Path) -> None:
+    """Write a model as its target's ending says, whole or not at all.
+
+    Raises:
+        ValueError: the model has parts that the target's framework has no names for; the message names them.
+    """
+    if target.suffix == ".pth":
+        write_pth(target, save(torchvision.table(model.network)))
+    elif target.suffix == ".pkl":
+        write_pkl(target, save(detectron2.table(model.network)))
+    else:
+        with written_whole(target) as part:
+            model.save(part)
+
+
+def notes(config: Config, ending: str) -> list[str]:
+    """Return what a user of the written checkpoint has to know, a line each."""
+    if ending == ".keras":
+        return []
+    there = torchvision_presets.MASK_V2 if ending == ".pth" else detectron2_presets.MASK
+    differ = [
+        f"{field}={getattr(config, field)!r}"
+        for field in CONVENTIONS
+        if getattr(config, field) != getattr(there, field)
+    ]
+    names = ", ".join(config.class_names[:5]) + (", ..." if config.num_classes > 5 else "")
+    lines = [f"The file holds tensors only. Classes, in their order: {names}"]
+    if differ:
+        framework = "torchvision" if ending == ".pth" else "Detectron2"
+        lines.append(f"Where this model differs from {framework}'s usual settings: {', '.join(differ)}")
+    return lines
+
+
+def _source(args: argparse.Namespace) -> MaskRCNN:
+    if args.model is None:
+        return open_model(args.source)
+    return open_model(args.model, args.source, args.classes)

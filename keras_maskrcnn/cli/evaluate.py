@@ -1,0 +1,100 @@
+"""`maskrcnn evaluate`: COCO's average precision of a model, as a table."""
+
+import argparse
+import json
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_maskrcnn.cli import gate
+from keras_maskrcnn.cli.evaluate_parser import coco_files, tiling
+from keras_maskrcnn.cli.model_file import open_model
+from keras_maskrcnn.cli.progress import in_terminal
+from keras_maskrcnn.cli.table import aligned
+from keras_maskrcnn.data.formats.load import load_dataset
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.evaluation.evaluate import evaluate_coco
+from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.presets.preset import Preset
+
+KINDS = ("box", "mask", "keypoint")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate the model on the annotated images and print the figures; return the exit code."""
+    if args.gate:
+        return gate.run(args)
+    model = open_model(args.model, args.weights)
+    names = model.config.class_names
+    annotations, images = args.annotations, args.images
+    if args.coco is not None:
+        annotations, images = coco_files(args.coco, bool(model.config.keypoint_names))
+    preset = PRESETS.get(str(args.model))
+    if args.score_threshold is None and preset is not None:
+        args.score_threshold = preset.evaluated_above
+    masks = model.config.mask_head != "none"
+    records, _ = load_dataset(annotations, images, args.format, names, args.class_key, masks)
+    scores = evaluate_coco(
+        model,
+        records,
+        batch_size=args.batch_size,
+        per_class=args.per_class,
+        score_threshold=args.score_threshold,
+        max_detections=args.max_detections,
+        progress=in_terminal(),
+        results_file=args.results,
+        category_ids=records.report.category_ids,
+        report=args.report,
+        **tiling(args),
+    )
+    if args.json is not None:
+        finite = {name: None if math.isnan(value) else value for name, value in scores.items()}
+        args.json.write_text(json.dumps(finite, indent=1) + "\n")
+    print(score_table(scores))
+    if args.per_class:
+        print("\n" + class_table(scores, records, names))
+    if args.report is not None:
+        print(f"\n{args.report / 'report.html'}")
+    if preset is not None and args.coco is not None:
+        print(f"\n{_published(preset)}")
+    return 0
+
+
+def _published(preset: Preset) -> str:
+    figures = {"box": preset.box_ap, "mask": preset.mask_ap, "keypoint": preset.keypoint_ap}
+    listed = ", ".join(f"{kind} AP {ap / 100:.3f}" for kind, ap in figures.items() if ap is not None)
+    return f"Published: {listed} ({preset.published})"
+
+
+def score_table(scores: dict[str, float]) -> str:
+    """Lay out `score_coco`'s figures in columns for boxes, masks and keypoints; "-" is without ground truth."""
+    kinds = [kind for kind in KINDS if f"{kind}_AP" in scores]
+    names = list(dict.fromkeys(name.partition("_")[2] for name in scores if "/" not in name))
+    rows = [["", *kinds]]
+    for name in names:
+        figures = [_figure(scores.get(f"{kind}_{name}", math.nan)) for kind in kinds]
+        rows.append([name.replace("_", " "), *figures])
+    return aligned(rows)
+
+
+def class_table(scores: dict[str, float], records: Sequence[Record], names: Sequence[str]) -> str:
+    """Lay out the AP of each class, best first; classes without objects come last."""
+    kinds = [kind for kind in reversed(KINDS) if f"{kind}_AP" in scores]
+    counts = np.zeros(len(names) + 1, int)
+    for record in records:
+        counts += np.bincount(record.class_ids[~record.crowd], minlength=len(names) + 1)
+
+    def rank(name: str) -> tuple[bool, float]:
+        value = scores[f"{kinds[0]}_AP/{name}"]
+        return math.isnan(value), -value
+
+    rows = [["class", *(f"{kind} AP" for kind in kinds), "objects"]]
+    for name in sorted(names, key=rank):
+        figures = [_figure(scores[f"{kind}_AP/{name}"]) for kind in kinds]
+        rows.append([name, *figures, str(counts[names.index(name) + 1])])
+    return aligned(rows)
+
+
+def _figure(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,196 @@
+"""The arguments of `maskrcnn evaluate`, and which of them go together."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from keras_maskrcnn.cli import arguments
+from keras_maskrcnn.presets import PRESETS
+
+DESCRIPTION = """
+Run a model on annotated images, and print COCO's average precision (AP) and recall (AR)
+of boxes, masks and keypoints, 0 to 1. AP is the mean over IoU 0.50 to 0.95; small objects have up to
+32 x 32 pixels, large ones over 96 x 96.
+
+The images are those of --annotations and --images, or COCO's validation images of 2017: --coco is a
+folder with val2017/ and annotations/, in which instances_val2017.json is read, or for models with
+keypoints person_keypoints_val2017.json.
+
+With --gate, Detectron2's accuracy tests are run on their 100 images (the same file names with _100
+before .json): Mask R-CNN with FPN, C4 and DC5, Keypoint R-CNN and Cascade R-CNN must reach the AP
+that Detectron2 expects of them, within 0.02 %. The exit code is 0 only if all do.
+
+examples:
+  maskrcnn evaluate run/best.keras --annotations val.json --images val/ --per-class
+  maskrcnn evaluate run/best.keras --annotations val.json --images val/ --report report/
+  maskrcnn evaluate --model maskrcnn_resnet50_fpn_coco --coco coco/
+  maskrcnn evaluate --gate --coco coco/
+"""
+
+
+def add_options(command: Any) -> None:
+    """Add all arguments of the command."""
+    file, folder = arguments.existing_file, arguments.existing_folder
+    command.add_argument(
+        "file",
+        nargs="?",
+        type=arguments.model_or_name,
+        metavar="MODEL",
+        help="a .keras file, or what --model takes",
+    )
+    command.add_argument(
+        "--model",
+        type=arguments.published_name,
+        metavar="NAME",
+        help="a published model, which is downloaded if need be (maskrcnn models lists them)",
+    )
+    command.add_argument(
+        "--weights", type=file, metavar="FILE", help="a checkpoint to use instead of the published one"
+    )
+    command.add_argument(
+        "--annotations",
+        type=arguments.existing_path,
+        metavar="PATH",
+        help="annotations of any format that maskrcnn train takes",
+    )
+    command.add_argument(
+        "--images",
+        type=folder,
+        metavar="DIR",
+        help="folder of the images (labelme, YOLO and VOC know theirs)",
+    )
+    arguments.add_format_options(command)
+    command.add_argument("--coco", type=folder, metavar="DIR", help="folder of COCO 2017, instead of these")
+    command.add_argument(
+        "--gate", action="store_true", help="run Detectron2's accuracy tests, or that of --model"
+    )
+    command.add_argument("--per-class", action="store_true", help="print each class's AP too, best first")
+    add_limits(command, None, "the model's, usually 0.05, or what its published figures were measured with")
+    add_tiles(command)
+    command.add_argument(
+        "--batch-size", type=arguments.count, default=1, metavar="N", help="images at a time (default: 1)"
+    )
+    command.add_argument(
+        "--results",
+        type=arguments.new_file,
+        metavar="FILE",
+        help="write the detections, as COCO results (JSON)",
+    )
+    command.add_argument(
+        "--report",
+        type=arguments.output_folder,
+        metavar="DIR",
+        help="write report.html with precision-recall curves, each class's AP, a confusion matrix and the worst "
+        "mistakes (IoU and scores from 0.5), and these as PNG and CSV",
+    )
+    command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the figures, as JSON")
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raise a ValueError or FileNotFoundError unless the arguments go together; `args.model` is the model then."""
+    tiling(args)
+    if args.file is not None and args.model is not None:
+        raise ValueError(f"the model is {args.file} or --model {args.model}, not both")
+    args.model = args.file if args.model is None else args.model
+    if args.weights is not None and not isinstance(args.model, str):
+        raise ValueError("--weights needs --model NAME, which says the architecture")
+    if args.coco is not None and (args.annotations or args.images or args.format or args.class_key):
+        raise ValueError("the images are those of --coco, or of --annotations and --images, not both")
+    if args.gate:
+        if args.coco is None:
+            raise ValueError("--gate needs --coco")
+        if args.tile is not None:
+            raise ValueError("--gate measures as Detectron2 does, without --tile")
+        for name in ("report", "results", "json", "per_class", "score_threshold", "max_detections"):
+            if getattr(args, name) not in (None, False):
+                raise ValueError(
+                    f"--gate has no use for --{name.replace('_', '-')}: it only says pass or fail; evaluate one model "
+                    "instead"
+                )
+        if isinstance(args.model, Path):
+            raise ValueError(f"--gate needs the name of a published model, or none; got {args.model}")
+        return
+    if args.model is None:
+        raise ValueError("a model must be given: a .keras file, or --model with a published model's name")
+    if args.coco is None and not args.annotations:
+        raise ValueError("--annotations must be given, or --coco")
+    if isinstance(args.model, str):
+        _check_published(args)
+
+
+def _check_published(args: argparse.Namespace) -> None:
+    preset = PRESETS[args.model]
+    if preset.is_backbone:
+        raise ValueError(f"{preset.name} is a backbone, which finds nothing")
+    if args.coco is not None:
+        if preset.dataset != "COCO":
+            raise ValueError(f"{preset.name} finds the classes of {preset.dataset}, not COCO's")
+        coco_files(args.coco, bool(preset.config.keypoint_names))
+
+
+def coco_files(folder: Path, keypoints: bool, subset: str = "") -> tuple[Path, Path]:
+    """Return the annotation file and the image folder of COCO's validation images of 2017.
+
+    Raises:
+        FileNotFoundError: one is not in the folder; the message says which.
+    """
+    kind = "person_keypoints" if keypoints else "instances"
+    annotations = folder / "annotations" / f"{kind}_val2017{subset}.json"
+    images = folder / "val2017"
+    if not annotations.is_file():
+        raise FileNotFoundError(f"{annotations}: there is no such file")
+    if not images.is_dir():
+        raise FileNotFoundError(f"{images}: there is no such folder")
+    return annotations, images
+
+
+def add_limits(command: Any, score_threshold: float | None, described: str) -> None:
+    """Add the arguments that say which detections count."""
+    command.add_argument(
+        "--score-threshold",
+        type=arguments.fraction,
+        default=score_threshold,
+        metavar="SCORE",
+        help=f"detections must score more, 0 to 1 (default: {described})",
+    )
+    command.add_argument(
+        "--max-detections",
+        type=arguments.count,
+        metavar="N",
+        help="at most so many per image (default: the model's, usually 100; with --tile so many per tile, and all of "
+        "the image)",
+    )
+
+
+def add_tiles(command: Any) -> None:
+    """Add the arguments that say how large pictures are cut."""
+    command.add_argument(
+        "--tile",
+        type=arguments.count,
+        metavar="PIXELS",
+        help="search large pictures in overlapping tiles with this side, each resized by itself, and as a whole: for "
+        "objects that are small in them (default: only as a whole)",
+    )
+    command.add_argument(
+        "--tile-overlap",
+        type=arguments.whole_number,
+        metavar="PIXELS",
+        help="what neighbouring tiles have in common; objects up to this size are seen whole (default: a quarter of "
+        "--tile)",
+    )
+    command.add_argument(
+        "--tiles-only", action="store_true", help="with --tile: do not search the picture as a whole too"
+    )
+
+
+def tiling(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what `MaskRCNN.detect` is told of tiles.
+
+    Raises:
+        ValueError: they do not go together.
+    """
+    if args.tile is None and (args.tile_overlap is not None or args.tiles_only):
+        raise ValueError("--tile-overlap and --tiles-only need --tile, the side of the tiles")
+    if args.tile_overlap is not None and args.tile_overlap >= args.tile:
+        raise ValueError(f"--tile-overlap {args.tile_overlap} must be less than --tile {args.tile}")
+    return {"tile": args.tile, "tile_overlap": args.tile_overlap, "tile_whole": not args.tiles_only}

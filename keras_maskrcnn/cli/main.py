@@ -1,0 +1,245 @@
+"""The command `maskrcnn`: arguments are checked before TensorFlow is loaded, which takes seconds."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import logging
+import os
+import re
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from keras_maskrcnn.cli import evaluate_parser
+from keras_maskrcnn.cli.interrupt import interruptible
+from keras_maskrcnn.cli.parser import make_parser
+from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.formats.detect import checked_format
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_RAISED_IN_DATASET = re.compile(r"Error in user-defined function.*?(?:ValueError|FileNotFoundError): (.+)")
+"""How tf.data words an error of ours, as for an unreadable image; pages of tracebacks follow."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        argv: the arguments; None takes those of the process.
+
+    Returns:
+        The exit code: 0 done, 1 done but for some images or with errors found, 2 an error, 130 stopped by Ctrl-C.
+    """
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    commands = {
+        "check": _check,
+        "train": _train,
+        "evaluate": _evaluate,
+        "predict": _predict,
+        "convert": _convert,
+        "to-coco": _to_coco,
+        "models": _models,
+    }
+    if args.command is None:
+        parser.print_help()
+        return 2
+    try:
+        with interruptible(), _log_shown():
+            return commands[args.command](args)
+    except KeyboardInterrupt:
+        print(f"{_fresh_line()}maskrcnn: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read the output has seen enough, as in `maskrcnn models | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if args.debug:
+            traceback.print_exc()
+        lines = [f"maskrcnn: error: {_reason(error)}", *getattr(error, "__notes__", [])]
+        print(_fresh_line() + "\n".join(lines), file=sys.stderr)
+        return 2
+    finally:
+        # An interrupted iteration over a dataset that were left to the interpreter's exit would wait there forever for
+        # its Python functions, which then cannot run any more.
+        gc.collect()
+
+
+@contextlib.contextmanager
+def _log_shown() -> Iterator[None]:
+    """Show what the package logs: reports of what was read, warnings of everything else."""
+    package, data = logging.getLogger("keras_maskrcnn"), logging.getLogger("keras_maskrcnn.data")
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(f"{_fresh_line()}%(message)s"))
+    level = data.level
+    package.addHandler(handler)
+    data.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        package.removeHandler(handler)
+        data.setLevel(level)
+
+
+def _check(args: argparse.Namespace) -> int:
+    if args.val_images is not None and args.val_annotations is None:
+        raise ValueError("--val-images needs --val-annotations")
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    _check_outputs([args.json, args.html], [args.annotations, args.val_annotations])
+    Config(**{"class_names": ("object",), **args.config, **dict(args.set)})
+    _start_tensorflow()
+    from keras_maskrcnn.cli import check
+
+    return check.run(args)
+
+
+def _train(args: argparse.Namespace) -> int:
+    folder = RunFolder(args.output)
+    folder.check(args.resume)
+    settings = merged_settings(vars(args), folder, args.resume)
+    fields = {**args.config, **dict(args.set)}
+    if settings["images"] is None:
+        checked_format(settings["annotations"], None, settings["format"])
+    if args.resume:
+        resumed_config(folder, fields)
+        done = folder.epochs_done()
+        if done >= settings["epochs"]:
+            print(
+                f"{folder.path}: {done} of {settings['epochs']} epochs are trained, so nothing is left to train; "
+                f"--epochs with more than {done} trains on"
+            )
+            return 0
+        reason = folder.patience_is_over(settings["patience"])
+        if reason:
+            print(f"{folder.path}: {reason}, so training has ended; a larger --patience trains on")
+            return 0
+    else:
+        Config(**{"class_names": ("object",), **fields})
+    _start_tensorflow()
+    from keras_maskrcnn.cli import train
+
+    return train.run(folder, settings, fields, args.resume)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    evaluate_parser.check(args)
+    _check_outputs([args.json, args.results], [args.annotations])
+    if args.annotations is not None and args.images is None:
+        checked_format(args.annotations, None, args.format)
+    _start_tensorflow()
+    from keras_maskrcnn.cli import evaluate
+
+    return evaluate.run(args)
+
+
+def _predict(args: argparse.Namespace) -> int:
+    args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
+    folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
+    # Both folders of a picture that is a link: drawing into its own would draw on the original.
+    if args.output.resolve() in folders:
+        raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
+    evaluate_parser.tiling(args)
+    _start_tensorflow()
+    from keras_maskrcnn.cli import predict
+
+    return predict.run(args)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    is_checkpoint = isinstance(args.source, Path) and args.source.suffix != ".keras"
+    if is_checkpoint and args.model is None:
+        raise ValueError(f"{args.source}: --model NAME must say the published model of this architecture")
+    if not is_checkpoint and (args.model is not None or args.classes is not None):
+        raise ValueError(f"{args.source} says itself what it is: leave out --model and --classes")
+    _start_tensorflow()
+    from keras_maskrcnn.cli import convert
+
+    return convert.run(args)
+
+
+def _to_coco(args: argparse.Namespace) -> int:
+    _check_outputs([args.target], [args.annotations])
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    _start_tensorflow()
+    from keras_maskrcnn.cli import to_coco
+
+    return to_coco.run(args)
+
+
+def _check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path | None]) -> None:
+    """Refuse to write a file twice, over an input, or among the files of a folder that is one."""
+    taken: set[Path] = set()
+    sources = {path.resolve() for path in inputs if path is not None}
+    for output in (path for path in outputs if path is not None):
+        place = output.resolve()
+        if place in taken:
+            raise ValueError(f"{output}: two outputs would be written there")
+        if place in sources or any(source in place.parents for source in sources):
+            raise ValueError(f"{output}: it is among the annotations that are read; choose another place")
+        taken.add(place)
+
+
+def _models(args: argparse.Namespace) -> int:
+    from keras_maskrcnn.cli import models
+
+    return models.run(args)
+
+
+def _start_tensorflow() -> None:
+    """Load TensorFlow without its chatter, unless the user has chosen a log level."""
+    if LOG_LEVEL in os.environ or "tensorflow" in sys.modules:
+        return
+    # Errors too: it logs as such what it then does another way. Those that matter arrive as exceptions.
+    os.environ[LOG_LEVEL] = "3"
+    _import_silently()
+
+
+def _import_silently() -> None:
+    """Import TensorFlow with standard error put aside: the first lines that it logs heed no level."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    with tempfile.TemporaryFile() as aside:
+        os.dup2(aside.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            aside.seek(0)
+            os.write(before, aside.read())
+            raise
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+
+
+def _fresh_line() -> str:
+    """What clears a progress bar that the cursor may stand behind."""
+    return "\r\x1b[K" if sys.stdout.isatty() and sys.stderr.isatty() else ""
+
+
+def _reason(error: Exception) -> str:
+    """Say in one line what went wrong."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    in_dataset = _RAISED_IN_DATASET.search(str(error))
+    if in_dataset:
+        return in_dataset[1]
+    lines = [line for line in str(error).splitlines() if line.strip() and line != "Graph execution error:"]
+    if isinstance(error, (ValueError, OSError)) and lines:
+        if lines[0].endswith(":") and len(lines) > 1:  # a list follows
+            more = f" (--debug shows {len(lines) - 2} more)" if len(lines) > 2 else ""
+            return f"{lines[0]} {lines[1].strip()}{more}"
+        return lines[0]
+    out_of_memory = [line for line in lines if line.startswith("OOM")]
+    line = (out_of_memory or lines or ["no reason given"])[0]
+    return f"{type(error).__name__}: {line} (--debug shows where)"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

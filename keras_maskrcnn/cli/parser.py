@@ -1,0 +1,189 @@
+"""The arguments of `maskrcnn` and its help. Those of `train` and `evaluate` are in files of their own."""
+
+import argparse
+import textwrap
+from typing import Any, NoReturn
+
+from keras_maskrcnn.cli import arguments, check_parser, evaluate_parser, train_parser
+
+DESCRIPTION = (
+    "Mask R-CNN for Keras 3 and TensorFlow: finds objects in pictures, with box, class and mask of each."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"maskrcnn: error: {message}\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; `args.command` is the chosen command, None if there is none."""
+    parser = _Parser("maskrcnn", description=DESCRIPTION, epilog="Each command has its own --help.")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    summary = "look at a dataset before a training, and report what is wrong"
+    check_parser.add_options(_add_command(commands, "check", summary, check_parser.DESCRIPTION))
+    summary = "train a model on annotated images"
+    command = _add_command(commands, "train", summary, train_parser.DESCRIPTION, train_parser.config_fields())
+    train_parser.add_options(command)
+    summary = "measure a model's COCO AP on annotated images"
+    evaluate_parser.add_options(_add_command(commands, "evaluate", summary, evaluate_parser.DESCRIPTION))
+    _add_predict(commands)
+    _add_convert(commands)
+    _add_to_coco(commands)
+    _add_models(commands)
+    return parser
+
+
+def _add_command(commands: Any, name: str, summary: str, text: str, epilog: str = "") -> Any:
+    command = commands.add_parser(
+        name,
+        help=summary,
+        description=textwrap.dedent(text).strip(),
+        epilog=epilog or None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
+    return command
+
+
+def _add_predict(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "predict",
+        "find objects in pictures and draw them",
+        """
+        Find the objects in pictures. Writes, into the output folder, each picture with its objects drawn as
+        NAME.png, and detections.json: COCO results (image_id is the picture's number, from 1; boxes are x, y,
+        width, height in pixels) with file_name and category_name. Files of an earlier call are replaced.
+
+        examples:
+          maskrcnn predict run/best.keras photos/ street.jpg --output found --score-threshold 0.7
+          maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output found
+          maskrcnn predict run/best.keras aerial.tif --output found --tile 1024
+        """,
+    )
+    command.add_argument(
+        "model",
+        type=arguments.model_or_name,
+        metavar="MODEL",
+        help="a .keras file, or a published model's name",
+    )
+    command.add_argument(
+        "images",
+        type=arguments.images,
+        nargs="+",
+        metavar="IMAGE",
+        help="image files, and folders, whose image files are taken",
+    )
+    command.add_argument(
+        "--output", type=arguments.output_folder, metavar="DIR", required=True, help="folder to write to"
+    )
+    evaluate_parser.add_limits(command, 0.5, "0.5")
+    evaluate_parser.add_tiles(command)
+    command.add_argument("--no-pictures", action="store_true", help="write detections.json only")
+
+
+def _add_convert(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "convert",
+        "convert weights between formats",
+        """
+        Convert weights to a .keras file, or back to what torchvision (.pth) or Detectron2 (.pkl) reads.
+        SOURCE is the name of a published model, which is downloaded (maskrcnn models lists them), a .keras
+        file, or a checkpoint (.pth, .pkl, .h5, .safetensors), of which --model says the architecture.
+
+        examples:
+          maskrcnn convert maskrcnn_resnet50_fpn_coco mask.keras
+          maskrcnn convert mine.h5 mine.keras --model matterport_mask_rcnn_coco --classes cat,dog
+          maskrcnn convert run/best.keras best.pth
+        """,
+    )
+    command.add_argument(
+        "source", type=arguments.source, metavar="SOURCE", help="a published model's name, or a file"
+    )
+    command.add_argument(
+        "target",
+        type=arguments.checkpoint_to_write,
+        metavar="TARGET",
+        help="file to write, which ends in .keras, .pth or .pkl; one that is there is replaced",
+    )
+    command.add_argument(
+        "--model",
+        type=arguments.published_name,
+        metavar="NAME",
+        help="the published model that a checkpoint has the architecture of",
+    )
+    command.add_argument(
+        "--classes",
+        type=arguments.names,
+        metavar="A,B",
+        help="names of the checkpoint's classes, in its order, if they are not the published model's (default: the "
+        "published ones)",
+    )
+
+
+def _add_to_coco(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "to-coco",
+        "write annotations of any format as COCO JSON",
+        """
+        Read annotations of any format (COCO, VIA, labelme, masks, VOC, YOLO, or detections as COCO results), check
+        all of them, and write them as one COCO JSON file. What is broken is an error, and nothing is written then.
+        File names in it are relative to --images, or else to the folder of TARGET.
+
+        examples:
+          maskrcnn to-coco via.json coco.json --images photos/ --class-key species
+          maskrcnn to-coco labelled/ coco.json
+          maskrcnn to-coco found/detections.json pseudo.json --images photos/ --score-threshold 0.8
+        """,
+    )
+    command.add_argument(
+        "annotations",
+        type=arguments.existing_path,
+        metavar="ANNOTATIONS",
+        help="a file or folder, as for train",
+    )
+    command.add_argument("target", type=arguments.new_file, metavar="TARGET", help="the JSON file to write")
+    command.add_argument(
+        "--images",
+        type=arguments.existing_folder,
+        metavar="DIR",
+        help="folder of the images (labelme, YOLO and VOC know theirs)",
+    )
+    arguments.add_format_options(command)
+    command.add_argument(
+        "--score-threshold",
+        type=arguments.fraction,
+        metavar="SCORE",
+        help="of coco-results: detections that score less are left out (default: 0.5)",
+    )
+    command.add_argument(
+        "--save-images",
+        type=arguments.output_folder,
+        metavar="DIR",
+        help="folder to write images into that labelme embedded in its files; file names are relative to it then",
+    )
+
+
+def _add_models(commands: Any) -> None:
+    command = _add_command(
+        commands,
+        "models",
+        "list the published models that can be used by name",
+        """
+        List the published models that can be used by name, with their average precision (AP) in % as published,
+        or all that is known of one.
+
+        example:
+          maskrcnn models matterport_mask_rcnn_coco
+        """,
+    )
+    command.add_argument(
+        "name",
+        nargs="?",
+        type=arguments.published_name,
+        metavar="NAME",
+        help="show all that is known of this one (default: list all)",
+    )

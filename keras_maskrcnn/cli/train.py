@@ -1,0 +1,193 @@
+"""`maskrcnn train`: from annotated images to a run folder with models, log and backup."""
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_maskrcnn.cli import recipe
+from keras_maskrcnn.cli.interrupt import interruptible
+from keras_maskrcnn.cli.model_file import open_model
+from keras_maskrcnn.cli.progress import EarlyStop, EpochLog, StepBar, in_terminal
+from keras_maskrcnn.cli.refuse import refuse_errors
+from keras_maskrcnn.cli.run_folder import RunFolder, resumed_config
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.formats.load import load_dataset
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.data.sampling import repeat_factor_sampling
+from keras_maskrcnn.evaluation.evaluate import CocoEvaluation
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.training.averages import OnAverages
+from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.not_a_number import LossError, StopOnNaN
+from keras_maskrcnn.training.slow_input import SlowInputAdvice
+from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures
+from keras_maskrcnn.weights.transfer import start_from
+
+FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
+"""Without weights to start from, frozen statistics and frozen stages would stay random."""
+
+
+def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], resume: bool) -> int:
+    """Train.
+
+    Args:
+        folder: where everything is written.
+        settings: `merged_settings` of the command line.
+        fields: the Config fields that were given.
+        resume: whether to go on where the folder's backup was made.
+
+    Returns:
+        The exit code.
+    """
+    keras.utils.set_random_seed(settings["seed"])
+    source = open_model(settings["weights"]) if settings["weights"] and not folder.backup.exists() else None
+    config = resumed_config(folder, fields) if resume else _new_config(fields, source)
+    names = config.class_names if resume or "class_names" in fields else None
+    records, classes = _load(settings, "", config, names)
+    config = dataclasses.replace(config, class_names=tuple(classes))
+    validation = _load(settings, "val_", config, classes)[0] if settings["val_annotations"] else None
+    refuse_errors(records, config, validation)
+    if settings["repeat_threshold"] is not None:
+        records = _repeated(records, settings)
+    dataset = make_dataset(records, config, settings["batch_size"], training=True, seed=settings["seed"])
+    steps = int(dataset.cardinality())
+    settings = recipe.completed(settings, steps)
+    schedule = recipe.make_schedule(settings, steps)
+    model = _model(config, source, settings["weights"])
+    model.compile(optimizer=recipe.make_optimizer(settings, schedule))
+    folder.write(config, settings)
+    print(recipe.described(settings, steps))
+    watching = [
+        StepBar(steps),
+        StopOnNaN(dataset),
+        SlowInputAdvice(dataset),
+        *_epoch_ends(folder, settings, config, records, validation),
+        EpochLog(folder, schedule),
+        EarlyStop(folder, settings["patience"]),
+        *([TensorBoard(folder.events)] if settings["tensorboard"] else []),
+        # The backup comes last: what it says is finished has been written.
+        BackupAndRestore(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
+    ]
+    return _fit(model, dataset, settings["epochs"], watching, folder)
+
+
+def _new_config(fields: dict[str, Any], source: MaskRCNN | None) -> Config:
+    if source is not None:
+        return dataclasses.replace(source.config, **fields)
+    chosen = {name: value for name, value in FROM_SCRATCH.items() if name not in fields}
+    if chosen:
+        listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
+        print(f"No --weights, so all is trained from random weights, with {listed}")
+    return Config(**{"class_names": ("object",), **chosen, **fields})
+
+
+def _load(
+    settings: dict[str, Any], prefix: str, config: Config, class_names: Sequence[str] | None
+) -> tuple[Sequence[Record], list[str]]:
+    path = settings[f"{prefix}annotations"]
+    masks = config.mask_head != "none"
+    records, classes = load_dataset(
+        path, settings[f"{prefix}images"], settings["format"], class_names, settings["class_key"], masks
+    )
+    if masks and not prefix and all(record.masks is None for record in records):
+        raise ValueError(f"{path}: no object has a mask; to train on boxes alone, add --set mask_head=none")
+    return records, classes
+
+
+def _repeated(records: Sequence[Record], settings: dict[str, Any]) -> Sequence[Record]:
+    repeated = repeat_factor_sampling(records, settings["repeat_threshold"], settings["seed"])
+    print(f"Pictures of rare classes come more often: an epoch has {len(repeated)} instead of {len(records)}")
+    return repeated
+
+
+def _model(config: Config, source: MaskRCNN | None, weights: str | None) -> MaskRCNN:
+    model = MaskRCNN(config)
+    if source is not None and weights is not None:
+        new = start_from(model, source, weights)
+        if new:
+            print(f"Classes differ from those of {weights}; new layers: {', '.join(new)}")
+    return model
+
+
+def _epoch_ends(
+    folder: RunFolder,
+    settings: dict[str, Any],
+    config: Config,
+    records: Sequence[Record],
+    validation: Sequence[Record] | None,
+) -> list[keras.callbacks.Callback]:
+    """Return what judges and saves the model after an epoch: its averages, if it keeps them."""
+    callbacks: list[keras.callbacks.Callback] = []
+    if validation is not None:
+        best = folder.best_epoch()
+        callbacks += [
+            CocoEvaluation(validation, every=settings["eval_every"], progress=in_terminal()),
+            keras.callbacks.ModelCheckpoint(
+                folder.best,
+                monitor=_monitor(config, validation),
+                mode="max",
+                save_best_only=True,
+                initial_value_threshold=best[1] if best else None,
+            ),
+        ]
+    callbacks.append(keras.callbacks.ModelCheckpoint(folder.model))
+    if settings["tensorboard"]:
+        shown = records if validation is None else validation
+        callbacks.append(TensorBoardPictures(folder.events, shown, every=settings["eval_every"]))
+    return callbacks if settings["ema"] is None else [OnAverages(callbacks)]
+
+
+def _monitor(config: Config, validation: Sequence[Record]) -> str:
+    """Name of the figure that says which epoch was best."""
+    labelled = (r.keypoints is not None and bool((r.keypoints[..., 2] > 0).any()) for r in validation)
+    if config.keypoint_names and any(labelled):
+        return "val_keypoint_AP"
+    has_masks = all(record.masks is not None for record in validation if len(record.boxes))
+    return "val_mask_AP" if config.mask_head != "none" and has_masks else "val_box_AP"
+
+
+def _fit(
+    model: MaskRCNN,
+    dataset: tf.data.Dataset,
+    epochs: int,
+    callbacks: list[keras.callbacks.Callback],
+    folder: RunFolder,
+) -> int:
+    try:
+        with interruptible(), warnings.catch_warnings():
+            if folder.backup.exists():  # its weights come at the beginning of `fit`
+                warnings.filterwarnings("ignore", "The backbone's batch norm is frozen")
+            model.fit(dataset, epochs=epochs, callbacks=callbacks, verbose=0)
+    except KeyboardInterrupt:
+        place = (
+            "from its last backup" if folder.backup.exists() else "from the beginning (no backup was made)"
+        )
+        print(f"\nStopped. This goes on {place}: {folder.resume_command}")
+        return 130
+    except LossError as error:
+        # A resumed run would come to the same loss.
+        if folder.model.exists():
+            error.add_note(
+                f"{folder.model} is from before, after epoch {folder.epochs_done()}. To go on from it in a new run:\n"
+                f"  maskrcnn train --weights {folder.model} --learning-rate ... --output ..."
+            )
+        raise
+    except tf.errors.ResourceExhaustedError as error:
+        error.add_note("In maskrcnn train these are --batch-size and --accumulate; Config.x is --set x=VALUE")
+        raise
+    print(f"Done: {folder.model} (last epoch){_best_line(folder)}, {folder.log}, {folder.curves}")
+    return 0
+
+
+def _best_line(folder: RunFolder) -> str:
+    best = folder.best_epoch()
+    if best is None:
+        return ""
+    monitor, value, epoch = best
+    figure = monitor.removeprefix("val_").replace("_", " ")
+    return f", {folder.best} (epoch {epoch}, {figure} {value:.3f})"

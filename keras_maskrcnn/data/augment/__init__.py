@@ -1,0 +1,1 @@
+"""Augmentation: masks, boxes and keypoints move with their image."""

@@ -1,0 +1,101 @@
+"""Training examples as pictures, to see what augmentation makes of one record."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.augment.flips import Example
+from keras_maskrcnn.data.pipeline.dataset import make_examples
+from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.drawing.instances import draw_instances
+from keras_maskrcnn.masks.crop_paste import paste_masks
+
+_GAP = 8
+
+
+def draw_augmented(
+    records: Sequence[Record], config: Config, index: int = 0, count: int = 7, seed: int = 0, columns: int = 4
+) -> Image.Image:
+    """Draw a record as it is evaluated, and after it as training would see it, each time drawn anew.
+
+    Boxes, masks and keypoints are those that the model is given: masks are pasted back from their crops, and crowds,
+    which have none, have dashed boxes.
+
+    Args:
+        records: all of the training's, since any may give objects to paste.
+        config: names the augmentation.
+        index: of the record to draw.
+        count: how many times it is augmented.
+        seed: any 32-bit integer; each gives other draws.
+        columns: pictures side by side, before another row begins.
+
+    Returns:
+        One RGB picture of 1 + count pictures.
+
+    Raises:
+        ValueError: there is no such record, `count` or `columns` is not positive, or the record does not fit the
+            config.
+    """
+    if not 0 <= index < len(records):
+        raise ValueError(f"draw_augmented: there is no record {index} among {len(records)}")
+    if count < 1 or columns < 1:
+        raise ValueError(f"draw_augmented needs a positive count and columns; got {count} and {columns}")
+    pictures = [
+        draw_example(example, config)
+        for training, times in ((False, 1), (True, count))
+        for example in _examples(records, config, index, times, seed, training)
+    ]
+    return _side_by_side(pictures, columns)
+
+
+def draw_example(example: Example, config: Config) -> Image.Image:
+    """Draw one example: a row of a batch of `make_dataset`.
+
+    Args:
+        example: images [H, W, C], sizes [2] and the objects' `gt_` fields, as arrays or tensors.
+        config: names the classes and keypoints.
+
+    Returns:
+        An RGB picture of the example's size without its padding.
+    """
+    height, width = (int(side) for side in example["sizes"])
+    real = np.asarray(example["gt_classes"]) > 0
+    boxes = np.asarray(example["gt_boxes"])[real]
+    masks = None
+    if "gt_masks" in example:
+        masks = paste_masks(np.asarray(example["gt_masks"])[real] / 255, boxes, height, width)
+    return draw_instances(
+        np.asarray(example["images"])[:height, :width].astype(np.uint8),
+        boxes,
+        [config.class_names[class_id - 1] for class_id in np.asarray(example["gt_classes"])[real]],
+        masks=masks,
+        keypoints=np.asarray(example["gt_keypoints"])[real] if "gt_keypoints" in example else None,
+        keypoint_names=config.keypoint_names,
+        crowd=np.asarray(example["gt_crowd"])[real],
+        class_names=config.class_names,
+    )
+
+
+def _examples(
+    records: Sequence[Record], config: Config, index: int, count: int, seed: int, training: bool
+) -> tf.data.Dataset:
+    places = tf.data.Dataset.range(count).map(
+        lambda epoch: (epoch, 0 * epoch, epoch, tf.constant(index, tf.int64))
+    )
+    dropped = DroppedObjects(count, logged=False)
+    return make_examples(places, records, config, training, seed, 1, dropped)
+
+
+def _side_by_side(pictures: list[Image.Image], columns: int) -> Image.Image:
+    """Lay pictures out in rows, each in a cell as large as the largest."""
+    width = max(picture.width for picture in pictures) + _GAP
+    height = max(picture.height for picture in pictures) + _GAP
+    rows = -(-len(pictures) // columns)
+    sheet = Image.new("RGB", (min(columns, len(pictures)) * width - _GAP, rows * height - _GAP), "white")
+    for place, picture in enumerate(pictures):
+        sheet.paste(picture, (place % columns * width, place // columns * height))
+    return sheet

@@ -1,0 +1,117 @@
+"""Annotated pictures to look at: the ground truth, and what a model found beside it."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from PIL import Image
+
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.drawing.captions import side_by_side
+from keras_maskrcnn.drawing.instances import draw_instances
+from keras_maskrcnn.images.io import read_image
+from keras_maskrcnn.masks.rle import segmentation_to_rle
+
+READABLE_SIDE = 320
+
+
+def draw_record(
+    record: Record, class_names: Sequence[str], image: Any = None, scale: int | None = None, **options: Any
+) -> Image.Image:
+    """Draw the objects of a record on its picture: masks, boxes, names and keypoints.
+
+    Crowds are hatched, with dashed boxes and "(crowd)" behind their names.
+
+    Args:
+        record: the picture with its ground truth.
+        class_names: K names, class k being class_names[k - 1].
+        image: another picture of the same size instead: PIL or array; needed for files of more than 3 channels.
+        scale: how many times the picture is enlarged, a whole number; None enlarges small ones so that the long side
+            has at least 320 pixels.
+        options: passed to `drawing.draw_instances`.
+
+    Returns:
+        An RGB picture.
+
+    Raises:
+        FileNotFoundError: the picture's file does not exist.
+        ValueError: the picture cannot be read, or a class id has no name; the message names the picture.
+    """
+    names = [_name(record, row, class_names) for row in range(len(record.boxes))]
+    masks = record.masks
+    if masks is not None:
+        masks = tuple(segmentation_to_rle(mask, record.height, record.width) for mask in masks)
+    if image is None:
+        image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
+    return draw_instances(
+        image,
+        record.boxes,
+        masks=masks,
+        **{
+            "names": names,
+            "keypoints": record.keypoints,
+            "crowd": record.crowd,
+            "class_names": class_names,
+            "scale": readable_scale(record.height, record.width) if scale is None else scale,
+            **options,
+        },
+    )
+
+
+def draw_comparison(
+    found: Detections,
+    record: Record,
+    class_names: Sequence[str],
+    image: Any = None,
+    min_score: float = 0.5,
+    **options: Any,
+) -> Image.Image:
+    """Draw what was found and the ground truth side by side, with captions; a class has one colour in both.
+
+    Args:
+        found: the detections of the record's picture.
+        record: the picture with its ground truth.
+        class_names: K names, class k being class_names[k - 1].
+        image: another picture of the same size instead: PIL or array.
+        min_score: detections that score less are left out.
+        options: passed to `drawing.draw_instances`.
+
+    Returns:
+        An RGB picture, twice the width of `draw_record`'s.
+
+    Raises:
+        FileNotFoundError: the picture's file does not exist.
+        ValueError: the picture cannot be read, or the sizes disagree; the message names the picture.
+    """
+    if (found.height, found.width) != (record.height, record.width):
+        raise ValueError(
+            f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
+            f"but its detections are of {found.height} x {found.width}"
+        )
+    if image is None:
+        image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
+    scale = readable_scale(record.height, record.width)
+    shared: dict[str, Any] = {"scale": scale, "keypoint_names": found.keypoint_names, "color_by": "class"}
+    shared |= options
+    shown = int((found.scores >= min_score).sum())
+    pictures = (
+        found.draw(image, min_score, class_names=class_names, **shared),
+        draw_record(record, class_names, image, **shared),
+    )
+    captions = f"found: {shown} (score from {min_score:g})", f"ground truth: {len(record.boxes)}"
+    return side_by_side(pictures, captions, title=record.name)
+
+
+def readable_scale(height: int, width: int) -> int:
+    """Return how many times a picture must be enlarged for its long side to have 320 pixels or more."""
+    return math.ceil(READABLE_SIDE / max(height, width, 1))
+
+
+def _name(record: Record, row: int, class_names: Sequence[str]) -> str:
+    class_id = int(record.class_ids[row])
+    if not 1 <= class_id <= len(class_names):
+        raise ValueError(
+            f"{record.name}: object {row} has class id {class_id}; {len(class_names)} classes are named"
+        )
+    return class_names[class_id - 1]

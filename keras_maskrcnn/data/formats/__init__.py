@@ -1,0 +1,1 @@
+"""Readers of annotation formats, and the COCO writer."""

@@ -1,0 +1,152 @@
+"""COCO's content in the making: what the readers of other formats fill, for the one checker to read."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_maskrcnn.data.checks import collecting, mask_extent, naming
+from keras_maskrcnn.data.formats.coco_content import hand_over, read_content
+from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.images.io import image_size
+from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
+from keras_maskrcnn.masks.segmentation_checks import checked_polygon
+from keras_maskrcnn.utils.files import image_files
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
+
+
+class Draft:
+    """Images, objects and problems of a dataset that is being read.
+
+    Args:
+        source: what messages call its file or folder.
+    """
+
+    def __init__(self, source: str | Path) -> None:
+        self.source = str(source)
+        self.problems: list[str] = []
+        """What is broken, a message each."""
+        self.notes: list[str] = []
+        """What the report should say besides its counts."""
+        self._images: list[dict[str, Any]] = []
+        self._annotations: list[dict[str, Any]] = []
+
+    def add_image(self, path: str | Path, size: Size | None = None) -> Size | None:
+        """Add an image; the objects that are added after it are its.
+
+        Args:
+            path: its file.
+            size: what the annotations say; left out: the file's own.
+
+        Returns:
+            Its (height, width) in pixels; None, and nothing is added but a problem, if its file has to tell and cannot.
+        """
+        with collecting(self.problems):
+            height, width = image_size(path) if size is None else size
+            number = len(self._images) + 1
+            self._images.append({"id": number, "file_name": str(path), "height": height, "width": width})
+            return height, width
+        return None
+
+    def add_object(
+        self,
+        name: str,
+        class_name: str,
+        segmentation: Any,
+        box: Sequence[float] | None = None,
+        **fields: Any,
+    ) -> None:
+        """Add an object of the last image; one that is broken becomes a problem.
+
+        Args:
+            name: what messages call it, unlike any other's.
+            class_name: its class.
+            segmentation: a mask [H, W] bool, a list of polygons, an RLE dict, or None for a box alone.
+            box: x1, y1, x2, y2 in pixels; left out: around the polygons' points, or around the mask's pixels.
+            fields: more of COCO's fields.
+        """
+        image = self._images[-1]
+        with collecting(self.problems), naming(name):
+            if isinstance(segmentation, np.ndarray):
+                segmentation = _encoded(segmentation, image["height"], image["width"])
+            if box is None:
+                box = _extent(segmentation, image["height"], image["width"])
+            x1, y1, x2, y2 = (float(value) for value in box)
+            self._annotations.append(
+                {
+                    "id": name,
+                    "image_id": image["id"],
+                    "category_id": class_name,
+                    "bbox": [x1, y1, x2 - x1, y2 - y1],
+                    "segmentation": segmentation,
+                    **fields,
+                }
+            )
+
+    def records(
+        self,
+        class_names: Sequence[str] | None,
+        masks: bool,
+        check_images: bool,
+        problems: list[str] | None,
+        own_names: Sequence[str] | None = None,
+    ) -> tuple[Records, list[str]]:
+        """Check everything and make the records; see `load_coco` for the arguments and errors.
+
+        Args:
+            own_names: the dataset's own classes in their order; left out: those of its objects, sorted.
+        """
+        if own_names is None:
+            own_names = sorted({annotation["category_id"] for annotation in self._annotations})
+        if not self._images or not (own_names or class_names):
+            hand_over([f"{self.source}: {problem}" for problem in self.problems], problems)
+            what = "pictures" if not self._images else "objects, so its classes must be named: class_names"
+            raise ValueError(f"{self.source}: there are no {what}")
+        ids = {name: number for number, name in enumerate(own_names, start=1)}
+        content = {
+            "images": self._images,
+            "annotations": [{**row, "category_id": ids[row["category_id"]]} for row in self._annotations],
+            "categories": [{"id": number, "name": name} for name, number in ids.items()],
+        }
+        return read_content(
+            content,
+            self.source,
+            "",
+            class_names,
+            masks,
+            check_images,
+            problems,
+            noun="",
+            met=self.problems,
+            notes=self.notes,
+        )
+
+
+def note_unused(draft: Draft, folders: Iterable[Path], used: set[Path]) -> None:
+    """Note the image files in folders that no annotation is of: what is not used should be known."""
+    unused = [file for folder in folders for file in image_files(folder) if file.resolve() not in used]
+    if unused:
+        draft.notes.append(f"{len(unused)} pictures without annotations are left out: {listed(unused)}")
+
+
+def listed(files: Sequence[Path]) -> str:
+    """Name a few of many files."""
+    return ", ".join(map(str, files[:3])) + (", ..." if len(files) > 3 else "")
+
+
+def _encoded(mask: np.ndarray, height: int, width: int) -> dict[str, Any]:
+    if mask.shape != (height, width):
+        raise ValueError(
+            f"its mask is {mask.shape[1]} x {mask.shape[0]} (width x height), its picture {width} x {height}"
+        )
+    return mask_to_rle(mask)
+
+
+def _extent(segmentation: Any, height: int, width: int) -> list[float]:
+    if isinstance(segmentation, dict):
+        return mask_extent(segmentation_to_rle(segmentation, height, width))
+    points = np.concatenate([np.reshape(checked_polygon(polygon), (-1, 2)) for polygon in segmentation])
+    return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]

@@ -1,0 +1,71 @@
+"""COCO JSON: instances and person keypoints, as published or as annotation tools export them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.formats.coco_content import read_content
+from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.utils.text import read_json
+
+
+def load_coco(
+    annotation_file: str | Path,
+    image_folder: str | Path,
+    class_names: Sequence[str] | None = None,
+    masks: bool = True,
+    check_images: bool = True,
+    problems: list[str] | None = None,
+) -> tuple[Records, list[str]]:
+    """Read a COCO annotation file, check all of it, and report what cannot be used.
+
+    What is broken is an error. Objects that are well-formed but of no use (without area inside the image,
+    with an empty mask, or without a mask where others have one) are left out, counted in one log line and
+    listed in `records.report`. Boxes that reach outside the image by at most 2 pixels are clipped.
+
+    Args:
+        annotation_file: JSON with "images", "annotations" and "categories".
+        image_folder: where the images' "file_name" are.
+        class_names: names and order of the classes, as another split's load returned them; the categories are
+            matched by name. Left out: the file's categories in the order of their ids, which may have gaps.
+        masks: whether masks are wanted; without them the segmentations are not looked at.
+        check_images: whether every image's header is read, to find missing files and wrong sizes.
+        problems: a list to which what is broken is added, a message each, instead of an error at the first; broken
+            objects, and images that are missing, unreadable or of another size, are then left out.
+
+    Returns:
+        (records, class names): one record per image in the file's order, also of images without objects, with
+        the class ids 1..K, and keypoints [N, J, 3] where the file has any (zeros for objects without), whose names
+        are `records.report.keypoint_names`.
+
+    Raises:
+        FileNotFoundError: the annotation file is missing.
+        ValueError: the file is no COCO annotation file; or, without `problems`, anything is broken: the message
+            names file, image, annotation and reason of the first problem, and how many more there are.
+    """
+    source = str(annotation_file)
+    with naming(source):
+        content = read_annotations(annotation_file)
+    return read_content(content, source, image_folder, class_names, masks, check_images, problems)
+
+
+def read_annotations(path: str | Path) -> dict[str, Any]:
+    """Return the content of a COCO annotation file, of which only the outermost form is checked.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: images, annotations or categories are no lists of objects.
+    """
+    content = read_json(path)
+    if isinstance(content, list):
+        raise ValueError(
+            "this is a list, as COCO results are; annotations have images, annotations, categories"
+        )
+    for key in ("images", "annotations", "categories"):
+        rows = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f'"{key}" must be a list of objects')
+    if not content["images"]:
+        raise ValueError('"images" is empty')
+    return content

@@ -1,0 +1,149 @@
+"""COCO results as annotations: what a model has found, to train another on, or to correct by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from keras_maskrcnn.data.checks import collecting, mask_extent, naming
+from keras_maskrcnn.data.formats.coco import read_annotations
+from keras_maskrcnn.data.formats.coco_annotations import is_number
+from keras_maskrcnn.data.formats.coco_content import read_content
+from keras_maskrcnn.data.formats.detect import is_results
+from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.images.io import image_size
+from keras_maskrcnn.masks.rle import segmentation_to_rle
+from keras_maskrcnn.masks.segmentation_checks import rle_size, shown
+from keras_maskrcnn.utils.files import image_files
+from keras_maskrcnn.utils.text import read_json
+
+
+def load_coco_results(
+    results_file: str | Path,
+    image_folder: str | Path,
+    annotation_file: str | Path | None = None,
+    score_threshold: float = 0.5,
+    class_names: Sequence[str] | None = None,
+    masks: bool = True,
+    check_images: bool = True,
+    problems: list[str] | None = None,
+) -> tuple[Records, list[str]]:
+    """Read COCO results as if they were annotations: pseudo-labels.
+
+    Keypoints, whose third number is a score there, count as visible.
+
+    Args:
+        results_file: a JSON list of detections with image_id, category_id, bbox or segmentation, and score.
+        image_folder: where the images are.
+        annotation_file: a COCO file with the images and the categories that image_id and category_id mean; its own
+            annotations are not used. Left out: each detection must name its "file_name" and "category_name", as those
+            of `maskrcnn predict` do, and the images are in image_folder, or where the end of "file_name" leads from
+            there: of /data/s1/a.png s1/a.png, if there is such a file, or else a.png.
+        score_threshold: detections that score less are left out, and counted in the report.
+        class_names: as in `load_coco`; left out: the annotation file's, or those found, sorted.
+        masks, check_images, problems: as in `load_coco`.
+
+    Returns:
+        (records, class names), as `load_coco` does; `image_id` counts from 1 where there is no annotation_file.
+
+    Raises:
+        FileNotFoundError: a file or folder is missing.
+        ValueError: a file is of another kind or, without `problems`, anything is broken; the message names file,
+            detection and reason.
+    """
+    source, met = str(results_file), list[str]()
+    with naming(source):
+        results = read_json(results_file)
+        if not is_results(results):
+            raise ValueError("these are no COCO results: they are a list of objects with image_id and score")
+        if annotation_file is None:
+            images, categories = _named(results, Path(image_folder), met)
+        else:
+            content = read_annotations(annotation_file)
+            images, categories = content["images"], content["categories"]
+    annotations, few = [], 0
+    for number, result in enumerate(results):
+        with collecting(met), naming(f"detection {number}"):
+            if not is_number(result.get("score")):
+                raise ValueError(f'its "score" must be a number; got {shown(result.get("score"))}')
+            if result["score"] < score_threshold:
+                few += 1
+            else:
+                annotations.append({**result, "id": number, **_completed(result)})
+    notes = [f"{few} detections score less than {score_threshold:g} and are left out"] if few else []
+    content = {"images": images, "categories": categories, "annotations": annotations}
+    return read_content(
+        content,
+        source,
+        image_folder,
+        class_names,
+        masks,
+        check_images,
+        problems,
+        noun="detection ",
+        met=met,
+        notes=notes,
+    )
+
+
+def _named(
+    results: list[dict[str, Any]], folder: Path, met: list[str]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the images and categories that results name, whose image_id and category_id are set to theirs."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: there is no such folder")
+    for number, row in enumerate(results):
+        if not isinstance(row.get("file_name"), str) or not isinstance(row.get("category_name"), str):
+            raise ValueError(
+                f"detection {number} has no file_name and category_name, so that annotation_file is needed"
+            )
+    pictures = {row["file_name"]: _picture(row["file_name"], folder) for row in results}
+    found = {picture for picture in pictures.values() if (folder / picture).is_file()}
+    images = []
+    for number, name in enumerate(sorted({file.name for file in image_files(folder)} | found), start=1):
+        with collecting(met):
+            height, width = image_size(folder / name)
+            images.append({"id": number, "file_name": name, "height": height, "width": width})
+    ids = {image["file_name"]: image["id"] for image in images}
+    unclear = _unclear(results, pictures, met)
+    names = sorted({row["category_name"] for row in results})
+    for row in results:
+        picture = pictures[row["file_name"]]
+        row["image_id"] = row["file_name"] if picture in unclear else ids.get(picture, picture)
+        row["category_id"] = 1 + names.index(row["category_name"])
+    return images, [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
+
+
+def _picture(file_name: str, folder: Path) -> str:
+    """As much of the end of a path as leads to a file in the folder; if none does, its name."""
+    path = PureWindowsPath(file_name)
+    parts = [part for part in path.parts if part not in (path.anchor, "..")]
+    tails = ["/".join(parts[start:]) for start in range(len(parts))]
+    return next((tail for tail in tails if (folder / tail).is_file()), path.name)
+
+
+def _unclear(results: list[dict[str, Any]], pictures: dict[str, str], met: list[str]) -> set[str]:
+    """The pictures that detections of several pictures would land on."""
+    sources: dict[str, dict[tuple[tuple[str, ...], str], str]] = {}
+    for row in results:
+        name, image_id = row["file_name"], row["image_id"]
+        source = (PureWindowsPath(name).parts, repr(image_id))
+        described = f"{name} (image_id {shown(image_id)})"
+        sources.setdefault(pictures[name], {})[source] = described
+    unclear = {picture: list(found.values()) for picture, found in sources.items() if len(found) > 1}
+    for picture, found in unclear.items():
+        met.append(f"detections of {' and of '.join(found[:3])} all lead to one picture, {picture}")
+    return set(unclear)
+
+
+def _completed(result: dict[str, Any]) -> dict[str, Any]:
+    """What an annotation has and a result may lack: a box, and keypoints whose third number is a visibility."""
+    fields: dict[str, Any] = {}
+    if "bbox" not in result and isinstance(result.get("segmentation"), dict):
+        rle = result["segmentation"]
+        x1, y1, x2, y2 = mask_extent(segmentation_to_rle(rle, *rle_size(rle)))
+        fields["bbox"] = [x1, y1, x2 - x1, y2 - y1]
+    if isinstance(result.get("keypoints"), list):
+        fields["keypoints"] = [
+            2 if place % 3 == 2 else value for place, value in enumerate(result["keypoints"])
+        ]
+    return fields

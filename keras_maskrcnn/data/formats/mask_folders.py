@@ -1,0 +1,211 @@
+"""Folders of instance masks: one label image per picture, or a folder of mask files per picture."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_maskrcnn.data.checks import collecting, naming
+from keras_maskrcnn.data.formats.builder import Draft, note_unused
+from keras_maskrcnn.data.formats.label_images import instances, read_labels
+from keras_maskrcnn.data.formats.via import ONE_CLASS
+from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.masks.rle import region_to_rle
+from keras_maskrcnn.masks.segmentation_checks import shown
+from keras_maskrcnn.utils.files import image_files
+from keras_maskrcnn.utils.text import read_json
+
+CLASSES_FILE = "classes.json"
+
+
+def load_masks(
+    mask_folder: str | Path,
+    image_folder: str | Path,
+    class_names: Sequence[str] | None = None,
+    classes: Mapping[Any, Any] | str | Path | None = None,
+    class_key: str | None = None,
+    masks: bool = True,
+    check_images: bool = True,
+    problems: list[str] | None = None,
+) -> tuple[Records, list[str]]:
+    """Read instance masks from image files (PNG, TIFF, BMP, .npy; 1 to 32 bits; palettes by their values).
+
+    Either there is one label image per picture, of the same name or with "_mask" behind it: 0 is background, and the
+    pixels of any other value are one object. Or there is a folder per picture, in which each file is the mask of one
+    object: 0, and one other value. Masks without objects and empty folders are pictures without objects.
+    Pictures without a mask are left out, and the report says how many.
+
+    Args:
+        mask_folder: where the masks are. Folders of pictures may have their masks in a subfolder "masks", and the
+            picture in one called "images".
+        image_folder: where the pictures are.
+        class_names: as in `load_coco`; left out: the classes found, sorted.
+        classes: of label images, the class of each value, the same for all pictures ({1: "cat", 2: "dog"}) or by the
+            name of the picture ({"street": {1: "cat"}}); or a JSON file of this. Left out: classes.json in mask_folder,
+            if it is there.
+        class_key: of mask files, what tells the class: "file" (cat_1.png is a cat) or "folder" (cat/1.png, in the
+            picture's folder). Left out: the folders, if there are any. Without classes all objects are of the one class
+            of class_names, or "object".
+        masks, check_images, problems: as in `load_coco`.
+
+    Returns:
+        (records, class names), as `load_coco` does; `image_id` counts from 1.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: there are no masks or, without `problems`, anything is broken; the message names file and reason.
+    """
+    draft, folder = Draft(mask_folder), Path(mask_folder)
+    for one in (folder, Path(image_folder)):
+        if not one.is_dir():
+            raise FileNotFoundError(f"{one}: there is no such folder")
+    one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
+    label_images, folders = _label_images(folder, Path(image_folder)), _folders(folder)
+    pictures = _Pictures(Path(image_folder), label_images)
+    if bool(label_images) == bool(folders):
+        found = (
+            "both label images and folders of masks"
+            if folders
+            else "neither label images nor folders of masks"
+        )
+        raise ValueError(f"{folder}: there are {found}")
+    with naming(draft.source):
+        if label_images:
+            if class_key is not None:
+                raise ValueError("class_key is for folders of mask files; label images have classes")
+            _read_label_images(draft, label_images, pictures, _classes(classes, folder), one_class)
+        else:
+            if classes is not None:
+                raise ValueError("classes is for label images; folders of mask files have class_key")
+            _read_folders(draft, folders, pictures, class_key, one_class)
+    note_unused(draft, [Path(image_folder)], pictures.used)
+    return draft.records(class_names, masks, check_images, problems)
+
+
+class _Pictures:
+    """The pictures in a folder by their names without the ending, and which files there are in use."""
+
+    def __init__(self, folder: Path, masks: list[Path]) -> None:
+        self.folder = folder
+        self.used = {file.resolve() for file in masks}
+        self._files: dict[str, list[Path]] = {}
+        for file in image_files(folder):
+            if file.resolve() not in self.used:
+                self._files.setdefault(file.stem, []).append(file)
+
+    def find(self, *stems: str) -> Path:
+        found = next((self._files[stem] for stem in stems if stem in self._files), [])
+        if len(found) > 1:
+            raise ValueError(f"there are several pictures for it: {', '.join(map(str, found))}")
+        if not found:
+            raise FileNotFoundError(
+                f"{self.folder / stems[0]}: there is no picture of this name, with any ending"
+            )
+        if found[0].resolve() in self.used:
+            raise ValueError(f"{found[0]}: two masks are of this picture")
+        self.used.add(found[0].resolve())
+        return found[0]
+
+
+def _label_images(folder: Path, pictures: Path) -> list[Path]:
+    """The label images; those beside their pictures end in "_mask"."""
+    beside = folder.resolve() == pictures.resolve()
+    return [file for file in image_files(folder) if not beside or file.stem.endswith("_mask")]
+
+
+def _folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
+    """The classes by values, or by pictures and values, the values as text."""
+    file = folder / CLASSES_FILE if classes is None else classes
+    if classes is None and not file.is_file():
+        return None
+    if isinstance(file, (str, Path)):
+        with naming(str(file)):
+            classes = read_json(file)
+    if not isinstance(classes, Mapping) or not classes:
+        raise ValueError(f"classes must be a mapping of values to names; got {shown(classes)}")
+    return {
+        str(key): {str(inner): name for inner, name in value.items()} if isinstance(value, Mapping) else value
+        for key, value in classes.items()
+    }
+
+
+def _class(classes: Mapping[str, Any], picture: Path, value: int) -> str:
+    by_picture = classes.get(picture.stem, classes.get(picture.name))
+    name = (by_picture if isinstance(by_picture, Mapping) else classes).get(str(value))
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"classes has no name for it; got {name!r}")
+    return name
+
+
+def _read_label_images(
+    draft: Draft, files: list[Path], pictures: _Pictures, classes: Mapping[str, Any] | None, one_class: str
+) -> None:
+    for file in files:
+        with collecting(draft.problems):
+            picture = pictures.find(file.stem, file.stem.removesuffix("_mask"))
+            labels = read_labels(file)
+            draft.add_image(picture, labels.shape)
+            for value, region in instances(labels):
+                name = f"value {value} of {file.name}"
+                with collecting(draft.problems), naming(name):
+                    class_name = one_class if classes is None else _class(classes, picture, value)
+                    draft.add_object(name, class_name, region_to_rle(region, *labels.shape))
+
+
+def _read_folders(
+    draft: Draft, folders: list[Path], pictures: _Pictures, class_key: str | None, one_class: str
+) -> None:
+    if class_key not in (None, "file", "folder"):
+        raise ValueError(f'class_key must be "file" or "folder" for mask files; got {class_key!r}')
+    for folder in folders:
+        with collecting(draft.problems):
+            if draft.add_image(_picture_of(folder, pictures)) is None:
+                continue
+            inside = folder / "masks" if (folder / "masks").is_dir() else folder
+            for file in _mask_files(inside):
+                name = file.relative_to(folder.parent).as_posix()
+                with collecting(draft.problems), naming(name):
+                    in_folder = file.parent != inside
+                    class_name = _class_of_file(file, in_folder, class_key) or one_class
+                    draft.add_object(name, class_name, _one_mask(file))
+
+
+def _picture_of(folder: Path, pictures: _Pictures) -> Path:
+    own = folder / "images"
+    if not own.is_dir():
+        return pictures.find(folder.name)
+    files = image_files(own)
+    if len(files) != 1:
+        raise ValueError(f"{own}: there must be one picture here; got {len(files)}")
+    return files[0]
+
+
+def _mask_files(folder: Path) -> list[Path]:
+    classes = [inner for inner in _folders(folder) if inner.name != "images"]
+    return [file for place in (folder, *classes) for file in image_files(place)]
+
+
+def _class_of_file(file: Path, in_folder: bool, class_key: str | None) -> str | None:
+    """The class that a mask file's name or folder tells; None if neither should."""
+    if class_key == "file":
+        name = re.sub(r"[ _.-]*\d*$", "", file.stem)
+        if not name:
+            raise ValueError("its name has no class: class_key=file needs names like cat_1.png")
+        return name
+    if class_key == "folder" and not in_folder:
+        raise ValueError("it is in no folder of its class, which class_key=folder needs")
+    return file.parent.name if in_folder else None
+
+
+def _one_mask(file: Path) -> np.ndarray:
+    labels = read_labels(file)
+    values = np.unique(labels[labels > 0])
+    if len(values) > 1:
+        raise ValueError(f"a mask of one object has 0 and one other value; this has {len(values)} others")
+    return labels > 0

@@ -1,0 +1,167 @@
+"""JSON of the VGG Image Annotator (https://www.robots.ox.ac.uk/~vgg/software/via), versions 1 and 2."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_maskrcnn.data.checks import collecting, naming
+from keras_maskrcnn.data.formats.builder import Draft
+from keras_maskrcnn.data.formats.coco_annotations import is_number
+from keras_maskrcnn.data.formats.detect import is_via
+from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
+from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.masks.segmentation_checks import shown
+from keras_maskrcnn.utils.text import read_json
+
+Region = tuple[Any, Any]
+"""A region's number and what the file says of it."""
+ONE_CLASS = "object"
+"""What things are called whose annotations have no classes."""
+
+
+def load_via(
+    annotation_file: str | Path,
+    image_folder: str | Path,
+    class_names: Sequence[str] | None = None,
+    class_key: str | None = None,
+    masks: bool = True,
+    check_images: bool = True,
+    problems: list[str] | None = None,
+) -> tuple[Records, list[str]]:
+    """Read a JSON file of VIA 1 or 2: a saved project, or exported annotations.
+
+    Polygons, rectangles, circles and ellipses are objects. Points and polylines have no area and are errors. Images
+    without regions are kept, as images without objects. Circles and ellipses may reach outside the image. The
+    sizes of the images, which VIA does not write, are read from their files.
+
+    Args:
+        annotation_file: the JSON.
+        image_folder: where the images are.
+        class_names: as in `load_coco`; left out: the classes that the file has, sorted.
+        class_key: the name of the region attribute that tells the class: text, or a choice of which one is ticked. Left
+            out: the only one that regions have; where they have none, all objects are of the one class of class_names,
+            or "object".
+        masks, check_images, problems: as in `load_coco`.
+
+    Returns:
+        (records, class names), as `load_coco` does; `image_id` counts from 1.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not VIA's, regions have several attributes and class_key is left out, or, without
+            `problems`, anything is broken; the message names file, image, region and reason.
+    """
+    draft = Draft(annotation_file)
+    with naming(draft.source):
+        entries = _entries(read_json(annotation_file))
+        images = list(_images(entries, draft.problems))
+        class_key = _class_key([region for _, regions in images for _, region in regions], class_key)
+    one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
+    for file_name, regions in images:
+        size = draft.add_image(Path(image_folder) / file_name)
+        if size is None:
+            continue
+        for number, region in regions:
+            name = f"region {number} of {file_name}"
+            with collecting(draft.problems), naming(name):
+                class_name = one_class if class_key is None else _class(region, class_key)
+                polygon, box = _outline(region, *size)
+                draft.add_object(name, class_name, [polygon], box)
+    return draft.records(class_names, masks, check_images, problems)
+
+
+def _entries(content: Any) -> dict[str, Any]:
+    if not is_via(content):
+        raise ValueError(
+            'this is no JSON of VIA 1 or 2: it has no "_via_img_metadata" nor images with "regions"'
+        )
+    entries = content.get("_via_img_metadata", content)
+    if not isinstance(entries, dict):
+        raise ValueError(f'"_via_img_metadata" must be an object; got {shown(entries)}')
+    return entries
+
+
+def _images(entries: dict[str, Any], problems: list[str]) -> Iterator[tuple[str, list[Region]]]:
+    """The images' file names and regions with their numbers: VIA 1 has a dict of them, VIA 2 a list."""
+    seen: set[str] = set()
+    for key, entry in entries.items():
+        with collecting(problems), naming(f"image {key}"):
+            name = entry.get("filename") if isinstance(entry, dict) else None
+            if not isinstance(name, str) or not name:
+                raise ValueError('it has no "filename"')
+            if name in seen:
+                raise ValueError(f"its file {name} occurs twice")
+            seen.add(name)
+            regions = entry.get("regions")
+            rows = list(regions.items()) if isinstance(regions, dict) else list(enumerate(_rows(regions)))
+            yield name, rows
+
+
+def _rows(regions: Any) -> list[Any]:
+    if not isinstance(regions, list):
+        raise ValueError(f'its "regions" must be a list or an object; got {shown(regions)}')
+    return regions
+
+
+def _attributes(region: Any) -> dict[str, Any]:
+    attributes = region.get("region_attributes") if isinstance(region, dict) else None
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _class_key(regions: list[Any], chosen: str | None) -> str | None:
+    keys = sorted({key for region in regions for key in _attributes(region)})
+    listed = ", ".join(keys) or "none"
+    if chosen is not None and chosen not in keys:
+        raise ValueError(f"no region has the attribute {chosen!r}; their attributes are: {listed}")
+    if chosen is None and len(keys) > 1:
+        raise ValueError(
+            f"regions have several attributes: {listed}; class_key must say which tells the class"
+        )
+    return chosen if chosen is not None else next(iter(keys), None)
+
+
+def _class(region: dict[str, Any], key: str) -> str:
+    value = _attributes(region).get(key)
+    if isinstance(value, dict):  # checkboxes
+        ticked = [option for option, on in value.items() if on]
+        if len(ticked) != 1:
+            raise ValueError(f"one option of its attribute {key!r} must be ticked; got {ticked or 'none'}")
+        return ticked[0]
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"its attribute {key!r} must say the class; got {value!r}")
+    return value.strip()
+
+
+def _outline(region: Any, height: int, width: int) -> tuple[list[float], list[float] | None]:
+    """Return a region's polygon and, unless that tells, its box."""
+    shape = region.get("shape_attributes") if isinstance(region, dict) else None
+    if not isinstance(shape, dict):
+        raise ValueError(f'it has no "shape_attributes"; got {shown(region)}')
+    kind = shape.get("name")
+    if kind == "polygon":
+        xs, ys = shape.get("all_points_x"), shape.get("all_points_y")
+        if not isinstance(xs, list) or not isinstance(ys, list) or len(xs) != len(ys):
+            raise ValueError("its all_points_x and all_points_y must be lists of the same length")
+        return [value for point in zip(xs, ys, strict=True) for value in point], None
+    if kind == "rect":
+        x, y, across, down = _numbers(shape, "x", "y", "width", "height")
+        if across < 0 or down < 0:
+            raise ValueError(f"its rect has a negative side: width {across:g}, height {down:g}")
+        return rectangle(x, y, x + across, y + down), None
+    if kind == "circle":
+        cx, cy, r = _numbers(shape, "cx", "cy", "r")
+        polygon = ellipse(cx, cy, r, r)
+    elif kind == "ellipse":
+        polygon = ellipse(*_numbers({"theta": 0, **shape}, "cx", "cy", "rx", "ry", "theta"))
+    else:
+        raise ValueError(
+            f"its shape is {kind!r}; what can be an object is a polygon, rect, circle or ellipse"
+        )
+    return polygon, visible_extent(polygon, height, width)
+
+
+def _numbers(shape: dict[str, Any], *keys: str) -> list[float]:
+    values: list[Any] = [shape.get(key) for key in keys]
+    if not all(map(is_number, values)):
+        raise ValueError(f"its {', '.join(keys)} must be numbers; got {shown(values)}")
+    return [float(value) for value in values]

@@ -1,0 +1,134 @@
+"""YOLO's text files of segmentations (https://docs.ultralytics.com/datasets/segment)."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from keras_maskrcnn.data.checks import collecting, naming
+from keras_maskrcnn.data.formats.builder import Draft, listed
+from keras_maskrcnn.data.formats.yolo_names import find_names, read_names, refuse_keypoints
+from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.utils.files import image_files
+from keras_maskrcnn.utils.text import read_text
+
+
+def load_yolo(
+    label_folder: str | Path,
+    image_folder: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
+    label_names: Sequence[str] | str | Path | None = None,
+    masks: bool = True,
+    check_images: bool = True,
+    problems: list[str] | None = None,
+) -> tuple[Records, list[str]]:
+    """Read a folder of YOLO's labels: a text file per picture, a line per object.
+
+    A line is the class's number from 0 and the polygon's points x1 y1 x2 y2 ... as fractions of the picture's width and
+    height; or, of an object without a mask, the number and the box's centre x, centre y, width, height. Such an object
+    is left out, and reported, where others have masks. A picture without a text file is one without objects. Labels
+    with keypoints, of which data.yaml has kpt_shape, are refused.
+
+    Args:
+        label_folder: where the text files are.
+        image_folder: where the pictures are; left out: the folder of the same place under images/ instead of labels/.
+        class_names: as in `load_coco`; left out: label_names.
+        label_names: the classes by their numbers from 0, or the file that says them: data.yaml, or text with a name per
+            line. Left out: such a file in label_folder, or in the two folders around it.
+        masks, check_images, problems: as in `load_coco`.
+
+    Returns:
+        (records, class names), as `load_coco` does; `image_id` counts from 1.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: nothing says the classes, the labels have keypoints or, without `problems`, anything is broken; the
+            message names file, line and reason.
+    """
+    draft, labels = Draft(label_folder), Path(label_folder)
+    images = _images_of(labels) if image_folder is None else Path(image_folder)
+    for folder in (labels, images):
+        if not folder.is_dir():
+            raise FileNotFoundError(f"{folder}: there is no such folder")
+    names_files = [labels / "classes.txt"]
+    if isinstance(label_names, (str, Path)):
+        names_files.append(Path(label_names))
+    refuse_keypoints(labels, *names_files)
+    if label_names is None:
+        own_names = find_names(labels)
+    else:
+        own_names = read_names(label_names) if isinstance(label_names, (str, Path)) else list(label_names)
+    pictures = _pictures(images)
+    _check_stems(draft, labels, pictures, names_files)
+    without = [picture for picture in pictures if not (labels / f"{picture.stem}.txt").is_file()]
+    if without:
+        draft.notes.append(f"{len(without)} pictures have no text file: {listed(without)}")
+    for picture in pictures:
+        file = labels / f"{picture.stem}.txt"
+        size = draft.add_image(picture)
+        if size is None or not file.is_file():
+            continue
+        with collecting(draft.problems), naming(file.name):
+            lines = read_text(file).splitlines()
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    _add(draft, f"{file.name} line {number}", line.split(), own_names, *size)
+    return draft.records(class_names, masks, check_images, problems, own_names)
+
+
+def _images_of(labels: Path) -> Path:
+    parts = labels.resolve().parts
+    if "labels" not in parts:
+        raise ValueError(
+            f"{labels}: there is no folder labels in this path, so the folder of the images must be given"
+        )
+    last = len(parts) - 1 - parts[::-1].index("labels")
+    return Path(*parts[:last], "images", *parts[last + 1 :])
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures, without what ultralytics' trainers cache beside them as .npy."""
+    found = image_files(folder)
+    others = {file.stem for file in found if file.suffix != ".npy"}
+    return [file for file in found if file.suffix != ".npy" or file.stem not in others]
+
+
+def _check_stems(draft: Draft, labels: Path, pictures: list[Path], names_files: list[Path]) -> None:
+    """Each text file but those of the names must be of one picture."""
+    others = {file.resolve() for file in names_files}
+    stems = Counter(picture.stem for picture in pictures)
+    for file in sorted(labels.glob("*.txt")):
+        if stems[file.stem] != 1 and file.resolve() not in others:
+            found = "several pictures have" if stems[file.stem] else "no picture has"
+            draft.problems.append(f"{file.name}: {found} this name")
+
+
+def _add(draft: Draft, name: str, words: list[str], class_names: list[str], height: int, width: int) -> None:
+    with collecting(draft.problems), naming(name):
+        values = _numbers(words)
+        if values is None or not np.isfinite(values).all():
+            raise ValueError(f"it must hold numbers only; got {' '.join(words[:6])}")
+        number, places = values[0], np.array(values[1:])
+        if not number.is_integer() or not 0 <= number < len(class_names):
+            raise ValueError(f"its class must be a number from 0 to {len(class_names) - 1}; got {words[0]}")
+        if len(places) < 4 or len(places) % 2:
+            raise ValueError(
+                f"behind the class there must be x and y of at least 3 points, or 4 numbers of a box; got {len(places)}"
+            )
+        class_name = class_names[int(number)]
+        if len(places) == 4:
+            cx, cy, w, h = places * [width, height, width, height]
+            box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
+            draft.add_object(name, class_name, None, box)
+        else:
+            with np.errstate(over="ignore"):  # what becomes infinite is refused with the polygon
+                points = np.reshape(places, (-1, 2)) * [width, height]
+            draft.add_object(name, class_name, [points.ravel().tolist()])
+
+
+def _numbers(words: list[str]) -> list[float] | None:
+    try:
+        return [float(word) for word in words]
+    except ValueError:
+        return None

@@ -1,0 +1,272 @@
+"""From records to batches: `tf.data` that decodes, resizes, augments, pads, and repeats itself exactly."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.keypoints import mirror_order
+from keras_maskrcnn.data.augment.color import blurred, color_jitter
+from keras_maskrcnn.data.augment.flips import Example, mirrored, turned
+from keras_maskrcnn.data.augment.random import augmented_example, redraws_objects
+from keras_maskrcnn.data.pipeline.clock import Clock
+from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
+from keras_maskrcnn.data.pipeline.examples import load_example
+from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.images.resize import pad_to_multiple, resize_image
+
+# Each random choice about an image folds its own number into the image's seed.
+_PURPOSES = (
+    "model", "size", "flip", "example", "vertical_flip", "turn", "quarters", "blur", "brightness", "contrast",
+    "saturation", "hue",
+)  # fmt: skip
+
+
+def make_dataset(
+    records: Sequence[Record],
+    config: Config,
+    batch_size: int = 1,
+    training: bool = False,
+    seed: int = 0,
+    parallel_calls: int = tf.data.AUTOTUNE,
+) -> tf.data.Dataset:
+    """Make the batches that `fit` and `evaluate` take.
+
+    With `training`, images come in a new order each epoch, flipped with config.flip_probability, at a short
+    side drawn from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
+    out of sight are dropped, and counted by `dataset.dropped` (a `DroppedObjects`). Everything random follows from
+    (seed, epoch, position in the epoch): the same seed gives the same batches, whatever was read before. Each
+    iteration delivers the epoch after the last one; `dataset.clock` (a `Clock`) tells which comes next and can be
+    set. Without `training`, images come in their own order, as they are, with fixed seeds.
+
+    Every record is used, and objects without a labelled keypoint are there as boxes and masks. The published recipes
+    for keypoints leave out images without any:
+    `[record for record in records if (record.keypoints[..., 2] > 0).any()]`.
+
+    Args:
+        records: the images and their objects; a list is checked here, another sequence record by record.
+            `records[i]` is called from several threads at once: where that is not safe (one open file or database
+            connection, one random generator), pass parallel_calls=1.
+        config: says sizes, channels, classes and the kind of masks.
+        batch_size: images per batch, of all replicas together; the last batch of an epoch may be smaller.
+        seed: any 32-bit integer.
+        parallel_calls: images loaded at a time, each in its own thread; left out: as many as tf.data finds useful.
+
+    Returns:
+        A dataset of known length ceil(len(records) / batch_size), whose elements are dicts of
+        images [B, H, W, C] float32 0..255, zero-padded at the bottom and right to a multiple of config.size_divisor;
+        sizes [B, 2] int32 (height, width) without padding;
+        gt_boxes [B, G, 4] float32 x1, y1, x2, y2 in pixels of the resized images, G >= 1, padded with zero rows;
+        gt_classes [B, G] int32 1..K, 0 in padded rows; gt_crowd [B, G] bool;
+        gt_masks [B, G, S, S] uint8 coverage 0..255 of each box, unless config.mask_head is "none";
+        gt_keypoints [B, G, J, 3] float32, if config.keypoint_names has any: x and y in pixels of the resized images,
+        config.keypoint_offset added before, and visibility 0 (not labelled, x and y 0), 1 (hidden) or 2; zeros in
+        padded rows;
+        seeds [B, 2] int32, for what the model draws at random.
+
+    Raises:
+        ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints); the
+            message names the image. Or a keypoint has a side but no partner to swap with in flipped images. Images
+            are read later: an unreadable one stops the iteration with a TensorFlow error that names it.
+    """
+    if not len(records) or batch_size < 1:
+        raise ValueError(
+            f"make_dataset needs records and a positive batch_size; got {len(records)} and {batch_size}"
+        )
+    check_keypoint_names(records, config.keypoint_names)
+    if isinstance(records, (list, tuple)):
+        for record in records:
+            check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
+    if training and (config.flip_probability or config.vertical_flip_probability):
+        mirror_order(config.keypoint_names)  # which refuses names that cannot be mirrored
+    clock, dropped = Clock(), DroppedObjects(len(records), logged=redraws_objects(config))
+    places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
+    examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
+    batches = examples.padded_batch(batch_size).prefetch(2)
+    return _TrainingDataset(batches, records, batch_size, seed, clock, dropped) if training else batches
+
+
+def make_examples(
+    places: tf.data.Dataset,
+    records: Sequence[Record],
+    config: Config,
+    training: bool,
+    seed: int,
+    parallel_calls: int,
+    dropped: DroppedObjects,
+) -> tf.data.Dataset:
+    """Make one example for each place (epoch, position of the first image, position, index of the record), all int64.
+
+    What is random follows from the seed, the epoch and the position. Arguments and examples are those of
+    `make_dataset`, but that examples are not batched; objects that augmentation drops are counted in `dropped`.
+    """
+    jitter = color_jitter(config) if training else None
+
+    def load(epoch: int, first: int, position: int, index: int, size: int, seed: np.ndarray) -> tuple:
+        if not training:
+            return load_example(records[int(index)], config, int(size))
+        fields, lost, objects = augmented_example(records, int(index), config, int(size), seed)
+        dropped.add(int(epoch), int(position), int(first), objects, lost)
+        return fields
+
+    def example(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
+        draws = _Draws(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
+        short_sides = tf.constant((training and config.train_min_sizes) or (config.min_size,))
+        short_side = short_sides[draws.whole("size", len(short_sides))]
+        inputs = [epoch, first, position, index, short_side, draws.seed("example")]
+        loaded = _loaded(load, inputs, config)
+        if jitter is not None:
+            loaded["images"] = jitter(loaded["images"], draws.uniform)
+        if config.resize == "bilinear" and not (training and redraws_objects(config)):
+            loaded["images"] = resize_image(loaded["images"], loaded["sizes"])
+        if training:
+            loaded = _augmented(loaded, config, draws)
+        loaded["seeds"] = tf.random.stateless_uniform([2], draws.seed("model"), None, None, tf.int32)
+        return _padded(loaded, config.size_divisor)
+
+    return places.map(example, num_parallel_calls=parallel_calls, deterministic=True)
+
+
+class _Draws:
+    """The random numbers of one image, each purpose with its own seed, so that none depends on what else is drawn."""
+
+    def __init__(self, image_seed: tf.Tensor) -> None:
+        self._image_seed = image_seed
+
+    def seed(self, purpose: str) -> tf.Tensor:
+        return tf.random.experimental.stateless_fold_in(self._image_seed, _PURPOSES.index(purpose))
+
+    def uniform(self, purpose: str, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
+        return tf.random.stateless_uniform([], self.seed(purpose), low, high)
+
+    def whole(self, purpose: str, count: int) -> tf.Tensor:
+        return tf.random.stateless_uniform([], self.seed(purpose), 0, count, tf.int32)
+
+
+def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
+    """Raise a ValueError, in the name of `who`, unless `make_dataset(..., training=True)` made the dataset."""
+    if not isinstance(dataset, _TrainingDataset):
+        raise ValueError(f"{who} needs the dataset that make_dataset(..., training=True) returned")
+
+
+class _TrainingDataset(tf.data.Dataset):
+    """A dataset with a clock, its records, a count of dropped objects, and the length of a whole epoch.
+
+    An epoch resumed at its middle must end where it ended before: its last, smaller batch would be mixed with the next
+    epoch's images when a strategy splits batches for its replicas. TensorFlow's `assert_cardinality` refuses that.
+    """
+
+    def __init__(
+        self,
+        dataset: tf.data.Dataset,
+        records: Sequence[Record],
+        batch_size: int,
+        seed: int,
+        clock: Clock,
+        dropped: DroppedObjects,
+    ) -> None:
+        self._dataset = clock.watched(dataset)
+        self._batch_size, self._seed = batch_size, seed
+        self.records, self.clock, self.dropped = records, clock, dropped
+        super().__init__(self._dataset._variant_tensor)
+
+    def names_of(self, epoch: int, step: int) -> list[str]:
+        """Return the names of the pictures of a step's batch; epochs and steps count from 0."""
+        order = _order(len(self.records), self._seed, tf.constant(epoch)).numpy()
+        places = order[step * self._batch_size : (step + 1) * self._batch_size]
+        return [self.records[int(place)].name for place in places]
+
+    def _inputs(self) -> list[tf.data.Dataset]:
+        return [self._dataset]
+
+    @property
+    def element_spec(self) -> Any:
+        return self._dataset.element_spec
+
+    def cardinality(self) -> tf.Tensor:
+        return tf.constant(-(-len(self.records) // self._batch_size), tf.int64)
+
+
+def _in_order(count: int) -> tf.data.Dataset:
+    # Epoch -1, so that evaluation never draws as an epoch of training does.
+    return tf.data.Dataset.range(count).map(
+        lambda index: (-tf.ones_like(index), tf.zeros_like(index), index, index)
+    )
+
+
+def _shuffled(count: int, batch_size: int, seed: int, clock: Clock) -> tf.data.Dataset:
+    def epoch_from(epoch: tf.Tensor, first_step: tf.Tensor) -> tf.data.Dataset:
+        order = _order(count, seed, epoch)
+        first = first_step * batch_size
+        places = tf.data.Dataset.from_tensor_slices(order).enumerate().skip(first)
+        return places.map(lambda position, index: (epoch, first, position, index))
+
+    return tf.data.Dataset.from_tensors(0).map(lambda _: clock.start()).flat_map(epoch_from)
+
+
+def _order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    """Indices of the records in the order in which an epoch has them."""
+    return tf.random.experimental.stateless_shuffle(tf.range(count), _pair(seed, epoch))
+
+
+def _pair(seed: int, epoch: tf.Tensor) -> tf.Tensor:
+    return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
+
+
+def _augmented(example: Example, config: Config, draws: _Draws) -> Example:
+    """Blur a resized example and mirror and turn it, each if it is drawn."""
+    names = config.keypoint_names
+    if config.blur_sigma:
+        sigma = draws.uniform("blur", 0, config.blur_sigma)
+        example = example | {"images": blurred(example["images"], sigma, config.blur_sigma)}
+    for purpose, share, axis in (
+        ("flip", config.flip_probability, 1),
+        ("vertical_flip", config.vertical_flip_probability, 0),
+    ):
+        if share:
+            example = tf.cond(
+                draws.uniform(purpose) < share,
+                lambda example=example, axis=axis: mirrored(example, names, axis),
+                lambda example=example: example,
+            )
+    if config.turn_probability:
+        turns = draws.uniform("turn") < config.turn_probability
+        example = turned(example, tf.where(turns, 1 + draws.whole("quarters", 3), 0))
+    return example
+
+
+def _loaded(load: Callable[..., tuple], inputs: list[tf.Tensor], config: Config) -> Example:
+    """Load one example in Python."""
+    crop = config.mask_crop_size
+    fields: dict[str, tuple[tf.DType, list[int | None]]] = {
+        "images": (tf.float32, [None, None, config.channels]),
+        "sizes": (tf.int32, [2]),
+        "gt_boxes": (tf.float32, [None, 4]),
+        "gt_classes": (tf.int32, [None]),
+        "gt_crowd": (tf.bool, [None]),
+    }
+    if config.mask_head != "none":
+        fields["gt_masks"] = (tf.uint8, [None, crop, crop])
+    if config.keypoint_names:
+        fields["gt_keypoints"] = (tf.float32, [None, len(config.keypoint_names), 3])
+
+    loaded = tf.numpy_function(
+        tf.autograph.experimental.do_not_convert(load), inputs, [dtype for dtype, _ in fields.values()]
+    )
+    return {
+        key: tf.ensure_shape(value, shape)
+        for (key, (_, shape)), value in zip(fields.items(), loaded, strict=True)
+    }
+
+
+def _padded(example: Example, divisor: int) -> Example:
+    """Pad the image to a multiple of `divisor`, and an image without objects with one row of zeros."""
+    missing = tf.maximum(1 - tf.shape(example["gt_classes"])[0], 0)
+    padded = example | {"images": pad_to_multiple(example["images"], divisor)}
+    for key, value in example.items():
+        if key.startswith("gt_"):
+            padded[key] = tf.pad(value, [[0, missing]] + [[0, 0]] * (value.shape.rank - 1))
+    return padded

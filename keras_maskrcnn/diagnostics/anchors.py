@@ -1,0 +1,200 @@
+"""How well a config's anchors fit the objects of a data set, and which would fit more of them.
+
+M objects, boxes in pixels of the network's input image; crowds are left out.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.diagnostics.anchor_matching import (
+    ResizedObjects,
+    best_overlaps,
+    resized_objects,
+    trains_none,
+)
+
+if TYPE_CHECKING:
+    from keras_maskrcnn.data.records import Record
+
+SCALES = tuple(2 ** (step / 2) for step in (0, 1, -1, 2, -2, 3, -3, 4, -4))
+"""Factors of all anchor sizes that are tried, half octaves apart; of equally good ones the first is taken."""
+WORTH_A_CHANGE = 0.01
+"""What another choice must match more, as a share of the objects."""
+NEW_HEAD = "more anchors per cell: the RPN's outputs of published weights do not fit"
+LARGER_IMAGES = "four times the memory and time"
+
+
+@dataclasses.dataclass(frozen=True)
+class SideBin:
+    """The objects of one range of sizes."""
+
+    low: float
+    """Square root of the box's area in pixels of the resized image: at least this, and less than `high`."""
+    high: float
+    objects: int
+    matched: float
+    """Share of them, 0..1, that some anchor overlaps by rpn_positive_iou."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorChoice:
+    """Fields of a Config that would match more objects."""
+
+    changes: dict[str, Any]
+    """For `dataclasses.replace(config, **changes)`."""
+    matched: float
+    """As in `AnchorAdvice`, computed with these changes."""
+    note: str = ""
+    """What it costs."""
+
+    def __str__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name, value in self.changes.items())
+        return f"{self.matched:.0%} with {fields}" + (f" ({self.note})" if self.note else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class AnchorAdvice:
+    """What `anchor_advice` found; `str(advice)` is a readable report."""
+
+    objects: int
+    """Crowds not counted."""
+    positive_iou: float
+    matched: float
+    """Share of the objects, 0..1, that some anchor overlaps by `positive_iou` or more."""
+    lost: float
+    """Share of the objects, 0..1, that train no anchor at all: none overlaps them by `positive_iou`, and those that
+    overlap them most overlap another object more. What is neither matched nor lost trains the anchors that overlap it
+    most, whatever their IoU."""
+    bins: tuple[SideBin, ...]
+    """By size, in octaves; ranges without objects between others are there."""
+    choices: tuple[AnchorChoice, ...]
+    """What would match more, the smallest changes first, each better than those before it."""
+
+    def __str__(self) -> str:
+        if not self.objects:
+            return "Anchors: there are no objects to match"
+        weak = 1 - self.matched - self.lost
+        lines = [
+            f"Anchors: {self.matched:.0%} of {self.objects} objects overlap one by an IoU of {self.positive_iou:g} or "
+            f"more; {weak:.0%} train only those that fit them best, {self.lost:.1%} none",
+            "  side in the resized image, objects, share that overlaps an anchor so much:",
+        ]
+        for one in self.bins:
+            share = f"{one.matched:.0%}" if one.objects else "-"
+            lines.append(f"  {f'{one.low:g}-{one.high:g} px':>12}{one.objects:>9}{share:>6}")
+        lines += [f"  {choice}" for choice in self.choices]
+        if not self.choices:
+            lines.append("  no other anchor_sizes, anchor_ratios or min_size that were tried match more")
+        return "\n".join(lines)
+
+
+def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
+    """Compare objects with a config's anchors, and with others that could be had.
+
+    An anchor learns an object that it overlaps by config.rpn_positive_iou or more; an object without such an anchor
+    has only those that overlap it most, if these overlap no other object more (Faster R-CNN, section 3.1.2). Each
+    object is compared with all anchors of its image: at their real places, in the image resized as in training and
+    padded alone. With config.train_min_sizes, each size counts alike. For comparison: of 619 objects of COCO's val2017,
+    37% overlap one of the default config's anchors by 0.7, and 0.6% train none.
+
+    Other choices are computed in the same way: all anchor sizes times a factor (`SCALES`); with ratios at quantiles of
+    the objects' own; with two sizes per level; and images of twice the size.
+
+    Args:
+        records: images with ground truth; no image is read.
+        config: says sizes of images and anchors, and rpn_positive_iou.
+
+    Raises:
+        ValueError: there are no records.
+    """
+    if not len(records):
+        raise ValueError("anchor_advice needs records; got none")
+    resized = resized_objects(records, config)
+    overlaps = best_overlaps(resized, config)
+    matched = overlaps.max(axis=1) >= config.rpn_positive_iou
+    count = len(matched)
+    times = len(config.train_min_sizes) or 1
+    return AnchorAdvice(
+        objects=count // times,
+        positive_iou=config.rpn_positive_iou,
+        matched=float(matched.mean()) if count else 0.0,
+        lost=float(trains_none(resized, overlaps, config).mean()) if count else 0.0,
+        bins=_bins(_sides(resized.boxes), matched, times),
+        choices=_choices(records, config, resized, float(matched.mean())) if count else (),
+    )
+
+
+def _sides(boxes: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
+
+
+def _bins(sides: np.ndarray, matched: np.ndarray, times: int) -> tuple[SideBin, ...]:
+    if not len(sides):
+        return ()
+    octave = np.floor(np.log2(sides)).astype(int)
+    return tuple(
+        SideBin(
+            low=2.0**number,
+            high=2.0 ** (number + 1),
+            objects=round((octave == number).sum() / times),
+            matched=float(matched[octave == number].mean()) if (octave == number).any() else 0.0,
+        )
+        for number in range(octave.min(), octave.max() + 1)
+    )
+
+
+def _choices(
+    records: Sequence[Record], config: Config, resized: ResizedObjects, matched: float
+) -> tuple[AnchorChoice, ...]:
+    """Try other fields, those that change least first, and keep what matches clearly more than all before."""
+    ratios = {"anchor_ratios": _own_ratios(resized.boxes, len(config.anchor_ratios))}
+    groups: list[tuple[str, list[dict[str, Any]]]] = [
+        ("", [{"anchor_sizes": _scaled(config, [factor])} for factor in SCALES]),
+        ("", [{"anchor_sizes": _scaled(config, [factor]), **ratios} for factor in SCALES]),
+        (NEW_HEAD, [{"anchor_sizes": _scaled(config, [factor, factor * 2**0.5])} for factor in SCALES]),
+    ]
+    found: list[AnchorChoice] = []
+    for note, group in groups:
+        choices = [AnchorChoice(changes, _share(resized, config, changes), note) for changes in group]
+        found.append(max(choices, key=lambda choice: choice.matched))
+    larger = _larger_images(config)
+    objects = resized_objects(records, dataclasses.replace(config, **larger))
+    found.append(AnchorChoice(larger, _share(objects, config, larger), LARGER_IMAGES))
+    kept: list[AnchorChoice] = []
+    for choice in found:
+        if choice.matched >= matched + WORTH_A_CHANGE:
+            kept.append(choice)
+            matched = choice.matched
+    return tuple(kept)
+
+
+def _share(objects: ResizedObjects, config: Config, changes: dict[str, Any]) -> float:
+    overlaps = best_overlaps(objects, dataclasses.replace(config, **changes))
+    return float((overlaps.max(axis=1) >= config.rpn_positive_iou).mean())
+
+
+def _scaled(config: Config, factors: Sequence[float]) -> tuple[tuple[int, ...], ...]:
+    return tuple(
+        tuple(max(1, round(size * factor)) for size in sizes for factor in factors)
+        for sizes in config.anchor_sizes
+    )
+
+
+def _own_ratios(boxes: np.ndarray, count: int) -> tuple[float, ...]:
+    """The ratios in the middle of `count` equally large parts of the objects."""
+    logs = np.log((boxes[:, 3] - boxes[:, 1]) / (boxes[:, 2] - boxes[:, 0]))
+    middles = np.quantile(logs, (np.arange(count) + 0.5) / count)
+    return tuple(round(float(ratio), 2) or 0.01 for ratio in np.exp(middles))
+
+
+def _larger_images(config: Config) -> dict[str, Any]:
+    changes: dict[str, Any] = {"min_size": 2 * config.min_size, "max_size": 2 * config.max_size}
+    if config.train_min_sizes:
+        changes["train_min_sizes"] = tuple(2 * size for size in config.train_min_sizes)
+    return changes

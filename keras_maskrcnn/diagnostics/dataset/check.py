@@ -1,0 +1,169 @@
+"""`check_dataset`: everything that can be known of a dataset before a training."""
+
+import collections
+import dataclasses
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import keras
+import numpy as np
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.augment.random import redraws_objects
+from keras_maskrcnn.data.checks import has_area
+from keras_maskrcnn.data.pipeline.examples import scaled_size, vanishing
+from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.diagnostics.anchors import anchor_advice
+from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.diagnostics.dataset.objects import box_findings, keypoint_findings, mask_findings
+from keras_maskrcnn.diagnostics.dataset.pictures import content_key, picture_findings
+from keras_maskrcnn.diagnostics.dataset.readers import left_out, refused
+from keras_maskrcnn.diagnostics.dataset.report import DatasetReport
+from keras_maskrcnn.diagnostics.dataset.sizes import anchor_findings, memory_findings
+from keras_maskrcnn.diagnostics.dataset.splits import Tally, split_findings
+from keras_maskrcnn.diagnostics.memory import training_memory
+
+_AT_A_TIME = 8
+"""Images that are decoded at a time, each in its own thread."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Look:
+    """How a record is looked at."""
+
+    config: Config | None
+    names: Sequence[str]
+    quick: bool
+
+    def __call__(self, record: Record) -> tuple[list[Finding], str]:
+        """Return what is wrong with one record and its image, and the key of the image's content."""
+        content = content_key(record, by_path=self.quick)
+        found = (
+            [] if self.quick else list(picture_findings(record, self.config.channels if self.config else 3))
+        )
+        try:
+            check_record(record, None, needs_masks=False)
+        except (
+            ValueError
+        ) as error:  # boxes, classes, masks differ in number, so nothing can be said of the objects
+            return [*found, Finding("error", "record", _reason(error, record))], content
+        found += [*self._unfit(record), *box_findings(record), *keypoint_findings(record)]
+        if not self.quick:
+            found += mask_findings(record)
+        return found, content
+
+    def _unfit(self, record: Record) -> Iterator[Finding]:
+        """Yield what a model of the config cannot learn from."""
+        for index in np.flatnonzero(record.class_ids > len(self.names)) if self.names else ():
+            reason = f"class id {record.class_ids[index]} is outside 1..{len(self.names)}, the classes that have names"
+            yield Finding("error", "unknown class", reason, object=int(index))
+        if self.config is None:
+            return
+        needs_masks, keypoints = self.config.mask_head != "none", len(self.config.keypoint_names)
+        try:
+            check_record(record, None, needs_masks, keypoints)
+        except ValueError as error:
+            yield Finding("error", "not what the model learns", _reason(error, record))
+        if not redraws_objects(self.config):  # or what vanishes is dropped and counted
+            short_side = min(self.config.train_min_sizes or (self.config.min_size,))
+            height, width = scaled_size(record, self.config, short_side, *self.config.scale_jitter[:1])
+            for index in vanishing(record, (height, width)):
+                if has_area(record.boxes[index]):
+                    reason = f"its box has no area left in the image resized to {width} x {height}"
+                    yield Finding("error", "box that vanishes", reason, object=int(index))
+
+
+def check_dataset(
+    records: Sequence[Record],
+    config: Config | None = None,
+    class_names: Sequence[str] | None = None,
+    validation: Sequence[Record] | None = None,
+    problems: Sequence[str] = (),
+    batch_size: int | None = None,
+    quick: bool = False,
+    progress: bool = False,
+) -> DatasetReport:
+    """Look at every image and object of a dataset before a training, and report what is wrong or doubtful.
+
+    Args:
+        records: to train on; `load_coco` and the other readers leave out what is broken where they are given a list
+            for it, and records built by hand may have any fault. Images are decoded whole, a few at a time.
+        config: of the model, for its classes, channels, masks and keypoints; left out: images of three channels,
+            and whatever the records have.
+        class_names: left out: the config's.
+        validation: records to validate on.
+        problems: what the readers wrote into their lists, of both splits.
+        batch_size: images per step of one device, for an estimate of the memory, which builds the config's model; left
+            out: no estimate.
+        quick: whether to leave out what takes long: the pixels of the images and the masks of the objects.
+        progress: whether to show a progress bar.
+
+    Returns:
+        The report. Its findings are errors, on which training fails or learns what is wrong, warnings and notes.
+
+    Raises:
+        ValueError: there are neither records nor problems, or the config has another number of classes.
+    """
+    if not len(records) and not problems:
+        raise ValueError("check_dataset needs records; got none")
+    names = list(class_names or (config.class_names if config else ()))
+    if config is not None and len(names) != config.num_classes:
+        raise ValueError(f"class_names has {len(names)} names; the config has {config.num_classes} classes")
+    splits = {"training": records} | ({} if validation is None else {"validation": validation})
+    bar = keras.utils.Progbar(sum(map(len, splits.values())), unit_name="image") if progress else None
+    look = _Look(config, names, quick)
+    findings = [refused(problem) for problem in problems]
+    tallies = [Tally(split, frozenset(one.image for one in findings)) for split in splits]
+    for tally in tallies:
+        findings += left_out(splits[tally.split], tally.split)
+        for position, (record, found, content) in enumerate(_looked_at(splits[tally.split], look)):
+            sound = all(finding.kind != "record" for finding in found)
+            found += tally.add(record, content, sound)
+            findings += [_placed(finding, record.name, tally.split, position) for finding in found]
+            if bar is not None:
+                bar.add(1)
+    findings += split_findings(tallies, names, keypoints=config is not None and bool(config.keypoint_names))
+    report = DatasetReport(findings, tallies, names, splits)
+    if config is not None and not quick:
+        _compare_sizes(report, config, batch_size)
+    return report
+
+
+def _compare_sizes(report: DatasetReport, config: Config, batch_size: int | None) -> None:
+    """Add to a report how its training images, those in which nothing is broken, suit the model and the machine."""
+    records = report.splits["training"]
+    broken = {one.position for one in report.findings if one.severity == "error" and one.split == "training"}
+    whole = [
+        record
+        for index in range(len(records))
+        if index not in broken and len((record := records[index]).boxes)
+    ]
+    if not whole:
+        return
+    report.anchors = anchor_advice(whole, config)
+    report.findings += anchor_findings(report.anchors)
+    if batch_size is not None:
+        report.batch_size, report.memory = batch_size, training_memory(config, batch_size, whole)
+        report.findings += memory_findings(report.memory, batch_size)
+
+
+def _placed(finding: Finding, image: str, split: str, position: int) -> Finding:
+    return dataclasses.replace(finding, image=image, split=split, position=position)
+
+
+def _looked_at(records: Sequence[Record], look: _Look) -> Iterator[tuple[Record, list[Finding], str]]:
+    """Look at records in threads, as many as wait for the disk at a time; only those are held."""
+    waiting: collections.deque[tuple[Record, Future[tuple[list[Finding], str]]]] = collections.deque()
+    with ThreadPoolExecutor(_AT_A_TIME) as pool:
+        for index in range(len(records)):
+            record = records[index]
+            waiting.append((record, pool.submit(look, record)))
+            if len(waiting) >= 2 * _AT_A_TIME:
+                record, future = waiting.popleft()
+                yield record, *future.result()
+        for record, future in waiting:
+            yield record, *future.result()
+
+
+def _reason(error: ValueError, record: Record) -> str:
+    return str(error).removeprefix(f"{record.name}: ")

@@ -1,0 +1,160 @@
+"""A page to look at: what a dataset check found, with pictures of some of each kind."""
+
+import base64
+import io
+from html import escape
+from pathlib import Path
+from typing import Protocol
+
+from PIL import Image
+
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
+from keras_maskrcnn.diagnostics.dataset.findings import SEVERITIES, Finding, grouped
+from keras_maskrcnn.diagnostics.dataset.splits import Tally
+from keras_maskrcnn.diagnostics.dataset.thumbnails import draw_finding
+from keras_maskrcnn.utils.files import written_whole
+
+
+class Report(Protocol):
+    """What a page shows of a `DatasetReport`, whose module imports this one."""
+
+    findings: list[Finding]
+    tallies: list[Tally]
+    class_names: list[str]
+    anchors: AnchorAdvice | None
+    memory: int | None
+
+    @property
+    def class_counts(self) -> dict[str, list[int]]: ...
+    @property
+    def summary(self) -> str: ...
+    @property
+    def memory_line(self) -> str: ...
+    def count(self, severity: str) -> int: ...
+    def record_of(self, finding: Finding) -> Record | None: ...
+
+
+PICTURES = 6
+"""Pictures of each kind of finding."""
+LISTED = 100
+"""Findings of each kind that are listed without a picture."""
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --error: #d62839; --warning: #e07a00; --note: #2a7de1 }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.6rem; margin: 0 0 .3rem } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem }
+.badge { color: white; border-radius: .7em; padding: .05em .7em; font-size: .8rem; margin-right: .5em }
+.error { background: var(--error) } .warning { background: var(--warning) } .note { background: var(--note) }
+.clean { background: #2e9e5b }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem }
+figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; overflow: hidden }
+figure img { display: block; width: 100%; height: 260px; object-fit: contain; background: var(--soft) }
+figure p { height: 260px; margin: 0; display: grid; place-items: center; background: var(--soft); opacity: .6 }
+figcaption { padding: .5rem .7rem; font-size: .85rem; overflow-wrap: anywhere }
+figcaption b { display: block }
+table { border-collapse: collapse } td, th { padding: .15rem 1rem .15rem 0; text-align: right }
+td:first-child, th:first-child, .left { text-align: left } th { font-weight: 600; border-bottom: 1px solid var(--line) }
+.bar { display: inline-block; height: .7em; background: var(--note); border-radius: 2px }
+.columns { columns: 20rem }
+ul { padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere }
+"""
+
+
+def write_page(report: Report, path: str | Path) -> None:
+    """Write the report as one HTML file that needs no other."""
+    parts = [
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset check</title><style>{_STYLE}</style>',
+        _head(report),
+        *(_group(report, kind, findings) for (_, kind), findings in grouped(report.findings).items()),
+        _classes(report),
+        _anchors(report),
+        "" if report.memory is None else f"<p>{escape(report.memory_line)}</p>",
+        "</html>\n",
+    ]
+    with written_whole(path) as part:
+        part.write_text("\n".join(parts), encoding="utf-8", errors="xmlcharrefreplace")
+
+
+def _head(report: Report) -> str:
+    looked_at, counts = report.summary.splitlines()
+    badges = [
+        f'<span class="badge {severity}">{report.count(severity)} {severity}{"s" * (report.count(severity) > 1)}</span>'
+        for severity in SEVERITIES
+        if report.count(severity)
+    ]
+    found = "".join(badges) or f'<span class="badge clean">{escape(counts)}</span>'
+    return f"<h1>Dataset check</h1><p>{escape(looked_at)}</p><p>{found}</p>"
+
+
+def _group(report: Report, kind: str, findings: list[Finding]) -> str:
+    severity = findings[0].severity
+    head = f'<h2><span class="badge {severity}">{severity}</span>{escape(kind)} ({len(findings)})</h2>'
+    shown = _one_per_image(findings)
+    figures = "".join(_figure(report, finding) for finding in shown)
+    rest = [finding for finding in findings if finding not in shown]
+    rows = "".join(f"<li>{escape(str(finding))}</li>" for finding in rest[:LISTED])
+    more = (
+        f"<li>and {len(rest) - LISTED} more, which the JSON report lists</li>" if len(rest) > LISTED else ""
+    )
+    columns = "" if shown else ' class="columns"'
+    listed = f"<ul{columns}>{rows}{more}</ul>" if rest else ""
+    return f'{head}<div class="pictures">{figures}</div>{listed}'
+
+
+def _one_per_image(findings: list[Finding]) -> list[Finding]:
+    """The first findings of different images, as many as there are pictures of a kind."""
+    firsts = {finding.image: finding for finding in reversed(findings) if finding.image is not None}
+    return list(reversed(firsts.values()))[:PICTURES]
+
+
+def _figure(report: Report, finding: Finding) -> str:
+    picture = _picture(report, finding)
+    shown = "<p>no picture can be shown</p>"
+    if picture is not None:
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=85)
+        data = base64.b64encode(file.getvalue()).decode("ascii")
+        shown = f'<img alt="" src="data:image/jpeg;base64,{data}">'
+    caption = f"<b>{escape(finding.place)}</b>{escape(finding.reason)}"
+    return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"
+
+
+def _picture(report: Report, finding: Finding) -> Image.Image | None:
+    """Draw the image of a finding; None if it cannot be read."""
+    try:
+        return draw_finding(finding, report.record_of(finding), report.class_names)
+    except (ValueError, OSError):
+        return None
+
+
+def _classes(report: Report) -> str:
+    counts = report.class_counts
+    largest = max((row[0] for row in counts.values()), default=0) or 1
+    head = "".join(f"<th>{tally.split}</th>" for tally in report.tallies)
+    rows = []
+    for name, row in counts.items():
+        cells = "".join(f"<td>{count}</td>" for count in row)
+        rows.append(f"<tr><td>{escape(name)}</td>{cells}{_bar(row[0] / largest)}</tr>")
+    return (
+        f"<h2>Objects of each class</h2><table><tr><th>class</th>{head}<th></th></tr>{''.join(rows)}</table>"
+    )
+
+
+def _anchors(report: Report) -> str:
+    advice = report.anchors
+    if advice is None:
+        return ""
+    first, _, *rest = str(advice).splitlines()
+    choices = "".join(f"<li>{escape(line)}</li>" for line in rest[len(advice.bins) :])
+    largest = max((one.objects for one in advice.bins), default=0) or 1
+    rows = "".join(
+        f"<tr><td>{one.low:g}-{one.high:g} px</td><td>{one.objects}</td><td>{one.matched:.0%}</td>"
+        f"{_bar(one.objects / largest)}</tr>"
+        for one in advice.bins
+    )
+    head = "<tr><th>side in the resized image</th><th>objects</th><th>overlap an anchor</th><th></th></tr>"
+    return f"<h2>Sizes and anchors</h2><p>{escape(first)}</p><table>{head}{rows}</table><ul>{choices}</ul>"
+
+
+def _bar(share: float) -> str:
+    return f'<td class="left"><span class="bar" style="width:{200 * share:.0f}px"></span></td>'

@@ -1,0 +1,80 @@
+"""What reading the image of a record shows: whether it can be read, its size, its orientation, its content."""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from keras_maskrcnn.data.formats.image_files import file_problems
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.images.exif import is_upright
+from keras_maskrcnn.images.io import header_sizes, read_image
+from keras_maskrcnn.utils.files import file_hash
+
+
+def picture_findings(record: Record, channels: int) -> Iterator[Finding]:
+    """Decode the image of a record, all of it, and yield what is wrong with it.
+
+    Args:
+        channels: that the images need to have, as in `read_image`.
+    """
+    size = record.height, record.width
+    try:
+        found = read_image(record.image, channels).shape[:2]
+    except FileNotFoundError as error:
+        yield Finding("error", "missing image", _reason(error, record))
+    except ValueError as error:
+        yield Finding("error", "unreadable image", _reason(error, record))
+    else:
+        if found != size:
+            yield _wrong_size(record, found)
+        elif len(record.boxes) and not _stored_upright(record.image):
+            yield Finding(
+                "note",
+                "EXIF orientation",
+                "its EXIF orientation turns or mirrors the image, and its size cannot tell whether the annotations "
+                "were made on the image as it is displayed, as they should be: look at it",
+            )
+
+
+def content_key(record: Record, by_path: bool = False) -> str:
+    """Return what only images with the same content share: a hash of the file, or of the array.
+
+    Args:
+        by_path: whether files are told by where they are instead, without reading them.
+    """
+    if isinstance(record.image, np.ndarray):
+        described = f"{record.image.dtype} {record.image.shape}".encode()
+        return hashlib.sha1(described + record.image.tobytes()).hexdigest()
+    if by_path or not Path(record.image).is_file():
+        return os.path.abspath(record.image)
+    return file_hash(record.image, "sha1")
+
+
+def _reason(error: Exception, record: Record) -> str:
+    return str(error).removeprefix(f"{record.image}: ") if isinstance(record.image, str) else str(error)
+
+
+def _wrong_size(record: Record, found: tuple[int, ...]) -> Finding:
+    height, width = record.height, record.width
+    if isinstance(record.image, np.ndarray):
+        reason = f"the image is {found[1]} x {found[0]} (width x height), but annotated as {width} x {height}"
+        return Finding("error", "image size", reason)
+    (problem,) = file_problems([(record.image, height, width)])
+    _, stored = header_sizes(record.image)
+    kind = "EXIF orientation" if (height, width) == stored else "image size"
+    return Finding("error", kind, str(problem).removeprefix(f"{record.image}: "))
+
+
+def _stored_upright(source: str | np.ndarray) -> bool:
+    if isinstance(source, np.ndarray):
+        return True
+    try:
+        with Image.open(source) as image:
+            return is_upright(image)
+    except OSError:  # what Pillow does not read, .npy and some TIFFs, is not turned
+        return True

@@ -1,0 +1,43 @@
+"""What the readers of annotations refused or left out, as findings."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+
+from PIL import Image
+
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.diagnostics.dataset.findings import Finding
+
+_IDS_SHOWN = 5
+_OBJECT = re.compile(r"(annotation|detection|object|region|shape|value) \S|.* line \d+$")
+"""What the readers call an object."""
+
+
+def refused(problem: str) -> Finding:
+    """Return what a reader wrote into its list of problems; image and object are taken from its message."""
+    source, *parts = problem.split(": ")
+    named = next((part for part in parts if _OBJECT.match(part)), None)
+    rest = [part for part in parts if part != named]
+    images = [part for part in rest if _is_image(part.removeprefix("image "))]
+    if images:
+        rest.remove(images[0])
+        image = images[0].removeprefix("image ")
+    else:  # "region 3 of street.jpg"
+        image = named.partition(" of ")[2] if named else ""
+    return Finding("error", "refused", f"{': '.join(rest)} (in {source})", image=image or None, object=named)
+
+
+def left_out(records: Sequence[Record], split: str) -> Iterator[Finding]:
+    """Yield what a reader left out as well-formed but of no use, a finding per reason."""
+    unusable = records.report.unusable if isinstance(records, Records) else {}
+    for why, ids in unusable.items():
+        listed = ", ".join(map(str, ids[:_IDS_SHOWN])) + (", ..." if len(ids) > _IDS_SHOWN else "")
+        reason = f"left out for having {why}: annotation {listed}"
+        yield Finding("warning", "object left out", reason, count=len(ids), split=split)
+
+
+def _is_image(text: str) -> bool:
+    ending = os.path.splitext(text)[1].lower()
+    return ending == ".npy" or ending in Image.registered_extensions()

@@ -1,0 +1,122 @@
+"""The report of a dataset check: as text, as JSON, as a page with pictures."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
+from keras_maskrcnn.diagnostics.dataset.findings import SEVERITIES, Finding, grouped
+from keras_maskrcnn.diagnostics.dataset.page import write_page
+from keras_maskrcnn.diagnostics.dataset.splits import Tally, class_name
+
+_SHOWN = {"error": 20, "warning": 5, "note": 5}
+"""Findings of each kind in the text."""
+
+
+@dataclasses.dataclass
+class DatasetReport:
+    """What `check_dataset` found; `str(report)` is a text to read."""
+
+    findings: list[Finding]
+    """Those of the readers first, then image by image, then those of the dataset as a whole."""
+    tallies: list[Tally]
+    """What was counted in the training split, and in the validation split where there is one."""
+    class_names: list[str]
+    splits: dict[str, Sequence[Record]] = dataclasses.field(repr=False)
+    """The records by the names of the splits, for the pictures."""
+    anchors: AnchorAdvice | None = None
+    """How the config's anchors fit the objects; None without a config or objects, or where the check was quick."""
+    batch_size: int | None = None
+    memory: int | None = None
+    """Bytes that a training step takes with this many images, beyond an idle TensorFlow's; None where unknown."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no error."""
+        return not self.count("error")
+
+    def count(self, severity: str) -> int:
+        """Return how many findings are of a severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+    def record_of(self, finding: Finding) -> Record | None:
+        """Return the record that a finding is about; None if there is none, as a reader leaves out what it refuses."""
+        if finding.split is not None and finding.position is not None:
+            return self.splits[finding.split][finding.position]
+        if finding.image is None:
+            return None
+        rows = (records[index] for records in self.splits.values() for index in range(len(records)))
+        return next((record for record in rows if finding.image in (record.image, _file_name(record))), None)
+
+    @property
+    def class_counts(self) -> dict[str, list[int]]:
+        """How many objects, without crowds, each class has in each split."""
+        known = range(1, len(self.class_names) + 1)
+        ids = sorted({*known, *(class_id for tally in self.tallies for class_id in tally.class_counts)})
+        return {
+            class_name(class_id, self.class_names): [tally.class_counts[class_id] for tally in self.tallies]
+            for class_id in ids
+        }
+
+    @property
+    def summary(self) -> str:
+        """What was looked at and what came of it, in two lines."""
+        looked_at = " and ".join(
+            f"{tally.images} {tally.split} images with {tally.objects} objects ({tally.crowds} crowds)"
+            for tally in self.tallies
+        )
+        counts = [
+            f"{count} {severity}{'s' if count > 1 else ''}"
+            for severity in SEVERITIES
+            if (count := self.count(severity))
+        ]
+        return f"{looked_at}\n{', '.join(counts) or 'nothing found'}"
+
+    @property
+    def memory_line(self) -> str:
+        """What a training step takes, in words."""
+        images = f"{self.batch_size} image{'s' if self.batch_size != 1 else ''}"
+        return f"Memory: a training step of {images} takes about {(self.memory or 0) / 2**30:.1f} GiB"
+
+    def __str__(self) -> str:
+        lines = [self.summary]
+        for (severity, kind), findings in grouped(self.findings).items():
+            lines.append(f"\n{severity}: {kind} ({len(findings)})")
+            shown = _SHOWN[severity]
+            lines += [f"  {finding}" for finding in findings[:shown]]
+            if len(findings) > shown:
+                lines.append(f"  ... and {len(findings) - shown} more")
+        if self.anchors is not None:
+            lines.append(f"\n{self.anchors}")
+        if self.memory is not None:
+            lines.append(f"\n{self.memory_line}")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything but the records as JSON-ready values."""
+        return {
+            "splits": {
+                tally.split: {"images": tally.images, "objects": tally.objects, "crowds": tally.crowds}
+                for tally in self.tallies
+            },
+            "classes": self.class_counts,
+            "counts": {severity: self.count(severity) for severity in SEVERITIES},
+            "anchors": None if self.anchors is None else dataclasses.asdict(self.anchors),
+            "memory": None if self.memory is None else {"batch_size": self.batch_size, "bytes": self.memory},
+            "findings": [dataclasses.asdict(finding) for finding in self.findings],
+        }
+
+    def to_json(self) -> str:
+        """Return everything but the records as JSON text."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    def write_html(self, path: str | Path) -> None:
+        """Write one page that needs no other file: the findings, with pictures of some of each kind."""
+        write_page(self, path)
+
+
+def _file_name(record: Record) -> str | None:
+    return Path(record.image).name if isinstance(record.image, str) else None

@@ -1,0 +1,42 @@
+"""Whether the sizes of the objects suit the model, and the model the machine."""
+
+import os
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
+from keras_maskrcnn.diagnostics.dataset.findings import Finding
+
+MANY_LOST = 0.1
+"""Share of objects that train no anchor from which on something should be changed; of COCO's it is 0.006."""
+
+
+def anchor_findings(advice: AnchorAdvice) -> Iterator[Finding]:
+    """Yield that many objects train no anchor."""
+    if advice.lost < MANY_LOST:
+        return
+    reason = f"{advice.lost:.0%} of the objects train no anchor, so that they may never be proposed"
+    if advice.choices:
+        reason += f"; by {advice.positive_iou:g} or more, {advice.matched:.0%} overlap one, and {advice.choices[-1]}"
+    lost = round(advice.lost * advice.objects)
+    yield Finding("warning", "objects without anchors", reason, count=lost, split="training")
+
+
+def memory_findings(needed: int, batch_size: int) -> Iterator[Finding]:
+    """Yield that a training step needs more memory than this machine has, if it trains on its processor."""
+    there = _memory_of_machine()
+    if there is None or needed <= there:
+        return
+    reason = (
+        f"a training step of {batch_size} images needs about {needed / 2**30:.1f} GiB, and this machine has "
+        f"{there / 2**30:.1f} GiB: try smaller batches, min_size or box_batch_size"
+    )
+    yield Finding("warning", "memory", reason, split="training")
+
+
+def _memory_of_machine() -> int | None:
+    """Bytes of memory; None where a GPU trains, or the system does not say."""
+    if tf.config.list_physical_devices("GPU") or "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", {}):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

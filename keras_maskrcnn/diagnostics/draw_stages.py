@@ -1,0 +1,250 @@
+"""The stages of a model as pictures: what `inspect_model` and `inspect_targets` return, drawn."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from keras_maskrcnn.data.draw_records import draw_record, readable_scale
+from keras_maskrcnn.diagnostics.inspect_model import Inspection
+from keras_maskrcnn.diagnostics.inspect_targets import Targets
+from keras_maskrcnn.drawing.captions import side_by_side
+from keras_maskrcnn.drawing.instances import displayable, draw_instances
+from keras_maskrcnn.layers.targets import IGNORED, NEGATIVE, POSITIVE
+
+TILE = 112
+COLUMNS = 10
+
+
+def draw_inspection(inspection: Inspection, count: int = 30) -> dict[str, Image.Image]:
+    """Draw every stage of a model on a picture, in the order in which they are computed.
+
+    Args:
+        inspection: what `inspect_model` returned.
+        count: the most anchors, proposals, candidates and RoIs that are drawn, best first.
+
+    Returns:
+        Names and RGB pictures: "network input", "features", "anchors", "objectness", "best anchors", "proposals",
+        "box head" (with a number behind it from a cascade's second stage on), "pooled", "candidates", "detections",
+        and with such heads "masks" and "keypoint maps" where something was found.
+    """
+    shown = inspection
+    pictures = {
+        "network input": _stretched(shown.network_input),
+        "features": _maps(
+            {f"{name}: {_size(x)}": np.abs(x).mean(axis=2) for name, x in shown.features.items()}
+        ),
+        "anchors": _anchors_of_one_cell(shown),
+        "objectness": _maps(
+            {f"{name}: best of a cell": _objectness(shown, name) for name in shown.features}, 1.0
+        ),
+        "best anchors": _before_and_after(
+            shown.picture,
+            shown.best_anchors[:count],
+            shown.refined_anchors[:count],
+            "best anchors",
+            "refined",
+        ),
+        "proposals": _proposals(shown, count),
+    }
+    for number, stage in enumerate(shown.box_stages, start=1):
+        best = np.argsort(-stage.probabilities[:, 1:].max(axis=1, initial=0), kind="stable")[:count]
+        classes = stage.probabilities[best, 1:].argmax(axis=1)
+        pictures["box head" + (f" {number}" if number > 1 else "")] = _before_and_after(
+            shown.picture,
+            stage.boxes[best],
+            stage.refined[best],
+            "given",
+            "refined",
+            [shown.class_names[index] for index in classes],
+            stage.probabilities[best, classes + 1],
+            class_names=shown.class_names,
+        )
+    pictures["pooled"] = _pooled(shown, count)
+    chosen = shown.candidates[:count]
+    pictures["candidates"] = _drawn(
+        shown.picture, chosen.boxes, chosen.class_names, chosen.scores, class_names=shown.class_names
+    )
+    pictures["detections"] = shown.detections.draw(
+        min_score=0, scale=readable_scale(*shown.picture.shape[:2]), class_names=shown.class_names
+    )
+    if shown.masks is not None and len(shown.masks):
+        pictures["masks"] = _crops_and_maps(shown.picture, shown.found_boxes[:count], shown.masks[:count])
+    if shown.keypoint_maps is not None and len(shown.keypoint_maps):
+        best_pixels = shown.keypoint_maps[:count].max(axis=3)
+        pictures["keypoint maps"] = _crops_and_maps(shown.picture, shown.found_boxes[:count], best_pixels)
+    return pictures
+
+
+def draw_targets(targets: Targets, count: int = 30) -> dict[str, Image.Image]:
+    """Draw what a model is trained towards on a picture.
+
+    Args:
+        targets: what `inspect_targets` returned.
+        count: the most boxes of a kind that are drawn.
+
+    Returns:
+        Names and RGB pictures: "ground truth", "anchors" (those that are objects, that are ignored, and some of the
+        background), "sampled anchors", "rois" (with a number behind it from a cascade's second stage on) and, where
+        there are any, "mask targets".
+    """
+    record, picture = targets.record, targets.picture
+    labels = targets.anchor_labels
+    kinds = {"objects": POSITIVE, "ignored": IGNORED, "background": NEGATIVE}
+    rows = {name: np.flatnonzero(labels == label) for name, label in kinds.items()}
+    sampled = labels[targets.sampled_anchors] == POSITIVE
+    pictures = {
+        "ground truth": draw_record(record, targets.class_names, image=picture),
+        "anchors": _groups(picture, {name: targets.anchors[index] for name, index in rows.items()}, count),
+        "sampled anchors": _groups(
+            picture,
+            {
+                "objects": targets.anchors[targets.sampled_anchors[sampled]],
+                "background": targets.anchors[targets.sampled_anchors[~sampled]],
+            },
+            count,
+        ),
+    }
+    for number, sample in enumerate(targets.box_stages, start=1):
+        groups = {
+            name: sample.boxes[sample.classes == k] for k, name in enumerate(targets.class_names, start=1)
+        }
+        groups = {name: boxes for name, boxes in groups.items() if len(boxes)}
+        groups["background"] = sample.boxes[sample.classes == 0]
+        pictures["rois" + (f" {number}" if number > 1 else "")] = _groups(picture, groups, count)
+    if targets.mask_targets is not None and targets.mask_boxes is not None and len(targets.mask_targets):
+        pictures["mask targets"] = _crops_and_maps(
+            picture, targets.mask_boxes[:count], targets.mask_targets[:count]
+        )
+    return pictures
+
+
+def _drawn(picture: np.ndarray, boxes: np.ndarray, *rows: Any, **options: Any) -> Image.Image:
+    scale = readable_scale(*picture.shape[:2])
+    return draw_instances(picture, boxes, *rows, **{"scale": scale, "color_by": "class", **options})
+
+
+def _stretched(values: np.ndarray) -> Image.Image:
+    """Normalised pixels as a picture: its least value black, its largest white."""
+    low, high = values.min(), values.max()
+    return Image.fromarray(displayable((values - low) / max(high - low, 1e-6) * 255))
+
+
+def _size(values: np.ndarray) -> str:
+    return " x ".join(map(str, values.shape))
+
+
+def _colored(values: np.ndarray, largest: float | None = None) -> Image.Image:
+    """A map [h, w] in the colours of matplotlib's viridis, from 0 or its least value to its largest."""
+    low = min(float(values.min()), 0.0)
+    high = max(float(values.max()) if largest is None else largest, low + 1e-6)
+    colors = matplotlib.colormaps["viridis"]((values - low) / (high - low))
+    return Image.fromarray(np.rint(255 * colors[..., :3]).astype(np.uint8))
+
+
+def _maps(maps: dict[str, np.ndarray], largest: float | None = None) -> Image.Image:
+    """Maps of the levels side by side, all as large as the first one, or larger so that it can be seen."""
+    first = next(iter(maps.values()))
+    scale = readable_scale(*first.shape)
+    size = first.shape[1] * scale, first.shape[0] * scale
+    pictures = [_colored(values, largest).resize(size, Image.Resampling.NEAREST) for values in maps.values()]
+    return side_by_side(pictures, list(maps))
+
+
+def _objectness(shown: Inspection, level: str) -> np.ndarray:
+    height, width = shown.features[level].shape[:2]
+    return shown.objectness[level].reshape(height, width, -1).max(axis=2)
+
+
+def _anchors_of_one_cell(shown: Inspection) -> Image.Image:
+    """The anchors of each level at the cell in the middle of the picture."""
+    height, width = shown.picture.shape[:2]
+    boxes, names = [], []
+    for level, anchors in shown.anchors.items():
+        cells = shown.features[level].shape[0] * shown.features[level].shape[1]
+        per_cell = anchors.reshape(cells, -1, 4)
+        centers = (per_cell[:, 0, :2] + per_cell[:, 0, 2:]) / 2
+        middle = np.abs(centers - [width / 2, height / 2]).sum(axis=1).argmin()
+        boxes.extend(per_cell[middle])
+        names.extend([level] * per_cell.shape[1])
+    return _drawn(shown.picture, np.array(boxes), names, class_names=list(shown.anchors))
+
+
+def _before_and_after(
+    picture: np.ndarray,
+    before: np.ndarray,
+    after: np.ndarray,
+    title_before: str,
+    title_after: str,
+    names: Sequence[str] | None = None,
+    scores: np.ndarray | None = None,
+    class_names: Sequence[str] | None = None,
+) -> Image.Image:
+    """Boxes and what they became side by side; a box has its colour in both, that of its class if it has one."""
+    color_by = "instance" if names is None else "class"
+    options = {"color_by": color_by, "class_names": class_names}
+    pictures = (
+        _drawn(picture, before, names, labels=False, **options),
+        _drawn(picture, after, names, scores, **options),
+    )
+    return side_by_side(pictures, [f"{len(before)} {title_before}", title_after])
+
+
+def _proposals(shown: Inspection, count: int) -> Image.Image:
+    first = shown.box_stages[0]
+    levels = list(dict.fromkeys([*shown.features, *first.levels]))
+    few = _drawn(shown.picture, first.boxes[:count], first.levels[:count], class_names=levels)
+    many = _drawn(shown.picture, first.boxes, first.levels, class_names=levels, labels=False)
+    captions = [
+        f"best {min(count, len(first.boxes))}, by the level pooled from",
+        f"all {len(first.boxes)} proposals",
+    ]
+    return side_by_side([few, many], captions)
+
+
+def _pooled(shown: Inspection, count: int) -> Image.Image:
+    stage = shown.box_stages[0]
+    return _crops_and_maps(shown.picture, stage.boxes[:count], np.abs(stage.pooled[:count]).mean(axis=3))
+
+
+def _groups(picture: np.ndarray, groups: dict[str, np.ndarray], count: int) -> Image.Image:
+    """Each group of boxes on a picture of its own, with how many there are."""
+    names = list(groups)
+    pictures, captions = [], []
+    for name, boxes in groups.items():
+        step = max(1, -(-len(boxes) // count))
+        shown = boxes[::step]
+        pictures.append(_drawn(picture, shown, [name] * len(shown), class_names=names, labels=False))
+        some = f", 1 in {step} drawn" if step > 1 else ""
+        captions.append(f"{name}: {len(boxes)}{some}")
+    return side_by_side(pictures, captions)
+
+
+def _crops_and_maps(picture: np.ndarray, boxes: np.ndarray, maps: np.ndarray) -> Image.Image:
+    """Boxes cut out of a picture, each above its map [P, P], in rows of ten."""
+    image = Image.fromarray(displayable(picture))
+    rows = max(1, -(-len(boxes) // COLUMNS))
+    gap = 4
+    page = Image.new(
+        "RGB", (min(COLUMNS, max(len(boxes), 1)) * (TILE + gap), rows * (2 * TILE + 2 * gap)), "white"
+    )
+    for index, (box, values) in enumerate(zip(boxes, maps, strict=True)):
+        left, top = index % COLUMNS * (TILE + gap), index // COLUMNS * (2 * TILE + 2 * gap)
+        x1, y1, x2, y2 = (float(value) for value in box)
+        crop = image.resize((TILE, TILE), box=_within((x1, y1, x2, y2), image.size))
+        page.paste(crop, (left, top))
+        page.paste(
+            _colored(values).resize((TILE, TILE), Image.Resampling.NEAREST), (left, top + TILE + gap // 2)
+        )
+    return page
+
+
+def _within(
+    box: tuple[float, float, float, float], size: tuple[int, int]
+) -> tuple[float, float, float, float]:
+    """The part of a box within a picture, at least a hundredth of a pixel wide and high."""
+    width, height = size
+    x1, y1 = min(max(box[0], 0), width - 0.01), min(max(box[1], 0), height - 0.01)
+    return x1, y1, min(max(box[2], x1 + 0.01), width), min(max(box[3], y1 + 0.01), height)

@@ -1,0 +1,116 @@
+"""What a model is trained towards on one picture, in pixels of that picture.
+
+N anchors, S sampled rows, M positive RoIs; every value comes from the layers that training runs.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
+from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.diagnostics.inspect_model import Frame
+from keras_maskrcnn.images.io import read_image
+from keras_maskrcnn.layers.square import ToSquare
+from keras_maskrcnn.models import inference_graph, training_graph
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RoISample:
+    """What a box stage is trained on: S rows of an image."""
+
+    boxes: np.ndarray
+    """[S, 4] in pixels of the picture."""
+    classes: np.ndarray
+    """[S] int32, 0 for the background."""
+    matched: np.ndarray
+    """[S] int32, the object that each is trained towards, where its class is not the background."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Targets:
+    """What `inspect_targets` returns. Boxes are x1, y1, x2, y2 in pixels of the picture."""
+
+    record: Record
+    picture: np.ndarray
+    """[height, width, C], as it was read."""
+    class_names: tuple[str, ...]
+    anchors: np.ndarray
+    """[N, 4] of all levels."""
+    anchor_levels: list[str]
+    """N names."""
+    anchor_labels: np.ndarray
+    """[N] int32: 1 an object, 0 background, -1 ignored."""
+    anchor_matches: np.ndarray
+    """[N] int32, the object that each anchor overlaps most."""
+    sampled_anchors: np.ndarray
+    """Indices [S] of those that the losses are computed on, objects first."""
+    box_stages: list[RoISample]
+    mask_boxes: np.ndarray | None
+    """[M, 4]: the positive RoIs of the first stage; None without a mask head."""
+    mask_targets: np.ndarray | None
+    """[M, P, P], 0..1, in the frames of these boxes; None without a mask head."""
+
+
+def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
+    """Return what a model is trained towards on one picture, which is not augmented, with a fixed seed.
+
+    Args:
+        model: of any architecture.
+        record: the picture with its ground truth.
+
+    Returns:
+        The targets; `draw_targets` draws them.
+
+    Raises:
+        ValueError: the record does not fit the model (its classes, masks or keypoints), or is unreadable.
+    """
+    config = model.config
+    picture = read_image(record.image, config.channels)
+    (batch,) = make_dataset([record], config)
+    with model.own_precision():
+        stages = training_graph.training_stages(model.network, batch)
+    dense = stages["dense"]
+    frame = Frame(model, dense, picture.shape[:2], batch["sizes"].numpy()[0])
+    matched, labels = _anchor_labels(config, dense, batch)
+    sample = stages["anchor_targets"]
+    rois = stages["rois"] if "mask_targets" in stages else None
+    counted = None if rois is None else rois["valid"]
+    return Targets(
+        record=record,
+        picture=picture,
+        class_names=config.class_names,
+        anchors=frame.to_picture(tf.concat(list(dense.anchors.values()), axis=0)),
+        anchor_levels=[level for level, rows in dense.anchors.items() for _ in range(len(rows))],
+        anchor_labels=labels,
+        anchor_matches=matched,
+        sampled_anchors=sample["indices"][sample["valid"]].numpy(),
+        box_stages=[_roi_sample(stage["sample"], frame) for stage in stages["box_stages"]],
+        mask_boxes=None if rois is None else frame.to_picture(rois["boxes"][counted]),
+        mask_targets=None if rois is None else stages["mask_targets"][counted].numpy(),
+    )
+
+
+def _anchor_labels(
+    config: Config, dense: inference_graph.Dense, batch: dict[str, tf.Tensor]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Match all anchors as the layer of their targets does before it draws from them."""
+    boxes = batch["gt_boxes"]
+    if config.square:
+        boxes = ToSquare()(boxes, dense.windows)
+    anchors = tf.concat(list(dense.anchors.values()), axis=0)
+    layer = training_graph.anchor_targets_part(config)
+    matched, labels = layer.match(anchors, boxes[0], batch["gt_classes"][0], batch["gt_crowd"][0])
+    return matched.numpy(), labels.numpy()
+
+
+def _roi_sample(sample: dict[str, tf.Tensor], frame: Frame) -> RoISample:
+    valid = sample["valid"]
+    return RoISample(
+        boxes=frame.to_picture(sample["boxes"][valid]),
+        classes=sample["classes"][valid].numpy(),
+        matched=sample["matched"][valid].numpy(),
+    )

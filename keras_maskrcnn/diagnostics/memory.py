@@ -1,0 +1,161 @@
+"""How much memory a training step takes, by counting what its backward pass needs of the forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.diagnostics.anchor_matching import padded_size
+from keras_maskrcnn.images.resize import resized_size
+from keras_maskrcnn.models.inference_graph import LAST_STRIDE, STRIDES
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.models.network import Network, feature_channels, feature_maps
+
+if TYPE_CHECKING:
+    from keras_maskrcnn.data.records import Record
+
+# Measured as what a process holds at most beyond the imported TensorFlow, on a CPU: see benchmarks/training_memory.py.
+GRAPH = 0.36 * 2**30
+"""Bytes of the graph itself and of what TensorFlow makes for it."""
+COPIES_OF_WEIGHTS = 4
+"""Values, momenta, gradients, and what is made of them on the way."""
+DENSE_FACTOR, HEADS_FACTOR = 1.35, 1.8
+"""Peak over what the backward pass needs: gradients and the operations' own buffers are there besides."""
+IOU_ARRAYS = 5
+"""Arrays of objects times anchors, float32, that live at a time."""
+
+_ROWS = 2  # of the traced batch: a kernel's first axis is 1, 3 or 7
+
+
+def training_memory(config: Config, batch_size: int, records: Sequence[Record]) -> int:
+    """Estimate the most memory that a training step takes, in bytes, beyond an idle TensorFlow's.
+
+    The model is built, and of its backbone, pyramid and heads the arrays are counted that the gradient needs, for the
+    largest batch that the records can make and as many positive RoIs as the config samples. Optimizers with one number
+    per weight, like SGD with momentum, are counted; Adam has one more.
+
+    Of measured peaks on a CPU, with the compiled operations, it is within a quarter; a GPU's allocator and its
+    convolutions differ.
+
+    Args:
+        config: the model and the size of its images.
+        batch_size: images per step of one device.
+        records: images with ground truth, of which the sizes and the numbers of objects are used.
+
+    Raises:
+        ValueError: there are no records, or `batch_size` is below 1.
+    """
+    if not len(records) or batch_size < 1:
+        raise ValueError(
+            f"training_memory needs records and a positive batch_size; got {len(records)} and {batch_size}"
+        )
+    model = MaskRCNN(config)
+    height, width = _largest(records, config, batch_size)
+    image = height, width, config.channels
+    dense = batch_size * _kept_per_row(
+        _dense(model.network), image, model.trainable_variables, inputs_too=False
+    )
+    weights = sum(int(np.prod(weight.shape)) * 4 for weight in model.weights)
+    most = max(len(records[number].boxes) for number in range(len(records)))
+    overlaps = 4 * IOU_ARRAYS * most * _count_anchors(height, width, config)
+    heads = batch_size * _heads(model.network)
+    return int(
+        GRAPH + COPIES_OF_WEIGHTS * weights + max(DENSE_FACTOR * dense + HEADS_FACTOR * heads, overlaps)
+    )
+
+
+def _largest(records: Sequence[Record], config: Config, batch_size: int) -> tuple[int, int]:
+    """Height and width of the largest batch: of the largest image, or of the highest beside the widest."""
+    min_size = max(config.train_min_sizes or (config.min_size,))
+    limits = min_size, config.max_size, config.size_rounding
+    images = (records[number] for number in range(len(records)))
+    sizes = {padded_size(resized_size(one.height, one.width, *limits), config) for one in images}
+    if batch_size == 1:
+        return max(sizes, key=lambda size: size[0] * size[1])
+    return max(height for height, _ in sizes), max(width for _, width in sizes)
+
+
+def _count_anchors(height: int, width: int, config: Config) -> int:
+    strides = STRIDES if config.architecture == "fpn" else (LAST_STRIDE,)
+    cells = sum(-(-height // stride) * -(-width // stride) for stride in strides)
+    return cells * len(config.anchor_sizes[0]) * len(config.anchor_ratios)
+
+
+def _dense(network: Network) -> Callable[[tf.Tensor], Any]:
+    return lambda images: network.rpn_head(feature_maps(network, images, training=True))
+
+
+def _heads(network: Network) -> float:
+    """Bytes per image that the heads' gradients need."""
+    config = network.config
+    positives = int(config.box_batch_size * config.box_positive_fraction)
+    trained = [variable for layer in network.layers for variable in layer.trainable_variables]
+    channels, res5 = feature_channels(config), network.res5
+    box, mask, keypoint = (
+        (size, size, channels)
+        for size in (config.box_pool_size, config.mask_pool_size, config.keypoint_pool_size)
+    )
+
+    def kept(head: Callable[[tf.Tensor], Any], pooled: tuple[int, int, int]) -> float:
+        return _kept_per_row(head, pooled, trained)
+
+    def box_head(number: int) -> Callable[[tf.Tensor], Any]:
+        head = network.box_heads[number]
+        return head if res5 is None else lambda pooled: head(res5(pooled, training=True))
+
+    stages = (kept(box_head(number), box) for number in range(len(network.box_heads)))
+    total = config.box_batch_size * sum(stages)
+    if network.mask_head is not None:
+        # res5 has worked on these RoIs already
+        total += positives * kept(network.mask_head, mask if res5 is None else (7, 7, 2 * channels))
+    if network.keypoint_head is not None:
+        total += positives * kept(network.keypoint_head, keypoint)
+    return total
+
+
+def _kept_per_row(
+    run: Callable[[tf.Tensor], Any],
+    shape: tuple[int, ...],
+    trained: Sequence[keras.Variable],
+    inputs_too: bool = True,
+) -> float:
+    """Bytes per row of inputs `[rows, *shape]` that the gradient of `run` needs of what `run` computes.
+
+    Args:
+        trained: the variables that a gradient is taken to.
+        inputs_too: whether a gradient with respect to the inputs is taken as well.
+    """
+    needed: list[tf.Tensor] = []
+
+    def step(inputs: tf.Tensor) -> None:
+        with tf.GradientTape() as tape:
+            if inputs_too:
+                tape.watch(inputs)
+            outputs = tf.nest.flatten(run(inputs))
+        forward = {operation.name for operation in tf.compat.v1.get_default_graph().get_operations()}
+        sources = [weight.value for weight in trained] + ([inputs] if inputs_too else [])
+        needed.extend(_from_forward(tape.gradient(outputs, sources), forward))
+
+    tf.function(step, autograph=False).get_concrete_function(tf.TensorSpec((_ROWS, *shape), tf.float32))
+    arrays = [one for one in needed if one.shape.rank and one.shape[0] == _ROWS]
+    return sum(one.shape.num_elements() * one.dtype.size for one in arrays) / _ROWS
+
+
+def _from_forward(gradients: Sequence[tf.Tensor | None], forward: set[str]) -> list[tf.Tensor]:
+    """The arrays of the forward pass that gradients are computed from; of some only the shapes count."""
+    found: dict[str, tf.Tensor] = {}
+    waiting = [one for one in gradients if one is not None]
+    seen: set[str] = set()
+    while waiting:
+        array = waiting.pop()
+        if array.op.name in forward:
+            found[array.name] = array
+        elif array.op.name not in seen and array.op.type not in ("Shape", "ShapeN"):
+            seen.add(array.op.name)
+            waiting.extend(array.op.inputs)
+    return list(found.values())

@@ -1,0 +1,1 @@
+"""Boxes, masks, keypoints and captions on images."""

@@ -1,0 +1,1 @@
+"""COCO's metrics of what a model finds, their analysis and report."""

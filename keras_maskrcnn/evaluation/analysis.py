@@ -1,0 +1,114 @@
+"""An evaluation to look into: figures, precision-recall curves, a confusion matrix and the worst mistakes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pycocotools.cocoeval import COCOeval
+
+from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.evaluation.coco import coco_evaluations, summarised
+from keras_maskrcnn.evaluation.matching import Match, match_objects
+
+if TYPE_CHECKING:
+    from keras_maskrcnn.data.records import Record
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Analysis:
+    """What `analyse` returns; all of it is computed from detections, without a model."""
+
+    records: Sequence[Record]
+    detections: Sequence[Detections]
+    class_names: tuple[str, ...]
+    evaluations: dict[str, COCOeval]
+    """pycocotools' own, of "box" and, where there are any, "mask" and "keypoint"."""
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """What `score_coco` returns with per_class."""
+        return summarised(self.evaluations, self.class_names)
+
+    @property
+    def kind(self) -> str:
+        """What objects are matched by: "mask", or "box" where records or detections lack masks."""
+        return "mask" if "mask" in self.evaluations else "box"
+
+    def precision(self, kind: str = "box") -> np.ndarray:
+        """Return COCO's precision `[IoU thresholds, 101 recalls 0..1, K]`, nan for classes without objects.
+
+        The IoU thresholds are 0.50 to 0.95 in steps of 0.05 (for keypoints of their similarity), and the detections
+        those that count for AP.
+
+        Raises:
+            ValueError: nothing of this kind was scored.
+        """
+        if kind not in self.evaluations:
+            raise ValueError(f"There are curves of {', '.join(self.evaluations)}; got {kind!r}")
+        precision = self.evaluations[kind].eval["precision"][:, :, :, 0, -1]
+        return np.where(precision < 0, np.nan, precision)
+
+    def matches(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
+        """Pair objects with detections by the IoU of their masks or else boxes; see `matching.match_objects`."""
+        return match_objects(self.evaluations[self.kind], iou_threshold, score_threshold)
+
+    def confusion(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> np.ndarray:
+        """Count objects by their class and what they were found as.
+
+        Args:
+            iou_threshold: an object and its detection overlap by at least this, above 0 to 1.
+            score_threshold: detections that score less are taken for none, 0..1.
+
+        Returns:
+            [K + 1, K + 1] int64: row t, column f counts objects of class t that were found as class f. Column 0 counts
+            the objects that were missed, row 0 the detections where no object is. Crowds do not count.
+
+        Raises:
+            ValueError: a threshold is out of range.
+        """
+        counts = np.zeros((len(self.class_names) + 1, len(self.class_names) + 1), np.int64)
+        for match in self.matches(iou_threshold, score_threshold):
+            counts[self.true_class(match), self.found_class(match)] += 1
+        return counts
+
+    def true_class(self, match: Match) -> int:
+        """Return the class id of a match's object, 0 if there is none."""
+        return 0 if match.object is None else int(self.records[match.image].class_ids[match.object])
+
+    def found_class(self, match: Match) -> int:
+        """Return the class id of a match's detection, 0 if there is none."""
+        return 0 if match.detection is None else int(self.detections[match.image].class_ids[match.detection])
+
+    def score(self, match: Match) -> float:
+        """Return the score of a match's detection, 0 if there is none."""
+        return 0.0 if match.detection is None else float(self.detections[match.image].scores[match.detection])
+
+    def false_positives(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
+        """Return the detections of no object or one of another class, the surest first."""
+        matches = self.matches(iou_threshold, score_threshold)
+        wrong = [m for m in matches if m.detection is not None and self.true_class(m) != self.found_class(m)]
+        return sorted(wrong, key=lambda match: -self.score(match))
+
+    def misses(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
+        """Return the objects that were found as no class, the largest share of its picture first."""
+        missed = [m for m in self.matches(iou_threshold, score_threshold) if m.detection is None]
+        return sorted(missed, key=lambda match: -self._share(match))
+
+    def _share(self, match: Match) -> float:
+        record = self.records[match.image]
+        return float(record.areas[match.object]) / (record.height * record.width)
+
+
+def analyse(
+    records: Sequence[Record],
+    detections: Sequence[Detections],
+    class_names: Sequence[str],
+    max_detections: int | None = None,
+    keypoint_sigmas: Sequence[float] | None = None,
+) -> Analysis:
+    """Score detections and keep what is needed to look into the figures; arguments and errors of `score_coco`."""
+    evaluations = coco_evaluations(records, detections, class_names, max_detections, keypoint_sigmas)
+    return Analysis(records, detections, tuple(class_names), evaluations)

@@ -1,0 +1,228 @@
+"""Evaluation of a model: detect on every record, score, and the same as a callback during training."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from keras_maskrcnn.config.keypoints import checked_sigmas
+from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.detections.batching import make_tiles
+from keras_maskrcnn.detections.detections import Detections, check_category_ids
+from keras_maskrcnn.evaluation.analysis import analyse
+from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
+from keras_maskrcnn.evaluation.report import write_report
+
+if TYPE_CHECKING:
+    from keras_maskrcnn.data.records import Record
+    from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+
+LOGGED = ("AP", "AP50", "AP75")
+"""What the callback logs of each of box, mask and keypoint; `CocoEvaluation.scores` holds the rest."""
+
+
+def evaluate_coco(
+    model: MaskRCNN,
+    records: Sequence[Record],
+    batch_size: int = 1,
+    per_class: bool = False,
+    score_threshold: float | None = None,
+    max_detections: int | None = None,
+    progress: bool = True,
+    results_file: str | Path | None = None,
+    category_ids: Sequence[int] | None = None,
+    keypoint_sigmas: Sequence[float] | None = None,
+    tile: int | None = None,
+    tile_overlap: int | None = None,
+    tile_whole: bool = True,
+    report: str | Path | None = None,
+) -> dict[str, float]:
+    """Run a model on records and score what it finds, as `score_coco` does.
+
+    Pictures are read as they are needed and masks kept as run lengths, so memory holds one batch of pictures.
+
+    Args:
+        model: its config's class names, and its keypoint names if it has any, must be those of the records.
+        records: pictures with ground truth.
+        batch_size: pictures that go through the network together.
+        per_class: also give each class's AP.
+        score_threshold: as in `model.detect`; published figures use 0.05 or less.
+        max_detections: as in `model.detect`, None being the config's. The figures are of COCO's 100 detections
+            per image and class, or of this many where it is above 100; with `tile` and None, of all that are found.
+        progress: show a progress bar.
+        results_file: where to write the detections as COCO results (JSON).
+        category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
+            `load_coco`'s `records.report.category_ids`; None writes 1..K.
+        keypoint_sigmas: as in `score_coco`; needed for other keypoints than COCO's 17 of a person.
+        tile, tile_overlap, tile_whole: as in `model.detect`.
+        report: folder for a page with curves, confusion matrix and worst mistakes; see `write_report`.
+
+    Returns:
+        What `score_coco` returns. With a limit the names do not depend on what is found: recall is "box_AR1",
+        "box_AR10" and "box_AR100", or instead of the last "box_AR300" with a limit of 300.
+
+    Raises:
+        ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, or the keypoints
+            are other ones or lack their sigmas, all of it before the model runs; or an image is unreadable; see
+            `score_coco`.
+    """
+    check_ground_truth(records)
+    _check_keypoints(records, model.config.keypoint_names, keypoint_sigmas)
+    class_names = model.config.class_names
+    if category_ids is not None:
+        check_category_ids(category_ids, class_names)
+    tiles = tile, tile_overlap, tile_whole
+    found = detect_records(model, records, batch_size, score_threshold, max_detections, progress, *tiles)
+    if results_file is not None:
+        write_coco_results(results_file, records, found, category_ids)
+    limit = model.config.max_detections if max_detections is None else max_detections
+    all_count = tile is not None and max_detections is None
+    scored = None if all_count else max(COCO_LIMIT, limit)
+    analysis = analyse(records, found, class_names, scored, keypoint_sigmas)
+    if report is not None:
+        write_report(report, analysis)
+    return {name: value for name, value in analysis.scores.items() if per_class or "/" not in name}
+
+
+def detect_records(
+    model: MaskRCNN,
+    records: Sequence[Record],
+    batch_size: int = 1,
+    score_threshold: float | None = None,
+    max_detections: int | None = None,
+    progress: bool = True,
+    tile: int | None = None,
+    tile_overlap: int | None = None,
+    tile_whole: bool = True,
+) -> list[Detections]:
+    """Run a model on the pictures of records; arguments are those of `evaluate_coco`.
+
+    Returns:
+        The detections of each record, with masks as run lengths and without their pictures: what `analyse` takes.
+    """
+    images = (records[index].image for index in range(len(records)))
+    found: list[Detections] = []
+    bar = keras.utils.Progbar(len(records), unit_name="image") if progress else None
+    if bar is not None:
+        bar.update(0)  # the first picture takes long, and something should be seen
+    tiling: dict[str, Any] = {"tile": tile, "tile_overlap": tile_overlap, "tile_whole": tile_whole}
+    for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle", **tiling):
+        found.append(dataclasses.replace(one, image=None))
+        if bar is not None:
+            bar.update(len(found))
+    return found
+
+
+def _check_keypoints(records: Sequence[Record], names: Sequence[str], sigmas: Sequence[float] | None) -> None:
+    """Check what can be known of scoring keypoints before there are any, by the first record with objects."""
+    check_keypoint_names(records, names)
+    first = next(record for record in map(records.__getitem__, range(len(records))) if len(record.boxes))
+    if names and first.keypoints is not None:
+        annotated = first.keypoints.shape[1]
+        if annotated != len(names):
+            raise ValueError(
+                f"{first.name}: its objects have {annotated} keypoints; the model finds {len(names)}"
+            )
+        checked_sigmas(sigmas, len(names), names)
+
+
+def write_coco_results(
+    path: str | Path,
+    records: Sequence[Record],
+    detections: Sequence[Detections],
+    category_ids: Sequence[int] | None = None,
+) -> None:
+    """Write detections as COCO results, the JSON list that servers take.
+
+    Args:
+        path: the file to write.
+        records: of N images, whose `image_id` are written.
+        detections: of the same N images.
+        category_ids: as in `Detections.to_coco`.
+
+    Raises:
+        ValueError: a class that was found has no category id.
+    """
+    results: list[dict[str, Any]] = []
+    for index, found in enumerate(detections):
+        results.extend(found.to_coco(records[index].image_id, category_ids))
+    Path(path).write_text(json.dumps(results))
+
+
+class CocoEvaluation(keras.callbacks.Callback):
+    """Evaluate during `fit` and log val_box_AP, val_box_AP50, val_box_AP75 and the same for masks and keypoints.
+
+    Callbacks that come after it in the list, like `EarlyStopping(monitor="val_mask_AP", mode="max")` and
+    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch
+    whose number is a multiple of `every`, and after the last; the epochs between carry the last value on, so
+    that every epoch has one. Set the patience of EarlyStopping accordingly.
+
+    Args:
+        records: pictures with ground truth that are not trained on.
+        every: epochs from one evaluation to the next.
+        batch_size: pictures that go through the network together.
+        prefix: of the names in the logs.
+        per_class: also log each class's AP, as "val_box_AP/<class name>".
+        score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole: as in `evaluate_coco`.
+        progress: show a progress bar during each evaluation.
+
+    Raises:
+        ValueError: no record has an object to find, or `every` or the tiles are out of range; when training begins,
+            the keypoints of records and model differ, or lack their sigmas.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[Record],
+        every: int = 1,
+        batch_size: int = 1,
+        prefix: str = "val_",
+        per_class: bool = False,
+        score_threshold: float | None = None,
+        max_detections: int | None = None,
+        progress: bool = False,
+        keypoint_sigmas: Sequence[float] | None = None,
+        tile: int | None = None,
+        tile_overlap: int | None = None,
+        tile_whole: bool = True,
+    ):
+        super().__init__()
+        if every < 1:
+            raise ValueError(f"CocoEvaluation's every must be at least 1; got {every}")
+        check_ground_truth(records)
+        make_tiles(tile, tile_overlap, tile_whole)
+        self.records = records
+        self.every = every
+        self.prefix = prefix
+        self.scores: dict[str, float] = {}
+        """All figures of the last evaluation, named as in `score_coco`."""
+        self._options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "per_class": per_class,
+            "score_threshold": score_threshold,
+            "max_detections": max_detections,
+            "progress": progress,
+            "keypoint_sigmas": keypoint_sigmas,
+            "tile": tile,
+            "tile_overlap": tile_overlap,
+            "tile_whole": tile_whole,
+        }
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Forget the run before; refuse what could not be scored after an epoch of training."""
+        self.scores = {}
+        _check_keypoints(self.records, self.model.config.keypoint_names, self._options["keypoint_sigmas"])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Put the figures into the logs that the callbacks after this one get."""
+        last = epoch + 1 == self.params.get("epochs")
+        if not self.scores or last or (epoch + 1) % self.every == 0:
+            self.scores = evaluate_coco(self.model, self.records, **self._options)
+        for name, value in self.scores.items():
+            if logs is not None and ("/" in name or name.split("_", 1)[1] in LOGGED):
+                logs[self.prefix + name] = value

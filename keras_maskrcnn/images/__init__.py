@@ -1,0 +1,1 @@
+"""Reading images, and resizing them as each source of weights does."""

@@ -1,0 +1,101 @@
+"""RLE (run-length encoding), COCO's form of masks, to and from arrays, polygons and regions of an image."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pycocotools.mask as coco_mask
+
+from keras_maskrcnn.masks.segmentation_checks import (
+    checked_polygon,
+    checked_rle,
+    rle_size,
+    runs_of_compressed,
+    shown,
+)
+
+Region = tuple[np.ndarray, int, int]
+"""A bool array [h, w] and the column and row of the image where its first pixel lies."""
+
+
+def region_to_rle(region: Region, height: int, width: int) -> dict[str, Any]:
+    """Encode a region of an image of height x width pixels, which is empty elsewhere, as `mask_to_rle` does."""
+    part, left, top = region
+    band = np.zeros((height, part.shape[1]), bool, order="F")
+    band[top : top + part.shape[0]] = part
+    return _encode_columns(band, left, width)
+
+
+def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:
+    """Encode a mask [H, W] bool as COCO's RLE: {"size": [H, W], "counts": str}, ready for JSON."""
+    return _encode_columns(np.asarray(mask, bool), 0, mask.shape[1])
+
+
+def rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
+    """Decode a COCO RLE dict, compressed (str or bytes) or a list of counts, into [H, W] bool.
+
+    Raises:
+        ValueError: the dict is malformed, or the counts do not fill the size.
+    """
+    height, width = rle_size(rle)
+    return segmentation_to_mask(rle, height, width)
+
+
+def segmentation_to_mask(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Rasterise a COCO segmentation into [height, width] bool; see `segmentation_to_rle`."""
+    return coco_mask.decode(segmentation_to_rle(segmentation, height, width)).view(bool)
+
+
+def rle_columns(rle: dict[str, Any], left: int, right: int) -> np.ndarray:
+    """Decode the columns left..right of a mask alone: under an object that is small in a large image, few.
+
+    Args:
+        rle: as `segmentation_to_rle` gives it.
+        left, right: inside the image; the column `right` is left out.
+
+    Returns:
+        [height, right - left] bool.
+    """
+    height = rle["size"][0]
+    ends = runs_of_compressed(rle["counts"]).cumsum().clip(left * height, right * height)
+    set_ones = np.arange(len(ends)) % 2 == 1  # runs go down column by column, and the first is of zeros
+    return np.repeat(set_ones, np.diff(ends, prepend=left * height)).reshape(right - left, height).T
+
+
+def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
+    """Bring a COCO segmentation to compressed RLE with pycocotools' rules.
+
+    Args:
+        segmentation: a list of polygons, each a flat list x1, y1, x2, y2, ... whose union is the object, or
+            an RLE dict with "size" [height, width] and "counts" as list of ints, str or bytes.
+        height, width: size of the image.
+
+    Returns:
+        {"size": [height, width], "counts": bytes}, as pycocotools takes it.
+
+    Raises:
+        ValueError: the segmentation is empty, has another size, or is malformed; the message says how.
+    """
+    if isinstance(segmentation, dict):
+        return checked_rle(segmentation, height, width)
+    if not isinstance(segmentation, Sequence) or not len(segmentation):
+        raise ValueError(
+            f"A segmentation must be a list of polygons or an RLE dict; got {shown(segmentation)}"
+        )
+    polygons = [checked_polygon(polygon) for polygon in segmentation]
+    return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
+
+
+def _encode_columns(band: np.ndarray, left: int, width: int) -> dict[str, Any]:
+    """Encode an image that is zero but for the columns [H, w] that start at `left`."""
+    height = band.shape[0]
+    flat = band.ravel(order="F")
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1 + left * height
+    if flat.size and flat[0]:
+        # COCO's counts alternate and start with zeros, so a mask that starts set has a first run of none.
+        changes = np.concatenate([[left * height], changes])
+    if flat.size and flat[-1] and left + band.shape[1] < width:
+        changes = np.concatenate([changes, [(left + band.shape[1]) * height]])
+    counts = np.diff(np.concatenate([[0], changes, [height * width]])).tolist()
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}

@@ -1,0 +1,80 @@
+"""What `MaskRCNN.fit` says before Keras' own `fit` runs, and when memory does not suffice."""
+
+import inspect
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.layers.resnet import ResNet
+
+
+def check_fit(model: keras.Model, backbone: ResNet, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Warn of a fit that would train nothing, or a backbone that stays random.
+
+    Args:
+        model: to be trained.
+        backbone: its own.
+        args, kwargs: what `fit` was called with.
+
+    Raises:
+        ValueError: gradients are to accumulate under a strategy, which Keras cannot.
+    """
+    _check_accumulation(model)
+    if _is_frozen_at_random(backbone):
+        warnings.warn(
+            "The backbone's batch norm is frozen and no weights were loaded: what is frozen stays random. To train "
+            'from scratch, use Config(norm="group_norm", fpn_norm=..., head_norm=..., frozen_stages=0).',
+            stacklevel=3,
+        )
+    given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
+    given.apply_defaults()
+    first, epochs = given.arguments["initial_epoch"], given.arguments["epochs"]
+    if first >= epochs:
+        warnings.warn(
+            f"fit was asked to train from epoch {first} to epoch {epochs}: nothing is left to train. `epochs` is the "
+            "number of the last epoch, not how many are added",
+            stacklevel=3,
+        )
+
+
+def _check_accumulation(model: keras.Model) -> None:
+    optimizer, strategy = model.optimizer, model._distribute_strategy
+    steps = getattr(getattr(optimizer, "inner_optimizer", optimizer), "gradient_accumulation_steps", None)
+    # Keras accumulates inside a condition, where replicas cannot meet.
+    if steps and strategy is not None and not isinstance(strategy, tf.distribute.OneDeviceStrategy):
+        raise ValueError(
+            f"gradient_accumulation_steps={steps} does not work under a {type(strategy).__name__}: Keras cannot "
+            "accumulate gradients of replicas. Leave it out and raise make_dataset's batch_size, which counts the "
+            "pictures of all replicas together, or train without the strategy"
+        )
+
+
+def _is_frozen_at_random(backbone: ResNet) -> bool:
+    """Whether a frozen batch norm still has the statistics that it was made with."""
+    norm: Any = backbone.stem.normalization
+    return backbone.norm == "frozen_batch_norm" and bool(np.all(norm.moving_variance.numpy() == 1))
+
+
+def memory_advice(config: Config, optimizer: keras.optimizers.Optimizer) -> str:
+    """Return what lowers the memory of training a model, what helps most first."""
+    accumulation = (
+        "accumulates" if getattr(optimizer, "gradient_accumulation_steps", None) else "can accumulate"
+    )
+    advice = [
+        "Memory did not suffice. What takes less, what helps most first:",
+        f"- a smaller batch_size of make_dataset, down to 1; the optimizer {accumulation} gradients over batches "
+        "(gradient_accumulation_steps)",
+        f"- smaller pictures: Config.min_size (now {config.min_size}), max_size ({config.max_size}), train_min_sizes "
+        f"({config.train_min_sizes or 'none'})",
+        "- a backbone that is computed twice instead of kept: Config.recompute_backbone=True",
+        f"- fewer sampled proposals: Config.box_batch_size ({config.box_batch_size}), post_nms_top_k_train "
+        f"({config.post_nms_top_k_train})",
+        f"- fewer trained layers: Config.frozen_stages ({config.frozen_stages}, up to 5), a smaller depth "
+        f"({config.depth})",
+        '- half precision, before the model is made: keras.mixed_precision.set_global_policy("mixed_bfloat16")',
+    ]
+    return "\n".join(advice)

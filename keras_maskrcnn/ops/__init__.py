@@ -1,0 +1,1 @@
+"""Anchors, boxes, RoIAlign and convolution: arithmetic without weights, and the compiled operations."""

@@ -1,0 +1,281 @@
+"""Published weights by name: downloaded, checked, converted once and loaded; or a file of the same architecture."""
+
+import dataclasses
+import hashlib
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.presets import find_preset
+from keras_maskrcnn.presets.preset import Preset
+from keras_maskrcnn.utils.files import file_hash, written_whole
+from keras_maskrcnn.weights.download import check_hash, fetch
+from keras_maskrcnn.weights.files.read import read_checkpoint
+from keras_maskrcnn.weights.files.state import State
+from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
+from keras_maskrcnn.weights.sources.backbones import load_backbone
+from keras_maskrcnn.weights.transfer import keep_on_disk, load_state, new_layers, read_model, start_from
+
+SOURCES: dict[str, ModuleType] = {
+    "torchvision": torchvision,
+    "detectron2": detectron2,
+    "matterport": matterport,
+}
+CONVERTER = 1
+"""Raised when the same file would be converted otherwise, so that what was converted before is left aside."""
+
+NETWORK = (
+    "channels", "architecture", "groups", "group_width", "norm", "conv_bias", "fpn_channels", "fpn_norm", "head_norm",
+    "rpn_convs", "rpn_channels", "rpn_softmax", "box_pool_size", "box_convs", "box_fcs", "box_fc_norm",
+    "box_head_channels", "class_agnostic_boxes", "background_outputs", "mask_head", "mask_loss", "mask_convs",
+    "mask_head_channels", "keypoint_convs", "keypoint_head_channels",
+)  # fmt: skip
+"""Config fields that say what a network is made of, besides the depth."""
+
+BEGINNINGS = {
+    "torchvision": ("backbone.body.",),
+    "detectron2": ("backbone.bottom_up.", "backbone.stem."),
+    "matterport": ("",),
+}
+"""How names begin in every file of a source; Matterport's are checked by `matterport.describe`."""
+NAMED = {"class_names": "classes", "keypoint_names": "keypoints"}
+
+
+def load_pretrained(
+    name: str | Preset,
+    weights: str | os.PathLike | None = None,
+    class_names: Sequence[str] | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    **changes: Any,
+) -> MaskRCNN:
+    """Return a model with published weights, which are downloaded once and kept.
+
+    Args:
+        name: what the publishers call the model, as `list_pretrained` has it, or a row of one's own. With the name of
+            a backbone all but the backbone is new.
+        weights: a file to load instead of the published one: a checkpoint of the same architecture, in any format of
+            the model's source, or a `.keras` file. If it has another number of classes than the published model,
+            they are its own, and `class_names` says their names; Matterport's files can do without, and may have
+            another depth. If it has as many, they are taken to be the published ones.
+        class_names: the classes of the model, if they are to be others than the published ones. Layers that depend on
+            them are new then, which a printed line says.
+        cache_dir: where downloads are kept; Keras' own folder, `$KERAS_HOME` or `~/.keras`, holds it by default.
+        changes: other fields of the Config, such as `score_threshold=0.5` or `frozen_stages=0`.
+
+    Raises:
+        ValueError: the name is unknown, which lists the nearest ones; the file is broken, is of another model, or has
+            other classes than those named; or a Config cannot be so.
+        FileNotFoundError: there is no file `weights`.
+        ConnectionError: the file cannot be downloaded; the message says where to put it by hand.
+    """
+    preset = find_preset(name) if isinstance(name, str) else name
+    if preset.is_backbone and class_names is None:
+        raise ValueError(f"{preset.name} is a backbone: class_names must say what the model is to find")
+    config = _changed(preset.config, class_names, changes)  # what cannot be is refused before the download
+    if weights is None:
+        folder = Path(cache_dir) if cache_dir is not None else _keras_folder()
+        if config == preset.config and not preset.is_backbone:
+            return _as_published(preset, folder)
+        return _from_file(preset, _fetched(preset, folder), class_names, changes)
+    path = Path(weights)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    load = _from_keras if path.suffix == ".keras" else _from_file
+    return load(preset, path, class_names, changes)
+
+
+def _keras_folder() -> Path:
+    home = os.environ.get("KERAS_HOME") or os.path.join("~", ".keras")
+    return Path(home).expanduser() / "keras_maskrcnn"
+
+
+def _changed(config: Config, class_names: Sequence[str] | None, changes: Mapping[str, Any]) -> Config:
+    fields = {**config.to_dict(), **changes}
+    if class_names is not None:  # Config refuses a text, which would be names of a letter each
+        fields["class_names"] = class_names if isinstance(class_names, str) else tuple(class_names)
+    return Config.from_dict(fields)
+
+
+def _fetched(preset: Preset, folder: Path) -> Path:
+    def check(path: Path) -> None:
+        if preset.hash:
+            check_hash(path, preset.hash)
+        else:
+            _read(preset, path)
+
+    return fetch(preset.url, folder, check)
+
+
+def _as_published(preset: Preset, folder: Path) -> MaskRCNN:
+    """Return the model from what was converted before, or convert it."""
+    digest = preset.hash or file_hash(_fetched(preset, folder), "sha256")
+    key = hashlib.sha256(f"{CONVERTER} {digest} {preset.config.to_json()}".encode()).hexdigest()[:12]
+    converted = folder / f"{Path(preset.file_name).stem}-{key}.npz"
+    if converted.exists():
+        model = MaskRCNN(preset.config)
+        if _read_converted(converted, model):
+            return model
+        print(f"{converted} is damaged. It is removed, and the weights are converted again.")
+        converted.unlink()
+    model = _from_file(preset, _fetched(preset, folder), None, {})
+    if model.variable_dtype == "float32":  # otherwise it has lost some of their precision
+        with written_whole(converted) as part:
+            _write_converted(part, model)
+    return model
+
+
+def _write_converted(path: Path, model: MaskRCNN) -> None:
+    """Write a model's weights as `numpy.savez` does, which would take memory for all of them at once."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for weight in model.weights:
+            with archive.open(f"{weight.path}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, weight.numpy())
+
+
+def _read_converted(path: Path, model: MaskRCNN) -> bool:
+    """Set the weights of a model as they were converted; False if the file is not whole."""
+    try:
+        with np.load(path) as file:
+            if set(file.files) != {weight.path for weight in model.weights}:
+                return False
+            for weight in model.weights:
+                weight.assign(file[weight.path])
+    except Exception:  # whatever is wrong with it, it can be made again
+        return False
+    return True
+
+
+def _read(preset: Preset, path: Path) -> State:
+    """Return a checkpoint's tensors by today's names."""
+    state = read_checkpoint(path)
+    if preset.is_backbone:
+        return state
+    begin = BEGINNINGS[preset.source]
+    if not any(key.startswith(begin) for key in state):
+        raise ValueError(f"{path} is not of {preset.source}: no tensor is called {' or '.join(begin)}...")
+    try:
+        if preset.source == "torchvision":
+            return torchvision.rename(state)
+        if preset.source == "matterport":
+            state = matterport.rename(state)
+            matterport.describe(state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}.") from error
+    return state
+
+
+def _from_file(
+    preset: Preset, path: Path, class_names: Sequence[str] | None, changes: Mapping[str, Any]
+) -> MaskRCNN:
+    state = _read(preset, path)
+    if preset.is_backbone:
+        return _from_backbone(preset, path, state, _changed(preset.config, class_names, changes))
+    own = _config_of_file(preset, path, state, class_names, changes)
+    config = _changed(own, class_names, changes)
+    new = new_layers(config, own)
+    keep_on_disk(state)
+    model = MaskRCNN(config)
+    try:
+        load_state(model, state, SOURCES[preset.source], new)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a file of {preset.name}. {error}") from error
+    _say(path, new)
+    return model
+
+
+def _from_backbone(preset: Preset, path: Path, state: State, config: Config) -> MaskRCNN:
+    model = MaskRCNN(config)
+    try:
+        new = load_backbone(model.network, state, preset.source)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a file of {preset.name}. {error}") from error
+    _say(path, new)
+    return model
+
+
+def _from_keras(
+    preset: Preset, path: Path, class_names: Sequence[str] | None, changes: Mapping[str, Any]
+) -> MaskRCNN:
+    source = read_model(path)
+    own, theirs = (_network(config, preset.source) for config in (source.config, preset.config))
+    for field, value in theirs.items():
+        if own[field] != value:
+            raise ValueError(
+                f"{path} is not a file of {preset.name}: its {field} is {own[field]!r}, and {value!r} there"
+            )
+    config = _changed(source.config, class_names, changes)
+    if config == source.config:
+        return source
+    model = MaskRCNN(config)
+    _say(path, start_from(model, source, path))
+    return model
+
+
+def _network(config: Config, source: str) -> dict[str, Any]:
+    made_of = {field: getattr(config, field) for field in NETWORK}
+    if source != "matterport":
+        made_of["depth"] = config.depth
+    made_of["number of cascade_ious"] = len(config.cascade_ious)
+    made_of["number of anchors"] = len(config.anchor_sizes[0]) * len(config.anchor_ratios)
+    made_of["keypoint head"] = bool(config.keypoint_names)
+    return made_of
+
+
+def _config_of_file(
+    preset: Preset,
+    path: Path,
+    state: State,
+    class_names: Sequence[str] | None,
+    changes: Mapping[str, Any],
+) -> Config:
+    """Return the Config of the model that the file was saved from, as far as its tensors tell."""
+    published = preset.config
+    if preset.source == "matterport":
+        depth, count = matterport.describe(state)
+        if count != published.num_classes and class_names is None:
+            class_names = [f"class {i}" for i in range(1, count + 1)]
+    else:
+        depth, count = published.depth, _rows(state, "cls_score.bias", path) - 1
+    fields: dict[str, Any] = {"depth": depth}
+    fields["class_names"] = _names(path, "class_names", count, published.class_names, class_names)
+    if published.keypoint_names:
+        points = _rows(state, "score_lowres.bias", path)
+        given = changes.get("keypoint_names")
+        fields["keypoint_names"] = _names(path, "keypoint_names", points, published.keypoint_names, given)
+    return dataclasses.replace(published, **fields)
+
+
+def _rows(state: State, ending: str, path: Path) -> int:
+    """Length of the first tensor whose name ends so."""
+    for key, array in state.items():
+        if key.endswith(ending) and array.ndim == 1:
+            return len(array)
+    raise ValueError(f"{path} holds no tensor ...{ending}, but {', '.join(list(state)[:3])}, ...")
+
+
+def _names(
+    path: Path, argument: str, count: int, published: tuple[str, ...], given: Sequence[str] | None
+) -> tuple[str, ...]:
+    """Return the names of what the file has `count` of."""
+    if count == len(published):
+        return published
+    what = NAMED[argument]
+    if given is None:
+        raise ValueError(
+            f"{path} has {count} {what}, the published file {len(published)}: {argument} must name them"
+        )
+    if len(given) != count:
+        raise ValueError(f"{path} has {count} {what}; {argument} has {len(given)} names")
+    return tuple(given)
+
+
+def _say(path: Path, new: Sequence[str]) -> None:
+    if new:
+        print(f"New layers, to be trained: {', '.join(new)}. All others are from {path}.")

@@ -1,0 +1,95 @@
+import keras
+import numpy as np
+import pytest
+from command_line import error
+from examples import tiny
+
+from keras_maskrcnn.cli.convert import notes
+from keras_maskrcnn.cli.main import main
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.weights.files.read import read_checkpoint
+from keras_maskrcnn.weights.files.write import write_pth
+from keras_maskrcnn.weights.sources import detectron2, torchvision
+from keras_maskrcnn.weights.sources.table import save
+from keras_maskrcnn.weights.transfer import read_model
+
+FAMILIES = {".pth": (torchvision, {}), ".pkl": (detectron2, {"background_outputs": False, "bgr": True})}
+
+
+@pytest.mark.parametrize("ending", FAMILIES)
+def test_a_model_trained_here_becomes_a_checkpoint_of_its_family(ending, tmp_path, capsys):
+    source, changes = FAMILIES[ending]
+    model = MaskRCNN(tiny(norm="frozen_batch_norm", **changes))
+    model.save(tmp_path / "mine.keras")
+    assert main(["convert", str(tmp_path / "mine.keras"), str(tmp_path / f"mine{ending}")]) == 0
+    written, state = read_checkpoint(tmp_path / f"mine{ending}"), save(source.table(model.network))
+    assert list(written) == list(state)
+    for name, array in state.items():
+        np.testing.assert_array_equal(written[name], array)
+    shown = capsys.readouterr().out
+    assert f"mine{ending} (2 classes, " in shown and "in their order: circle, square" in shown
+    assert "min_size=64" in shown
+
+
+def test_a_keras_file_is_copied_whole(tmp_path):
+    model = MaskRCNN(tiny())
+    model.save(tmp_path / "a.keras")
+    assert main(["convert", str(tmp_path / "a.keras"), str(tmp_path / "b.keras")]) == 0
+    for ours, theirs in zip(read_model(tmp_path / "b.keras").weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_what_a_framework_has_no_names_for_is_refused_and_nothing_is_written(tmp_path, capsys):
+    MaskRCNN(tiny()).save(tmp_path / "mine.keras")
+    line = error(capsys, "convert", tmp_path / "mine.keras", tmp_path / "mine.pkl")
+    assert "Detectron2 has no names for a model with background_outputs" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.keras"]
+
+
+def test_arguments_that_do_not_go_together_are_refused(tmp_path, capsys):
+    checkpoint = tmp_path / "a.pth"
+    checkpoint.write_bytes(b"PK")
+    out = tmp_path / "out.keras"
+    assert "a.pth: --model NAME must say" in error(capsys, "convert", checkpoint, out)
+    assert "no.pth: there is no such file" in error(capsys, "convert", tmp_path / "no.pth", out)
+    assert "it must end in .keras, .pth, .pkl" in error(capsys, "convert", checkpoint, tmp_path / "out.onnx")
+    line = error(capsys, "convert", "resnet50", out, "--classes", "cat")
+    assert "resnet50 says itself what it is: leave out --model and --classes" in line
+    line = error(capsys, "convert", checkpoint, out, "--model", "mask_rcnn")
+    assert "No published model is called 'mask_rcnn'; nearest: " in line
+
+
+def test_a_broken_checkpoint_is_named_with_the_reason(tmp_path, capsys):
+    (tmp_path / "a.pth").write_text("no checkpoint")
+    line = error(
+        *(capsys, "convert", tmp_path / "a.pth", tmp_path / "a.keras"),
+        *("--model", "maskrcnn_resnet50_fpn_coco"),
+    )
+    assert "a.pth is a text file, not a checkpoint" in line
+    assert [path.name for path in tmp_path.iterdir()] == ["a.pth"]
+
+
+def test_notes_say_what_no_checkpoint_holds():
+    assert notes(PRESETS["maskrcnn_resnet50_fpn_v2_coco"].config, ".pth") == [
+        "The file holds tensors only. Classes, in their order: person, bicycle, car, motorcycle, airplane, ..."
+    ]
+    first = notes(PRESETS["maskrcnn_resnet50_fpn_coco"].config, ".pth")
+    assert first[1] == "Where this model differs from torchvision's usual settings: norm_epsilon=0.0"
+    here = notes(Config(class_names=("cat",), stride_in_1x1=True), ".pth")
+    assert here[1].endswith("usual settings: stride_in_1x1=True")
+    assert notes(PRESETS["Misc/mask_rcnn_R_50_FPN_3x_gn"].config, ".pkl")[1].endswith("stride_in_1x1=False")
+    assert notes(Config(class_names=("cat",)), ".keras") == []
+
+
+@pytest.mark.slow
+def test_a_published_file_becomes_ours_and_theirs_again(tmp_path):
+    keras.utils.set_random_seed(0)
+    name = "maskrcnn_resnet50_fpn_coco"
+    state = save(torchvision.table(MaskRCNN(PRESETS[name].config)))
+    write_pth(tmp_path / "a.pth", state)
+    arguments = ["convert", str(tmp_path / "a.pth"), str(tmp_path / "a.keras"), "--model", name]
+    assert main(arguments) == 0
+    assert main(["convert", str(tmp_path / "a.keras"), str(tmp_path / "b.pth")]) == 0
+    assert (tmp_path / "a.pth").read_bytes() == (tmp_path / "b.pth").read_bytes()

@@ -1,0 +1,120 @@
+import signal
+import subprocess
+import sys
+
+import pytest
+from command_line import data, draw_pictures, error
+from places import ROOT
+
+from keras_maskrcnn.cli.interrupt import interruptible
+from keras_maskrcnn.cli.main import main
+
+
+@pytest.mark.parametrize("command", ["check", "train", "evaluate", "predict", "convert", "models"])
+def test_help_says_what_a_command_does_and_gives_an_example(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help"])
+    text = capsys.readouterr().out
+    assert exit_.value.code == 0
+    assert f"  maskrcnn {command} " in text
+    assert "(default: " in text
+
+
+def test_no_command_prints_the_help(capsys):
+    assert main([]) == 2
+    assert "train a model" in capsys.readouterr().out
+
+
+def test_training_help_lists_the_fields_of_the_config_with_their_defaults(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    assert "min_size=800, max_size=1333" in capsys.readouterr().out
+
+
+def test_help_and_wrong_arguments_do_not_load_tensorflow():
+    program = """
+import sys, types
+package = types.ModuleType("keras_maskrcnn")  # without its __init__, whose contents are not the command's
+package.__path__ = ["keras_maskrcnn"]
+sys.modules["keras_maskrcnn"] = package
+from keras_maskrcnn.cli.main import main
+for arguments in (["train", "--help"], ["train", "--output", "x"], ["predict", "no.keras", "a", "--output", "x"]):
+    try:
+        main(arguments)
+    except SystemExit:
+        pass
+print("loaded:", [name for name in ("tensorflow", "keras", "numpy") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("loaded: []\n")
+
+
+def test_missing_files_are_named(tmp_path, capsys):
+    assert "no.json: there is no such file" in error(capsys, "train", "--annotations", "no.json")
+    assert "nowhere: there is no such folder" in error(capsys, "evaluate", "--images", "nowhere")
+    assert "no.jpg: there is no such file" in error(capsys, "predict", "no.jpg", "--output", tmp_path)
+
+
+def test_files_of_another_kind_are_named(tmp_path, capsys):
+    draw_pictures(tmp_path)
+    damaged = tmp_path / "damaged.keras"
+    damaged.write_bytes(b"PK")
+    line = error(capsys, "evaluate", damaged, *data(tmp_path))
+    assert "damaged.keras: the file is damaged" in line
+    text = tmp_path / "text.json"
+    text.write_text("no json")
+    line = error(capsys, "train", "--annotations", text, "--images", tmp_path, "--output", tmp_path / "run")
+    assert "text.json: this is no valid JSON" in line
+
+
+def test_an_unknown_field_names_the_nearest_ones(capsys):
+    line = error(capsys, "train", "--set", "minsize=3")
+    assert "Config has no field 'minsize'; nearest: min_size" in line
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ("min_size", "it must look like FIELD=VALUE"),
+        ("min_size=large", "Config.min_size must be a whole number; got 'large'"),
+        ("min_size=1.5", "Config.min_size must be a whole number; got 1.5"),
+        ("bgr=1", "Config.bgr must be true or false; got 1"),
+        ("nms_iou=true", "Config.nms_iou must be a number; got True"),
+        ("train_min_sizes=640", "Config.train_min_sizes must be a JSON list; got 640"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(setting, reason, capsys):
+    assert reason in error(capsys, "train", "--set", setting)
+
+
+def test_a_config_file_with_an_unknown_field_is_named(tmp_path, capsys):
+    (tmp_path / "my.json").write_text('{"dept": 50}')
+    line = error(capsys, "train", "--config", tmp_path / "my.json")
+    assert "my.json: Config has no field 'dept'; nearest: depth" in line
+
+
+def test_numbers_out_of_range_are_refused(capsys):
+    assert "--epochs: it must be a whole number from 1; got 0" in error(capsys, "train", "--epochs", "0")
+    assert "--learning-rate: it must be above 0; got nan" in error(capsys, "train", "--learning-rate", "nan")
+    assert "--drop-epochs: it must be a whole number from 1; got 0" in error(
+        capsys, "train", "--drop-epochs", "8,0"
+    )
+    assert "--ema: it must be less than 1; got 1" in error(capsys, "train", "--ema", "1")
+    assert "--score-threshold: it must lie in 0..1; got 2" in error(
+        capsys, "predict", "--score-threshold", "2"
+    )
+
+
+def test_ctrl_c_stays_one_where_a_library_makes_another_error_of_it():
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as error:
+            raise TypeError("Exception encountered when calling a layer") from error
+
+
+def test_errors_without_ctrl_c_stay_what_they_are():
+    with pytest.raises(TypeError, match="of its own"), interruptible():
+        raise TypeError("of its own")

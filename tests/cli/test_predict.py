@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+from command_line import error, model
+from PIL import Image
+
+from keras_maskrcnn.cli.main import main
+
+
+def test_predict_writes_a_picture_per_image_and_coco_results(trained, tmp_path, capsys):
+    out = tmp_path / "found"
+    inputs = [
+        str(trained / "images"),
+        "--output",
+        str(out),
+        "--score-threshold",
+        "0",
+        "--max-detections",
+        "3",
+    ]
+    assert main(["predict", model(trained), *inputs]) == 0
+    rows = json.loads((out / "detections.json").read_text())
+    assert {row["image_id"] for row in rows} <= {1, 2, 3, 4} and len(rows) <= 12
+    assert rows[0]["category_name"] in ("circle", "square")
+    assert Path(rows[0]["file_name"]).parent == trained / "images"
+    assert rows[0]["segmentation"]["size"] == [64, 64]
+    assert sorted(path.name for path in out.glob("*.png")) == ["1.png", "2.png", "3.png", "4.png"]
+    assert Image.open(out / "1.png").size == (64, 64)
+    assert f"{len(rows)} objects in 4 images" in capsys.readouterr().out
+
+
+def test_images_of_the_same_name_get_pictures_of_their_own(trained, tmp_path):
+    (tmp_path / "other").mkdir()
+    for name in ("1.png", "1_2.png", "1.bmp"):
+        Image.new("RGB", (40, 30)).save(tmp_path / "other" / name)
+    inputs = [str(trained / "images" / "1.png"), str(tmp_path / "other")]
+    assert main(["predict", model(trained), *inputs, "--output", str(tmp_path / "out")]) == 0
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert names == ["1.png", "1_2.png", "1_3.png", "1_4.png"]
+
+
+def test_an_unreadable_image_is_named_and_the_others_are_kept(trained, tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.jpg").write_text("no picture")
+    Image.new("RGB", (40, 30)).save(tmp_path / "in" / "b.png")
+    assert main(["predict", model(trained), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
+    captured = capsys.readouterr()
+    assert "a.jpg: the image cannot be read" in captured.err
+    assert captured.err.endswith("1 of 2 images could not be read\n")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"b.png", "detections.json"}
+
+
+def test_predict_refuses_folders_without_images_and_to_write_beside_its_inputs(trained, tmp_path, capsys):
+    line = error(capsys, "predict", model(trained), tmp_path, "--output", tmp_path / "out")
+    assert "the folder has no image files" in line
+    images = trained / "images"
+    assert "must be another" in error(capsys, "predict", model(trained), images, "--output", images)
+    links = tmp_path / "links"
+    links.mkdir()
+    for image in images.iterdir():
+        (links / image.name).symlink_to(image)  # drawing through it would spoil the original
+    assert "must be another" in error(capsys, "predict", model(trained), links, "--output", links)
+
+
+def test_large_pictures_are_searched_in_tiles(trained, tmp_path):
+    options = ["--tile", "40", "--tile-overlap", "8", "--score-threshold", "0", "--no-pictures"]
+    images, out = str(trained / "images" / "1.png"), tmp_path / "found"
+    assert main(["predict", model(trained), images, "--output", str(out), *options]) == 0
+    rows = json.loads((out / "detections.json").read_text())
+    assert len(rows) > 5  # the most that the model finds in one picture, or tile
+    assert all(
+        x + width <= 64.001 and y + height <= 64.001 for x, y, width, height in (r["bbox"] for r in rows)
+    )
+
+
+def test_tile_options_that_do_not_go_together_are_refused(trained, tmp_path, capsys):
+    command = ["predict", model(trained), str(trained / "images"), "--output", str(tmp_path / "out")]
+    assert "--tiles-only need --tile" in error(capsys, *command, "--tiles-only")
+    assert "--tile-overlap 64 must be less than --tile 64" in error(
+        capsys, *command, "--tile", 64, "--tile-overlap", 64
+    )

@@ -1,0 +1,122 @@
+"""COCO files from any records: read back equal, by this package and by pycocotools."""
+
+import contextlib
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from keras_maskrcnn.data.formats.coco import load_coco
+from keras_maskrcnn.data.formats.coco_writer import write_coco
+from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.images.io import read_image
+from keras_maskrcnn.masks.rle import mask_to_rle, rle_to_mask
+
+HEIGHT, WIDTH = 40, 60
+TRIANGLE = [[10.25, 5, 30, 5, 30, 35.5]]
+
+
+@pytest.fixture
+def picture(tmp_path):
+    (tmp_path / "images").mkdir()
+    Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "images" / "a.png")
+    return tmp_path / "images" / "a.png"
+
+
+def noise():
+    return np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.5
+
+
+def test_all_of_a_record_comes_back(tmp_path, picture):
+    record = make_record(
+        picture,
+        masks=[TRIANGLE, mask_to_rle(noise()), TRIANGLE * 2],
+        class_ids=[2, 1, 2],
+        crowd=[False, True, False],
+        areas=[1.5, 700, 3],
+        keypoints=[[[11.5, 6, 2], [0, 0, 0]], [[0, 0, 0]] * 2, [[12, 7, 1], [13, 8, 2]]],
+        image_id="it",
+    )
+    path = tmp_path / "coco.json"
+    write_coco(path, [record], ["bolt", "nut"], picture.parent, keypoint_names=["head", "tip"])
+    records, names = load_coco(path, picture.parent)
+    (again,) = records
+    assert names == ["bolt", "nut"] and records.report.keypoint_names == ("head", "tip")
+    assert (again.image, again.image_id, again.height, again.width) == (str(picture), "it", HEIGHT, WIDTH)
+    for field in ("boxes", "class_ids", "crowd", "areas", "keypoints"):
+        np.testing.assert_array_equal(getattr(again, field), getattr(record, field))
+    assert again.masks[0] == TRIANGLE and again.masks[2] == TRIANGLE * 2
+    np.testing.assert_array_equal(rle_to_mask(again.masks[1]), noise())
+
+
+def test_boxes_of_any_float32_come_back_equal(tmp_path, picture):
+    corners = np.random.default_rng(0).random((200, 2, 2)).astype(np.float32) * [WIDTH, HEIGHT]
+    boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1) + 0.02], axis=1)
+    record = make_record(picture, boxes=boxes, class_ids=[1] * 200)
+    write_coco(tmp_path / "coco.json", [record], ["x"], picture.parent)
+    (again,) = load_coco(tmp_path / "coco.json", picture.parent)[0]
+    np.testing.assert_array_equal(again.boxes, record.boxes)
+    assert again.masks is None
+
+
+def test_pycocotools_reads_the_file(tmp_path, picture):
+    record = make_record(picture, masks=[mask_to_rle(noise())], class_ids=[1], image_id=3)
+    write_coco(tmp_path / "coco.json", [record], ["bolt", "nut"], category_ids=[7, 4])
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(tmp_path / "coco.json")
+    (annotation,) = coco.loadAnns(coco.getAnnIds(imgIds=3, catIds=7))
+    np.testing.assert_array_equal(coco.annToMask(annotation), noise())
+    assert {row["id"]: row["name"] for row in coco.dataset["categories"]} == {7: "bolt", 4: "nut"}
+
+
+def test_file_names_are_relative_to_the_folder_that_load_coco_gets(tmp_path, picture):
+    record = make_record(picture, image_id=1)
+    (tmp_path / "other").mkdir()
+    places = {None: "images/a.png", tmp_path / "images": "a.png", tmp_path / "other": "../images/a.png"}
+    for folder, name in places.items():
+        write_coco(tmp_path / "coco.json", [record], ["x"], folder)
+        assert json.loads((tmp_path / "coco.json").read_text())["images"][0]["file_name"] == name
+        assert len(load_coco(tmp_path / "coco.json", folder or tmp_path)[0]) == 1
+    with pytest.raises(FileNotFoundError, match="nowhere: there is no such folder"):
+        write_coco(tmp_path / "coco.json", [record], ["x"], tmp_path / "nowhere")
+
+
+ARRAYS = {
+    "rgb": np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8),
+    "gray": np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH)).astype(np.uint8),
+    "gray with an axis": np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 1)).astype(np.uint8),
+    "sixteen bits": np.random.default_rng(0).integers(0, 65535, (HEIGHT, WIDTH)).astype(np.uint16),
+    "floats": np.random.default_rng(0).random((HEIGHT, WIDTH, 3)).astype(np.float32) * 255,
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_arrays_are_saved_without_loss(tmp_path, name):
+    record = make_record(ARRAYS[name], boxes=[[1, 2, 3, 4]], class_ids=[1], image_id=f"scan/{name}")
+    with pytest.raises(ValueError, match=f"image 'scan/{name}' is no image file of its own"):
+        write_coco(tmp_path / "coco.json", [record], ["x"])
+    assert not (tmp_path / "coco.json").exists()
+    write_coco(tmp_path / "coco.json", [record], ["x"], tmp_path / "saved", save_images=True)
+    (again,) = load_coco(tmp_path / "coco.json", tmp_path / "saved")[0]
+    np.testing.assert_array_equal(read_image(again.image), read_image(ARRAYS[name]))
+    with pytest.raises(ValueError, match="is there already"):
+        write_coco(tmp_path / "coco.json", [record], ["x"], tmp_path / "saved", save_images=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "options", "reason"),
+    [
+        ({"class_ids": [3]}, {}, r"a.png: class id 3 is outside 1\.\.2"),
+        ({}, {"category_ids": [1]}, "category"),
+        ({"image_id": 5}, {"twice": True}, "another image has its id 5"),
+    ],
+)
+def test_what_no_file_could_say_is_refused(tmp_path, picture, fields, options, reason):
+    record = make_record(picture, **{"boxes": [[1, 2, 3, 4]], "class_ids": [1], **fields})
+    records = [record] * (2 if options.pop("twice", False) else 1)
+    with pytest.raises(ValueError, match=reason):
+        write_coco(tmp_path / "coco.json", records, ["bolt", "nut"], **options)
+    assert not (tmp_path / "coco.json").exists()

@@ -1,0 +1,127 @@
+"""Records: what is left out is computed, and what does not fit is refused by name."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_maskrcnn.data.records import check_record, make_record
+from keras_maskrcnn.masks.rle import rle_to_mask
+
+SQUARE = [[2, 3, 8, 3, 8, 9, 2, 9]]
+
+
+def array(height=20, width=30):
+    return np.zeros((height, width, 3), np.uint8)
+
+
+def record(**fields):
+    return make_record(array(), image_id="it", **fields)
+
+
+def test_boxes_areas_and_crowd_are_computed_from_masks():
+    masks = np.zeros((2, 20, 30), bool)
+    masks[0, 3:9, 2:8] = True
+    masks[1, 0:1, 29:30] = True
+    made = record(masks=masks, class_ids=[1, 2])
+    np.testing.assert_array_equal(made.boxes, [[2, 3, 8, 9], [29, 0, 30, 1]])
+    assert made.boxes.dtype == np.float32 and made.class_ids.dtype == np.int32
+    np.testing.assert_array_equal(made.areas, [36, 1])
+    np.testing.assert_array_equal(made.crowd, [False, False])
+    for kept, mask in zip(made.masks, masks, strict=True):
+        np.testing.assert_array_equal(rle_to_mask(kept), mask)
+
+
+def test_polygons_give_the_box_around_their_points():
+    made = record(masks=[[[2.5, 3, 8, 3, 8, 9.25]], SQUARE], class_ids=[1, 1])
+    np.testing.assert_allclose(made.boxes, [[2.5, 3, 8, 9.25], [2, 3, 8, 9]])
+    assert made.masks[1] == SQUARE
+
+
+def test_a_list_of_mask_arrays_serves():
+    mask = np.zeros((20, 30), bool)
+    mask[5:7, 5:9] = True
+    np.testing.assert_array_equal(record(masks=[mask], class_ids=[1]).boxes, [[5, 5, 9, 7]])
+
+
+def test_hundreds_of_objects_are_taken():
+    made = record(masks=[SQUARE] * 300, class_ids=[1] * 300)
+    assert made.boxes.shape == (300, 4) and (made.areas == made.areas[0]).all()
+
+
+def test_a_file_is_measured_and_is_its_own_id(tmp_path):
+    path = tmp_path / "photo.png"
+    Image.fromarray(array(7, 9)).save(path)
+    made = make_record(path)
+    assert (made.height, made.width, made.image, made.image_id) == (7, 9, str(path), str(path))
+    assert made.boxes.shape == (0, 4) and made.class_ids.shape == (0,) and made.masks is None
+
+
+def test_boxes_alone_have_their_own_area():
+    made = record(boxes=[[1, 2, 4, 6]], class_ids=[3])
+    np.testing.assert_array_equal(made.areas, [12])
+    assert made.masks is None
+
+
+def test_boxes_slightly_outside_are_clipped():
+    np.testing.assert_array_equal(record(boxes=[[-1, 0, 31.5, 20.4]], class_ids=[1]).boxes, [[0, 0, 30, 20]])
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"boxes": [[1, 2, 1, 4]], "class_ids": [1]}, "object 0: .*no area"),
+        ({"boxes": [[0, 0, 0, 0]], "class_ids": [1]}, "object 0: .*no area"),
+        ({"boxes": [[1, 1, 5, 5], [10, 12, 5, 5]], "class_ids": [1, 1]}, "object 1: .*inverted"),
+        ({"boxes": [[20, 2, 35, 9]], "class_ids": [1]}, "outside the image"),
+        ({"boxes": [[1, 2, np.nan, 4]], "class_ids": [1]}, "not finite"),
+        ({"boxes": [1, 2, 3, 4], "class_ids": [1]}, r"\[N, 4\]"),
+        ({"boxes": [[1, 2, 3, 4]], "class_ids": [0]}, "integers from 1"),
+        ({"boxes": [[1, 2, 3, 4]], "class_ids": ["cat"]}, "integers from 1"),
+        ({"boxes": [[1, 2, 3, 4]], "class_ids": [1, 2]}, "1 boxes but 2 class_ids"),
+        ({"boxes": [[2, 3, 8, 9]], "class_ids": [1], "masks": [SQUARE, SQUARE]}, "1 boxes but 2 masks"),
+        ({"boxes": [[2, 3, 8, 9]], "class_ids": [1], "crowd": [0, 1]}, "1 boxes but 2 crowd"),
+        ({"masks": np.zeros((1, 20, 31), bool), "class_ids": [1]}, "shape"),
+        ({"masks": np.full((1, 20, 30), 255), "class_ids": [1]}, "boolean"),
+        ({"masks": np.zeros((1, 20, 30), bool), "class_ids": [1]}, "object 0: its mask is empty"),
+        ({"masks": [[[1, 2, 3, 4]]], "class_ids": [1]}, "object 0: .*6 numbers"),
+        ({"masks": [[1, 2, 3, 4, 5, 6]], "class_ids": [1]}, "object 0: .*flat"),
+        ({"masks": SQUARE[0], "class_ids": [1]}, "object 0"),
+        ({"masks": [{"size": [20, 31], "counts": [620]}], "class_ids": [1]}, "size"),
+        ({"boxes": [[12, 12, 15, 15]], "class_ids": [1], "masks": [SQUARE]}, "outside its box"),
+        ({"boxes": [[2, 3, 8, 9]], "class_ids": [1], "keypoints": [[1, 2, 2]]}, "keypoints must be"),
+        ({"boxes": [[2, 3, 8, 9]], "class_ids": [1], "keypoints": [[[1, 2, 3]]]}, "object 0: .*visibility"),
+        (
+            {"boxes": [[2, 3, 8, 9]], "class_ids": [1], "keypoints": [[[1, np.nan, 2]]]},
+            "object 0: .*not finite",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_the_image_named(fields, reason):
+    with pytest.raises(ValueError, match=f"image 'it': .*{reason}"):
+        record(**fields)
+
+
+def test_an_array_needs_an_id():
+    with pytest.raises(ValueError, match="image_id"):
+        make_record(array())
+
+
+def test_class_ids_and_masks_are_checked_against_a_model():
+    boxes_only = record(boxes=[[2, 3, 8, 9]], class_ids=[3])
+    check_record(boxes_only, num_classes=3, needs_masks=False)
+    with pytest.raises(ValueError, match=r"image 'it': class id 3 is outside 1\.\.2"):
+        check_record(boxes_only, num_classes=2, needs_masks=False)
+    with pytest.raises(ValueError, match="image 'it': its objects have no masks"):
+        check_record(boxes_only, num_classes=3, needs_masks=True)
+    check_record(record(), num_classes=3, needs_masks=True)
+
+
+def test_keypoints_are_checked_against_a_model():
+    boxes, points = [[2, 3, 8, 9]], np.ones((1, 3, 3))
+    check_record(record(boxes=boxes, class_ids=[1], keypoints=points), 1, False, num_keypoints=3)
+    check_record(record(boxes=boxes, class_ids=[1], keypoints=points), 1, False)
+    check_record(record(), 1, False, num_keypoints=3)
+    with pytest.raises(ValueError, match=r"image 'it': its objects have 3 keypoints; .*names 17"):
+        check_record(record(boxes=boxes, class_ids=[1], keypoints=points), 1, False, num_keypoints=17)
+    with pytest.raises(ValueError, match="image 'it': its objects have no keypoints"):
+        check_record(record(boxes=boxes, class_ids=[1]), 1, False, num_keypoints=17)

@@ -1,0 +1,58 @@
+"""The dataset check finds images that cannot be read, or are not what was annotated."""
+
+import numpy as np
+import pytest
+from faults import HEIGHT, WIDTH, check, only, with_fault
+from PIL import Image
+
+from keras_maskrcnn.images.io import image_size
+
+
+def test_a_missing_image(files, tmp_path):
+    found = only(check(with_fault(files, image=str(tmp_path / "none.png"))))
+    assert (found.severity, found.kind, found.image) == ("error", "missing image", str(tmp_path / "none.png"))
+    assert found.reason == "there is no such image file"
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png"])
+def test_an_image_that_is_cut_off(ending, files, tmp_path):
+    path = tmp_path / f"cut.{ending}"
+    pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[:-900])
+    assert image_size(path) == (HEIGHT, WIDTH)  # the header is whole
+    found = only(check(with_fault(files, image=str(path))))
+    assert (found.severity, found.kind, found.image) == ("error", "unreadable image", str(path))
+    assert "truncated" in found.reason
+    assert not check(with_fault(files, image=str(path)), quick=True).findings
+
+
+def test_an_image_of_another_size(files, tmp_path):
+    path = tmp_path / "other.png"
+    Image.new("RGB", (WIDTH + 1, HEIGHT)).save(path)
+    found = only(check(with_fault(files, image=str(path))))
+    assert (found.kind, found.image) == ("image size", str(path))
+    assert found.reason == "the image is 81 x 64 (width x height), but annotated as 80 x 64"
+    found = only(check(with_fault(files, image=np.zeros((HEIGHT, WIDTH - 1, 3), np.uint8))))
+    assert (found.kind, found.image) == ("image size", "image 'drawn 2'")
+
+
+def test_annotations_made_on_the_image_before_its_exif_turn(files, tmp_path):
+    turned = turned_picture(tmp_path, 6)
+    found = only(check(with_fault(files, image=turned)))
+    assert (found.severity, found.kind, found.image) == ("error", "EXIF orientation", turned)
+    assert "displayed as 64 x 80 (width x height), but annotated as 80 x 64" in found.reason
+
+
+def test_an_exif_turn_that_sizes_cannot_tell(files, tmp_path):
+    turned = turned_picture(tmp_path, 3)
+    found = only(check(with_fault(files, image=turned)))
+    assert (found.severity, found.kind, found.image) == ("note", "EXIF orientation", turned)
+    assert not check(with_fault(files, image=turned_picture(tmp_path, 1))).findings
+
+
+def turned_picture(folder, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "turned.jpg", exif=exif)
+    return str(folder / "turned.jpg")

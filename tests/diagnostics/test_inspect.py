@@ -1,0 +1,312 @@
+"""Every stage is held to what follows from the one before it, computed in plain numpy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from examples import tiny
+from variants import C4, MATTERPORT
+
+from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.diagnostics.draw_stages import draw_inspection, draw_targets
+from keras_maskrcnn.diagnostics.inspect_model import inspect_model
+from keras_maskrcnn.diagnostics.inspect_targets import inspect_targets
+from keras_maskrcnn.images.resize import resize_image, resized_size
+from keras_maskrcnn.masks.crop_paste import paste_masks
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+
+CASCADE_WITH_KEYPOINTS = {
+    "cascade_ious": (0.6, 0.7),
+    "cascade_delta_weights": ((20, 20, 10, 10), (30, 30, 15, 15)),
+    "class_agnostic_boxes": True,
+    "mask_head": "none",
+    "keypoint_names": ("nose", "tail"),
+    "keypoint_convs": 1,
+}
+VARIANTS = {
+    "fpn": {"min_size": 128, "max_size": 160},
+    "c4": C4,
+    "matterport": MATTERPORT,
+    "cascade with keypoints": CASCADE_WITH_KEYPOINTS,
+}
+HEIGHT, WIDTH = 50, 70
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Even though the `tf.config.experimental_run_functions_eagerly`"
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_traces():
+    """Tracing five models for one picture each would take longer than running them."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module", params=VARIANTS)
+def inspected(request):
+    """A model of each kind with random weights, a picture of noise, and its stages."""
+    tf.keras.utils.set_random_seed(1)
+    model = MaskRCNN(tiny(**VARIANTS[request.param], score_threshold=0.3))
+    picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    return model, picture, inspect_model(model, picture)
+
+
+def ious(boxes, others):
+    """IoU [N, M] in float64."""
+    boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
+    low, high = np.maximum(boxes[..., :2], others[..., :2]), np.minimum(boxes[..., 2:], others[..., 2:])
+    shared = (high - low).clip(0).prod(-1)
+    areas = [(b[..., 2:] - b[..., :2]).prod(-1) for b in (boxes, others)]
+    return shared / (areas[0] + areas[1] - shared)
+
+
+def test_the_stages_end_in_what_detect_returns(inspected):
+    model, picture, stages = inspected
+    (found,) = model.detect(picture)
+    assert len(found) == 5 and found.class_names == stages.detections.class_names
+    np.testing.assert_allclose(stages.detections.boxes, found.boxes, atol=1e-3)
+    np.testing.assert_allclose(stages.detections.scores, found.scores, atol=1e-5)
+    if found.masks is not None:
+        assert (stages.detections.masks == found.masks).mean() > 0.999
+    if found.keypoints is not None:
+        np.testing.assert_allclose(stages.detections.keypoints[..., 2], found.keypoints[..., 2], atol=1e-4)
+
+
+def test_the_networks_input_is_the_picture_normalised_and_padded_with_zeros(inspected):
+    model, picture, stages = inspected
+    values = stages.network_input
+    pixels = values * np.array(model.config.pixel_std) + np.array(model.config.pixel_mean)
+    # Matterport's surroundings are black before they are normalised, the others' zero after it
+    inside = (pixels > 1).any(axis=2) if model.config.square else values.any(axis=2)
+    rows, columns = inside.any(1).sum(), inside.any(0).sum()
+    assert columns / rows == pytest.approx(WIDTH / HEIGHT, rel=0.02)
+    np.testing.assert_allclose(pixels[inside].mean(axis=0), picture.reshape(-1, 3).mean(axis=0), atol=3)
+
+
+def test_nothing_but_the_configs_resizing_and_normalisation_is_done_to_pixels(inspected):
+    model, picture, stages = inspected
+    config = model.config
+    if config.square:
+        pytest.skip("Matterport's square is held to the recorded outputs of its own")
+    size = resized_size(HEIGHT, WIDTH, config.min_size, config.max_size, config.size_rounding)
+    resized = np.asarray(resize_image(picture, size, config.resize), np.float64)
+    expected = (resized - np.array(config.pixel_mean)) / np.array(config.pixel_std)
+    found = stages.network_input
+    np.testing.assert_allclose(found[: size[0], : size[1]], expected, atol=1e-5)
+    assert not found[size[0] :].any() and not found[:, size[1] :].any()
+
+
+def test_anchors_lie_over_the_picture_with_the_configs_areas(inspected):
+    model, _, stages = inspected
+    assert list(stages.anchors) == list(stages.features) == list(stages.objectness)
+    scale = HEIGHT / resized_height(model.config)
+    for (level, anchors), sizes in zip(stages.anchors.items(), model.config.anchor_sizes, strict=True):
+        height, width, _ = stages.features[level].shape
+        assert len(anchors) == len(stages.objectness[level]) == height * width * 3 * len(sizes)
+        sides = anchors[:, 2:] - anchors[:, :2]
+        largest = np.sqrt(sides.astype(np.float64).prod(axis=1).max())
+        assert largest == pytest.approx(scale * max(sizes), rel=0.06)  # corners are whole pixels of the input
+
+
+def resized_height(config):
+    """What the short side of the picture becomes: Matterport's enlarges by no less than the long side allows."""
+    return min(config.min_size, config.max_size * HEIGHT / WIDTH)
+
+
+def test_proposals_are_the_best_refined_anchors(inspected):
+    model, _, stages = inspected
+    scores = stages.anchor_scores
+    assert len(scores) and (np.diff(scores) <= 0).all() and (scores >= 0).all() and (scores <= 1).all()
+    np.testing.assert_allclose(stages.proposals[0], stages.refined_anchors[0], atol=1e-4)
+    distance = np.abs(stages.proposals[:, None] - stages.refined_anchors[None]).max(axis=2)
+    assert (distance.min(axis=1) < 1e-3).all()
+    assert len(stages.best_anchors) == len(stages.refined_anchors) >= len(stages.proposals)
+    assert len(stages.proposals) <= model.config.post_nms_top_k
+    # each row is one anchor before and after: those that lie in the picture overlap themselves more than others
+    inside = ((stages.best_anchors >= 0) & (stages.best_anchors <= [WIDTH, HEIGHT] * 2)).all(axis=1)
+    overlaps = ious(stages.best_anchors[inside], stages.refined_anchors[inside])
+    assert np.diag(overlaps).min() > 0.3 and np.diag(overlaps).mean() > 2 * overlaps.mean()
+
+
+def test_boxes_are_pooled_from_the_level_of_their_size(inspected):
+    model, _, stages = inspected
+    first = stages.box_stages[0]
+    np.testing.assert_allclose(first.boxes, stages.proposals, atol=1e-4)
+    assert len(first.levels) == len(first.pooled) == len(first.probabilities) == len(first.boxes)
+    np.testing.assert_allclose(first.probabilities.sum(axis=1), 1, atol=1e-4)
+    if len(stages.features) == 1:
+        assert set(first.levels) == set(stages.features)
+        return
+    sides = first.boxes[:, 2:] - first.boxes[:, :2]
+    level = 4 + np.log2(np.sqrt(sides.prod(axis=1)) * resized_height(model.config) / HEIGHT / 224)
+    rounded = np.round(level) if model.config.level_rule == "matterport" else np.floor(level)
+    sure = np.abs(level - rounded - (0 if model.config.level_rule == "matterport" else 0.5)) < 0.45
+    expected = [f"P{int(number)}" for number in rounded.clip(2, 5)]
+    assert sure.sum() > 5
+    assert [a for a, s in zip(first.levels, sure, strict=True) if s] == [
+        a for a, s in zip(expected, sure, strict=True) if s
+    ]
+
+
+def test_a_cascades_stages_hand_their_boxes_on(inspected):
+    model, _, stages = inspected
+    assert len(stages.box_stages) == 1 + len(model.config.cascade_ious)
+    for before, after in zip(stages.box_stages, stages.box_stages[1:], strict=False):
+        np.testing.assert_array_equal(before.refined, after.boxes)
+
+
+def test_detections_are_the_candidates_that_nms_keeps(inspected):
+    model, _, stages = inspected
+    found, last = stages.candidates, stages.box_stages[-1]
+    votes = np.mean([stage.probabilities for stage in stages.box_stages], axis=0)[:, 1:]
+    if not model.config.one_class_per_box:
+        assert len(found) == (votes > 0.3).sum()
+    assert found.scores[0] == pytest.approx(
+        votes.max() if not model.config.one_class_per_box else found.scores[0]
+    )
+    assert (np.diff(found.scores) <= 0).all() and (found.scores > 0.3).all()
+    assert ((np.abs(found.boxes[:, None] - last.refined[None]).max(axis=2)).min(axis=1) < 1e-3).any()
+    kept = []
+    for row in range(len(found)):
+        same = [k for k in kept if found.class_ids[k] == found.class_ids[row]]
+        if not same or ious(found.boxes[[row]], found.boxes[same]).max() <= model.config.nms_iou:
+            kept.append(row)
+    kept = kept[: model.config.max_detections]
+    np.testing.assert_allclose(stages.found_boxes, found.boxes[kept], atol=1e-3)
+    assert stages.found_classes.tolist() == found.class_ids[kept].tolist()
+
+
+def test_masks_pasted_into_their_boxes_are_the_detections(inspected):
+    model, _, stages = inspected
+    if model.config.mask_head == "none":
+        assert stages.masks is None and stages.detections.masks is None
+        return
+    side = model.config.mask_size
+    assert stages.masks.shape == (5, side, side) and 0 <= stages.masks.min() <= stages.masks.max() <= 1
+    if model.config.paste == "exact":
+        pasted = paste_masks(stages.masks, stages.found_boxes, HEIGHT, WIDTH)
+        assert (pasted == stages.detections.masks).all()
+
+
+def test_keypoints_are_where_their_maps_are_largest(inspected):
+    model, _, stages = inspected
+    if not model.config.keypoint_names:
+        assert stages.keypoint_maps is None
+        return
+    maps, boxes = stages.keypoint_maps, stages.found_boxes
+    assert maps.shape == (5, 56, 56, 2)
+    for row, (x1, y1, x2, y2) in enumerate(boxes):
+        points = stages.detections.keypoints[row, :, :2]
+        cells = np.floor((points - [x1, y1]) / [x2 - x1, y2 - y1] * 56).astype(int)
+        assert (cells >= 0).all() and (cells < 56).all()
+        for joint, (x, y) in enumerate(
+            cells
+        ):  # the maps are noise, and fewer pixels are left of them in the picture
+            assert maps[row, y, x, joint] > np.quantile(maps[row, :, :, joint], 0.9)
+
+
+def test_every_stage_is_drawn(inspected):
+    model, _, stages = inspected
+    pictures = draw_inspection(stages)
+    expected = ["network input", "features", "anchors", "objectness", "best anchors", "proposals", "box head"]
+    expected += [f"box head {number}" for number in range(2, 2 + len(model.config.cascade_ious))]
+    expected += ["pooled", "candidates", "detections"]
+    expected += ["masks"] if stages.masks is not None else []
+    expected += ["keypoint maps"] if model.config.keypoint_names else []
+    assert list(pictures) == expected
+    for name, picture in pictures.items():
+        assert (
+            picture.mode == "RGB" and len(set(np.asarray(picture).reshape(-1, 3).sum(axis=1).tolist())) > 2
+        ), name
+
+
+def annotated(model):
+    """The picture with two objects and a crowd, whose masks are ellipses."""
+    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    frames = np.array([[5, 5, 27, 25], [30, 12, 68, 48], [0, 30, 25, 50]], float)
+    masks = np.stack([ellipse(x, y, frame) for frame in frames])
+    points = None
+    if model.config.keypoint_names:
+        points = np.array([[[a + 3, b + 3, 2], [c - 3, d - 3, 1]] for a, b, c, d in frames])
+    picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    return make_record(picture, frames, [1, 2, 1], masks, [0, 0, 1], keypoints=points, image_id="annotated")
+
+
+def test_targets_are_what_the_overlaps_say(inspected):
+    model, _, _ = inspected
+    record = annotated(model)
+    targets = inspect_targets(model, record)
+    anchors, truth = targets.anchors.astype(float), record.boxes.astype(float)
+    if model.config.square:  # boxes end on their last pixel, and the picture's last pixel is the input's
+        step = (np.array([WIDTH, HEIGHT] * 2) - 1) / (np.array([90, 64] * 2) - 1)
+        anchors -= [0, 0, 1, 1]
+        truth = (truth * np.array([90, 64] * 2) / [WIDTH, HEIGHT, WIDTH, HEIGHT] - [0, 0, 1, 1]) * step
+    overlaps = ious(truth[:2], anchors)
+    best = overlaps.max(axis=0)
+    labels = np.where(best >= 0.7, 1, np.where(best < 0.3, 0, -1))
+    labels[(overlaps >= overlaps.max(axis=1, keepdims=True) - 1e-6).any(axis=0)] = 1
+    a, c = anchors, truth[2]
+    inside = (np.minimum(a[:, 2:], c[2:]) - np.maximum(a[:, :2], c[:2])).clip(0).prod(axis=1)
+    share = inside / (a[:, 2:] - a[:, :2]).prod(axis=1)
+    labels[(share >= 0.7) & (labels != 1)] = -1
+    near = (np.abs(best - 0.7) < 0.02) | (np.abs(best - 0.3) < 0.02) | (np.abs(share - 0.7) < 0.02)
+    assert (targets.anchor_labels == labels)[~near].all()
+    assert {0, 1, -1} == set(labels.tolist())
+    assert targets.anchor_matches[labels == 1].tolist() == overlaps.argmax(axis=0)[labels == 1].tolist()
+    sampled = targets.anchor_labels[targets.sampled_anchors]
+    assert len(sampled) == 32 and (sampled >= 0).all() and (np.diff(sampled) <= 0).all()
+    assert len(targets.anchor_levels) == len(targets.anchors)
+
+    for stage, least in zip(targets.box_stages, [0.5, *model.config.cascade_ious], strict=True):
+        overlaps = ious(stage.boxes, record.boxes[:2])
+        positive = stage.classes > 0
+        assert positive.any() and (overlaps[positive].max(axis=1) > least - 0.02).all()
+        assert (overlaps[~positive].max(axis=1) < least + 0.02).all()
+        assert stage.classes[positive].tolist() == record.class_ids[stage.matched[positive]].tolist()
+    if model.config.mask_head == "none":
+        assert targets.mask_targets is None
+        return
+    first = targets.box_stages[0]
+    np.testing.assert_allclose(targets.mask_boxes, first.boxes[first.classes > 0], atol=1e-4)
+    for box, object_, mask in zip(targets.mask_boxes, first.matched, targets.mask_targets, strict=False):
+        assert mask.mean() == pytest.approx(ellipse_share(record.boxes[object_], box), abs=0.06)
+
+
+def ellipse_share(frame, box):
+    """Which share of a box the ellipse in a frame covers."""
+    y, x = (np.mgrid[:200, :200] + 0.5) / 200
+    x, y = box[0] + x * (box[2] - box[0]), box[1] + y * (box[3] - box[1])
+    return ellipse(x, y, frame).mean()
+
+
+def ellipse(x, y, frame):
+    """Which points lie in the ellipse that touches a frame's sides."""
+    x1, y1, x2, y2 = frame
+    return ((x - (x1 + x2) / 2) / (x2 - x1)) ** 2 + ((y - (y1 + y2) / 2) / (y2 - y1)) ** 2 < 0.25
+
+
+def test_targets_are_drawn_and_the_models_losses_are_left_alone(inspected):
+    model, _, _ = inspected
+    before = [float(layer.tracker.count.numpy()) for layer in model.loss_layers]
+    pictures = draw_targets(inspect_targets(model, annotated(model)))
+    assert [float(layer.tracker.count.numpy()) for layer in model.loss_layers] == before
+    expected = ["ground truth", "anchors", "sampled anchors", "rois"]
+    expected += [f"rois {number}" for number in range(2, 2 + len(model.config.cascade_ious))]
+    expected += ["mask targets"] if model.config.mask_head != "none" else []
+    assert list(pictures) == expected
+    assert all(picture.mode == "RGB" for picture in pictures.values())
+
+
+def test_a_picture_without_objects_has_background_alone(inspected):
+    model, picture, _ = inspected
+    targets = inspect_targets(model, make_record(picture, image_id="empty"))
+    assert (targets.anchor_labels == 0).all() and (targets.box_stages[0].classes == 0).all()
+    assert "mask targets" not in draw_targets(targets)
+
+
+def test_nothing_found_is_inspected_as_well(inspected):
+    model, picture, _ = inspected
+    stages = inspect_model(model, picture, score_threshold=0.999)
+    assert not len(stages.detections) and not len(stages.candidates) and not len(stages.found_boxes)
+    pictures = draw_inspection(stages)
+    assert "masks" not in pictures and "keypoint maps" not in pictures

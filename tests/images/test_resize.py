@@ -1,0 +1,94 @@
+"""Resizing by the sources' own rules: equal to Pillow, to scikit-image, and to what the sources gave their networks."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from parity import Kit
+from PIL import Image
+from skimage.transform import resize
+
+from keras_maskrcnn.images.io import read_image
+from keras_maskrcnn.images.resize import resize_whole
+
+SIZES = [(5, 7), (40, 9), (40, 61), (1, 1), (33, 1), (80, 122), (13, 200)]
+MATTERPORT_MEAN = [123.7, 116.8, 103.9]
+DETECTRON2_MEAN = [103.530, 116.280, 123.675]  # blue first
+
+
+def noise(*shape, low=40):
+    return np.random.default_rng(0).integers(low, 256, shape, np.uint8)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pillow_is_pillows(size):
+    image = noise(40, 61, 3)
+    expected = np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(resize_whole(image, size, "pillow"), expected)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 5])
+def test_pillow_resizes_any_number_of_channels_each_for_itself(channels):
+    image = noise(20, 30, channels, low=0)
+    found = resize_whole(image, (11, 45), "pillow")
+    assert found.shape == (11, 45, channels) and found.dtype == np.uint8
+    for channel in range(channels):
+        alone = Image.fromarray(image[..., channel]).resize((45, 11), Image.Resampling.BILINEAR)
+        np.testing.assert_array_equal(found[..., channel], np.asarray(alone))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_pillow_leaves_floats_to_plain_interpolation(size):
+    image = np.random.default_rng(0).uniform(0, 255, (40, 61, 3)).astype(np.float32)
+    found = resize_whole(image, size, "pillow")
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, tf.image.resize(image, size), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(
+    "image", [noise(40, 61, 3), noise(40, 61, 5, low=0), noise(40, 61, 1) / np.float32(7)]
+)
+def test_skimage_is_scikit_images(image, size):
+    options = {"order": 1, "mode": "constant", "preserve_range": True, "anti_aliasing": False}
+    expected = resize(image, size, **options).astype(image.dtype)
+    found = resize_whole(image, size, "skimage")
+    assert found.dtype == image.dtype
+    if image.dtype == np.uint8:
+        np.testing.assert_array_equal(found, expected)
+    else:
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_skimage_darkens_the_border_but_not_below_the_darkest_pixel():
+    bright = np.full((4, 4, 1), 200, np.uint8)
+    np.testing.assert_array_equal(resize_whole(bright, (8, 8), "skimage"), np.full((8, 8, 1), 200))
+    bright[2, 2] = 0
+    found = resize_whole(bright, (8, 8), "skimage")[..., 0]
+    assert found[0, 0] == int(0.75 * 0.75 * 200) and found[0, 3] == 150 and found[1, 1] == 200
+
+
+@pytest.mark.parametrize("method", ["pillow", "skimage"])
+def test_an_image_of_the_right_size_stays_as_it_is(method):
+    image = noise(40, 61, 3)
+    np.testing.assert_array_equal(resize_whole(image, (40, 61), method), image)
+
+
+def test_detectron2_sees_pillows_pixels():
+    kit = Kit("detectron2_mask_rcnn_R_50_FPN")
+    count, channels, height, width = kit["batch_shape"]
+    batch = np.zeros((count, height, width, channels))
+    for canvas, photo, (rows, columns) in zip(batch, kit.photos, kit["resized_sizes"], strict=True):
+        pixels = resize_whole(read_image(photo), (rows, columns), "pillow")[..., ::-1]
+        canvas[:rows, :columns] = pixels - np.array(DETECTRON2_MEAN)
+    np.testing.assert_allclose(batch.ravel()[kit["input.idx"]], kit["input.val"], atol=1e-5)
+
+
+@pytest.mark.parametrize("image", [0, 1])
+def test_matterport_sees_scikit_images_pixels(image):
+    kit = Kit("matterport_mask_rcnn_coco")
+    top, left, bottom, right = kit[f"{image}.window"]
+    canvas = np.zeros(kit[f"{image}.molded_shape"][1:])
+    pixels = resize_whole(read_image(kit.photos[image]), (bottom - top, right - left), "skimage")
+    canvas[top:bottom, left:right] = pixels
+    found = (canvas - MATTERPORT_MEAN).ravel()[kit[f"{image}.input.idx"]]
+    np.testing.assert_array_equal(found, kit[f"{image}.input.val"])

@@ -1,0 +1,119 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from examples import batch, tiny
+
+from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.training.optimizers import sgd
+
+CONFIG = tiny(mask_head="none")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return MaskRCNN(CONFIG)
+
+
+def data(count=1):
+    return tf.data.Dataset.from_tensors(batch(CONFIG)).repeat(count)
+
+
+def compiled(model, **options):
+    model.compile(optimizer=sgd(0.01, **options), run_eagerly=True)
+    return model
+
+
+def moved(model, **options):
+    """Paths of the weights that training moves."""
+    before = [weight.numpy() for weight in model.weights]
+    compiled(model, **options).fit(data(), verbose=0)
+    pairs = zip(model.weights, before, strict=True)
+    return {weight.path for weight, old in pairs if (weight.numpy() != old).any()}
+
+
+def test_heads_are_trained_first_and_then_more_of_the_backbone(model):
+    model.freeze(5)
+    first = moved(model)
+    assert first and not [path for path in first if path.startswith("backbone/")]
+    assert {path.split("/")[0] for path in first} == {"fpn", "rpn_head", "box_head"}
+
+    model.freeze(3)
+    assert model.config.frozen_stages == 3
+    second = {path.split("/")[1].split("_")[0] for path in moved(model) if path.startswith("backbone/")}
+    assert second == {"res4", "res5"}
+
+    model.freeze(0)
+    third = {path.split("/")[1].split("_")[0] for path in moved(model) if path.startswith("backbone/")}
+    assert third == {"stem", "res2", "res3", "res4", "res5"}
+
+
+def test_a_frozen_model_is_as_if_made_so():
+    config = tiny(architecture="c4", anchor_sizes=((32,),), box_pool_size=14, mask_pool_size=14, box_fcs=0)
+    model = MaskRCNN(config)
+    for stages in (5, 1):
+        made = MaskRCNN(dataclasses.replace(config, frozen_stages=stages))
+        model.freeze(stages)
+        trained = [[weight.path for weight in one.trainable_weights] for one in (model, made)]
+        assert trained[0] == trained[1] and model.config == made.config
+
+
+def test_frozen_statistics_stay_frozen_when_stages_are_trained_again():
+    model = MaskRCNN(tiny(mask_head="none", norm="frozen_batch_norm", frozen_stages=5))
+    model.freeze(0)
+    layers = [layer for layer in model._flatten_layers() if isinstance(layer, ConvNorm)]
+    assert any(layer.kernel.trainable for layer in layers)
+    assert not [
+        path for path in (w.path for w in model.trainable_weights) if "moving" in path or "gamma" in path
+    ]
+
+
+def test_after_freezing_a_model_is_compiled_again(model):
+    compiled(model).freeze(2)
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(data(), verbose=0)
+    with pytest.raises(ValueError, match=r"Config\.frozen_stages must be one of"):
+        model.freeze(6)
+
+
+def test_says_so_when_no_epoch_is_left(model):
+    with pytest.warns(UserWarning, match="from epoch 3 to epoch 3: nothing is left to train"):
+        history = compiled(model).fit(data(), epochs=3, initial_epoch=3, verbose=0)
+    assert not history.history
+
+
+def test_gradients_do_not_accumulate_under_a_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = compiled(MaskRCNN(CONFIG), gradient_accumulation_steps=2)
+    with pytest.raises(
+        ValueError, match=r"gradient_accumulation_steps=2 does not work under a MirroredStrategy"
+    ):
+        model.fit(data(), verbose=0)
+
+
+def test_gradients_accumulate_on_one_device():
+    with tf.distribute.OneDeviceStrategy("CPU:0").scope():
+        model = compiled(MaskRCNN(CONFIG), gradient_accumulation_steps=2)
+    history = model.fit(data(2), verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+class Exhausting(keras.callbacks.Callback):
+    def on_train_batch_begin(self, step, logs=None):
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+def test_when_memory_does_not_suffice_the_error_names_the_knobs(model):
+    with pytest.raises(tf.errors.ResourceExhaustedError) as error:
+        compiled(model).fit(data(), verbose=0, callbacks=[Exhausting()])
+    (advice,) = error.value.__notes__
+    for knob in (
+        "batch_size",
+        "gradient_accumulation_steps",
+        "Config.min_size (now 64)",
+        "box_batch_size (16)",
+    ):
+        assert knob in advice
