@@ -16,8 +16,8 @@ import numpy as np
 import peers
 import tensorflow as tf
 
-from keras_maskrcnn.models import inference_graph
-from keras_maskrcnn.models.mask_rcnn import image_batch
+from keras_maskrcnn.models.detector import image_batch
+from keras_maskrcnn.network.dense import dense_outputs
 from keras_maskrcnn.ops.library import SWITCH
 
 
@@ -76,7 +76,7 @@ def dense_part(model, choice):
 
     def run(inputs):
         os.environ[SWITCH] = choice  # when it is traced
-        return inference_graph.dense_part(model.network, inputs)._asdict()
+        return dense_outputs(model.network, inputs)._asdict()
 
     return tf.function(run)
 

@@ -139,7 +139,7 @@ def print_agreement(model, theirs, examples):
 
 
 def counts_of_ours(model, examples):
-    graph = model._training_graph
+    graph = model.training_graph
     proposals = graph.get_layer("proposals").output[1]
     names = ("boxes", "classes", "deltas", "matched", "valid")  # as Keras orders them
     sample = dict(zip(names, graph.get_layer("proposal_targets").output, strict=True))

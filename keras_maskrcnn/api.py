@@ -26,7 +26,8 @@ from keras_maskrcnn.diagnostics.memory import training_memory
 from keras_maskrcnn.evaluation.analysis import Analysis, analyse
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, detect_records, evaluate_coco
 from keras_maskrcnn.evaluation.report import write_report
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN, load_model
+from keras_maskrcnn.models.load import load_model, load_pretrained
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.training.averages import OnAverages
@@ -36,4 +37,3 @@ from keras_maskrcnn.training.optimizers import SGD, adamw, sgd
 from keras_maskrcnn.training.schedules import WarmUp
 from keras_maskrcnn.training.slow_input import SlowInputAdvice
 from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures
-from keras_maskrcnn.weights.pretrained import load_pretrained

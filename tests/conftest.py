@@ -7,7 +7,7 @@ from examples import drawn_records, tiny
 from PIL import Image
 
 from keras_maskrcnn.cli.main import main
-from keras_maskrcnn.weights.transfer import read_model
+from keras_maskrcnn.models.load import load_model
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +33,7 @@ def trained(tmp_path_factory):
 @pytest.fixture(scope="session")
 def source(trained):
     """The model of that run."""
-    return read_model(model(trained))
+    return load_model(model(trained), compile=False)
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.cli.table import aligned
 from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.evaluation.evaluate import evaluate_coco
+from keras_maskrcnn.models.load import load_pretrained
 from keras_maskrcnn.presets import find_preset
 from keras_maskrcnn.presets.preset import Preset
-from keras_maskrcnn.weights.pretrained import load_pretrained
 
 TOLERANCE = 0.02
 GATES: dict[str, dict[str, float]] = {

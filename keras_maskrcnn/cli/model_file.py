@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from keras_maskrcnn.models.load import load_model, load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
-from keras_maskrcnn.weights.pretrained import load_pretrained
-from keras_maskrcnn.weights.transfer import read_model
 
 
 def open_model(
@@ -20,10 +19,10 @@ def open_model(
         class_names: with a name, as in `load_pretrained`; of a backbone it may be left out, and is one class then.
 
     Raises:
-        ValueError: see `load_pretrained` and `read_model`.
+        ValueError: see `load_pretrained` and `load_model`.
     """
     if str(model) not in PRESETS:
-        return read_model(model)
+        return load_model(model, compile=False)
     if PRESETS[str(model)].is_backbone and class_names is None:
         class_names = PRESETS[str(model)].config.class_names
     return load_pretrained(str(model), weights, class_names)

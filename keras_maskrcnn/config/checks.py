@@ -81,6 +81,8 @@ def _check_architecture(config: Config) -> None:
             "Config.cascade_delta_weights needs four values for each of "
             f"cascade_ious {config.cascade_ious}; got {config.cascade_delta_weights}"
         )
+    if config.mask_iou_head and config.mask_head == "none":
+        raise ValueError('Config.mask_iou_head needs masks to score; mask_head is "none"')
     if config.cascade_ious and not config.class_agnostic_boxes:
         raise ValueError(
             "Config.cascade_ious needs class_agnostic_boxes=True: a stage refines boxes, not classes"

@@ -191,6 +191,9 @@ class Config:
     """Whether cells of training masks are 0 or 1 (Detectron2) or the share that the object covers (torchvision)."""
     mask_convs: int = 4
     """3x3 convolutions of the "fcn" head. A "c4" model has res5 instead."""
+    mask_iou_head: bool = False
+    """Whether a further head predicts how well each mask fits, and masks are ranked by it (Mask Scoring R-CNN, Huang et
+    al. 2019)."""
     mask_pool_size: int = 14
     mask_head_channels: int = 256
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.images.resize import resized_size
-from keras_maskrcnn.models.inference_graph import LAST_STRIDE, STRIDES
+from keras_maskrcnn.network.dense import level_strides
 from keras_maskrcnn.ops.anchors import base_anchors
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _overlap(low: Any, high: Any, start: Any, stop: Any) -> np.ndarray:
 
 def _grid(padded: np.ndarray, level: int, config: Config) -> tuple[np.ndarray, np.ndarray]:
     """Strides `[M, 2]` and numbers of cells `[M, 2]` (down, across) of a level, as `Anchors` has them."""
-    nominal = STRIDES[level] if config.architecture == "fpn" else LAST_STRIDE
+    nominal = level_strides(config)[level]
     counts = -(-padded // nominal)
     return np.full_like(padded, nominal) if config.fixed_anchor_strides else padded // counts, counts
 

@@ -15,8 +15,11 @@ from keras_maskrcnn.detections.batching import detections
 from keras_maskrcnn.detections.detections import Detections, original_boxes
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.layers.square import FromSquare
-from keras_maskrcnn.models import inference_graph
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN, image_batch
+from keras_maskrcnn.models.detector import image_batch
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.network.dense import DenseOutputs, proposal_layer
+from keras_maskrcnn.network.inference_graph import inference_stages, mean_probabilities, postprocess_layer
+from keras_maskrcnn.network.pooling import roi_align_layer
 
 Arrays = dict[str, np.ndarray]
 
@@ -78,9 +81,7 @@ class Inspection:
 class Frame:
     """The network's frame of one picture, and the way from there to the picture's own pixels."""
 
-    def __init__(
-        self, model: MaskRCNN, dense: inference_graph.Dense, original: tuple[int, int], resized: Any
-    ) -> None:
+    def __init__(self, model: MaskRCNN, dense: DenseOutputs, original: tuple[int, int], resized: Any) -> None:
         self.square, self.windows = model.config.square, dense.windows
         self.original, self.resized = original, (int(resized[0]), int(resized[1]))
 
@@ -113,7 +114,7 @@ def inspect_model(model: MaskRCNN, image: Any, score_threshold: float | None = N
     picture = read_image(image, config.channels)
     batch = image_batch([picture], config)
     with model.own_precision():
-        stages = inference_graph.inference_stages(model.network, config, batch)
+        stages = inference_stages(model.network, config, batch)
     dense, outputs = stages["dense"], {key: value.numpy()[0] for key, value in stages["outputs"].items()}
     frame = Frame(model, dense, picture.shape[:2], batch["sizes"].numpy()[0])
     found = np.flatnonzero(outputs["classes"])
@@ -136,9 +137,9 @@ def inspect_model(model: MaskRCNN, image: Any, score_threshold: float | None = N
     )
 
 
-def _refined_anchors(config: Config, dense: inference_graph.Dense, frame: Frame) -> dict[str, Any]:
+def _refined_anchors(config: Config, dense: DenseOutputs, frame: Frame) -> dict[str, Any]:
     """What the layer of the proposals makes of the best anchors of each level, before NMS."""
-    layer = inference_graph.proposals_part(config, config.pre_nms_top_k, config.post_nms_top_k)
+    layer = proposal_layer(config, training=False)
     best = zip(*layer.candidates(dense.logits, dense.deltas, dense.anchors, dense.limits), strict=True)
     anchors, refined, scores = (np.concatenate([part[0].numpy() for part in parts]) for parts in best)
     order = np.argsort(-scores, kind="stable")
@@ -153,8 +154,8 @@ def _refined_anchors(config: Config, dense: inference_graph.Dense, frame: Frame)
 def _second_stage(model: MaskRCNN, config: Config, stages: dict[str, Any], frame: Frame) -> dict[str, Any]:
     """The box stages, and the candidates that the layer of the detections chooses from."""
     valid, last = stages["valid"], stages["box_stages"][-1]
-    boxes, scores = inference_graph.selection_part(config).candidates(
-        inference_graph.mean_probabilities(stages["box_stages"]),
+    boxes, scores = postprocess_layer(config).candidates(
+        mean_probabilities(stages["box_stages"]),
         last["deltas"],
         last["boxes"],
         valid,
@@ -189,7 +190,7 @@ def _box_stage(
 ) -> BoxStage:
     stage, features, valid = stages["box_stages"][number], stages["dense"].features, stages["valid"]
     boxes, rows = stage["boxes"][valid], valid.numpy()[0]
-    layer = inference_graph.pooling_part(model.network, model.config.box_pool_size, "levels")
+    layer = roi_align_layer(model.config, model.config.box_pool_size, "levels")
     names = list(features)[: len(layer.strides)]
     return BoxStage(
         boxes=frame.to_picture(boxes),

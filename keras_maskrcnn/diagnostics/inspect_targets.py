@@ -14,8 +14,9 @@ from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.diagnostics.inspect_model import Frame
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.layers.square import ToSquare
-from keras_maskrcnn.models import inference_graph, training_graph
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.network.dense import DenseOutputs
+from keras_maskrcnn.network.training_graph import anchor_target_layer, training_stages
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -72,7 +73,7 @@ def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
     picture = read_image(record.image, config.channels)
     (batch,) = make_dataset([record], config)
     with model.own_precision():
-        stages = training_graph.training_stages(model.network, batch)
+        stages = training_stages(model.network, batch)
     dense = stages["dense"]
     frame = Frame(model, dense, picture.shape[:2], batch["sizes"].numpy()[0])
     matched, labels = _anchor_labels(config, dense, batch)
@@ -95,14 +96,14 @@ def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
 
 
 def _anchor_labels(
-    config: Config, dense: inference_graph.Dense, batch: dict[str, tf.Tensor]
+    config: Config, dense: DenseOutputs, batch: dict[str, tf.Tensor]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Match all anchors as the layer of their targets does before it draws from them."""
     boxes = batch["gt_boxes"]
     if config.square:
         boxes = ToSquare()(boxes, dense.windows)
     anchors = tf.concat(list(dense.anchors.values()), axis=0)
-    layer = training_graph.anchor_targets_part(config)
+    layer = anchor_target_layer(config)
     matched, labels = layer.match(anchors, boxes[0], batch["gt_classes"][0], batch["gt_crowd"][0])
     return matched.numpy(), labels.numpy()
 

@@ -12,9 +12,9 @@ import tensorflow as tf
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.diagnostics.anchor_matching import padded_size
 from keras_maskrcnn.images.resize import resized_size
-from keras_maskrcnn.models.inference_graph import LAST_STRIDE, STRIDES
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.models.network import Network, feature_channels, feature_maps
+from keras_maskrcnn.network.dense import level_strides
+from keras_maskrcnn.network.network import Network, feature_channels, feature_maps
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
@@ -81,8 +81,7 @@ def _largest(records: Sequence[Record], config: Config, batch_size: int) -> tupl
 
 
 def _count_anchors(height: int, width: int, config: Config) -> int:
-    strides = STRIDES if config.architecture == "fpn" else (LAST_STRIDE,)
-    cells = sum(-(-height // stride) * -(-width // stride) for stride in strides)
+    cells = sum(-(-height // stride) * -(-width // stride) for stride in level_strides(config))
     return cells * len(config.anchor_sizes[0]) * len(config.anchor_ratios)
 
 
@@ -110,11 +109,12 @@ def _heads(network: Network) -> float:
 
     stages = (kept(box_head(number), box) for number in range(len(network.box_heads)))
     total = config.box_batch_size * sum(stages)
-    if network.mask_head is not None:
+    heads = network.head_layers
+    if heads["mask"] is not None:
         # res5 has worked on these RoIs already
-        total += positives * kept(network.mask_head, mask if res5 is None else (7, 7, 2 * channels))
-    if network.keypoint_head is not None:
-        total += positives * kept(network.keypoint_head, keypoint)
+        total += positives * kept(heads["mask"], mask if res5 is None else (7, 7, 2 * channels))
+    if heads["keypoint"] is not None:
+        total += positives * kept(heads["keypoint"], keypoint)
     return total
 
 

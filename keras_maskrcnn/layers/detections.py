@@ -113,7 +113,11 @@ class SelectDetections(keras.layers.Layer):
             one_image, (decoded, scores), fn_output_signature=(tf.float32, tf.float32, tf.int32)
         )
         size = self.max_detections
-        return tf.ensure_shape(kept, (None, size, 4)), tf.ensure_shape(kept_scores, (None, size)), classes
+        return (
+            tf.ensure_shape(kept, (None, size, 4)),
+            tf.ensure_shape(kept_scores, (None, size)),
+            tf.ensure_shape(classes, (None, size)),
+        )
 
 
 class DetectedRoIs(keras.layers.Layer):
@@ -138,6 +142,18 @@ class DetectedRoIs(keras.layers.Layer):
         }
 
 
+def class_masks(
+    logits: keras.KerasTensor, classes: keras.KerasTensor, kind: str, background: bool
+) -> keras.KerasTensor:
+    """Return from mask logits `[M, P, P, masks]` the probabilities `[M, P, P]` of each row's class `[M]`.
+
+    `kind` and `background` are those of `MaskLoss`.
+    """
+    if kind == "softmax":
+        return select_mask(ops.softmax(logits, axis=-1), classes, background=True)
+    return ops.sigmoid(select_mask(logits, classes, background))
+
+
 class MaskProbabilities(keras.layers.Layer):
     """Mask logits `[M, P, P, masks]` of `DetectedRoIs` -> the masks `[B, D, P, P]`, 0..1, of the detected classes.
 
@@ -155,10 +171,7 @@ class MaskProbabilities(keras.layers.Layer):
     def call(
         self, logits: keras.KerasTensor, rois: dict[str, keras.KerasTensor], classes: keras.KerasTensor
     ) -> keras.KerasTensor:
-        if self.kind == "softmax":
-            masks = select_mask(ops.softmax(logits, axis=-1), rois["classes"], background=True)
-        else:
-            masks = ops.sigmoid(select_mask(logits, rois["classes"], self.background))
+        masks = class_masks(logits, rois["classes"], self.kind, self.background)
         masks = tf.where(rois["classes"][:, None, None] > 0, masks, 0.0)
         batch, detections = tf.shape(classes)[0], classes.shape[1]
         side = masks.shape[1]

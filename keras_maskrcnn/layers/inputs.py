@@ -1,5 +1,7 @@
 """What happens to raw pixels inside the model."""
 
+from collections.abc import Mapping
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -41,22 +43,21 @@ class Windows(keras.layers.Layer):
         return ops.concatenate([ops.zeros_like(corner), corner], axis=1)
 
 
-def blank_batch(names: list[str], channels: int, crop_size: int, keypoints: int) -> dict[str, tf.Tensor]:
-    """Return one blank image, with those of the model's inputs that `names` lists, which no loss counts.
+def blank_batch(inputs: Mapping[str, keras.KerasTensor]) -> dict[str, tf.Tensor]:
+    """Return one blank image with one row of ground truth, for a graph's `inputs`, which no loss counts.
 
     A replica of `tf.distribute` gets no row at all when the last batch has fewer images than there are replicas,
     and convolutions cannot run on that. Here a crowd covers every anchor, so that none is sampled. Keras still divides
     the step's gradient by the number of all replicas, so that such a step is a smaller one.
     """
-    everywhere = [-1e6, -1e6, 1e6, 1e6]
+    side = 64
     values = {
-        "images": tf.zeros((1, 64, 64, channels)),
-        "sizes": tf.constant([[64, 64]]),
-        "gt_boxes": tf.constant([[everywhere]]),
+        "images": tf.zeros((1, side, side, inputs["images"].shape[-1])),
+        "sizes": tf.constant([[side, side]]),
+        "gt_boxes": tf.constant([[[-1e6, -1e6, 1e6, 1e6]]]),
         "gt_classes": tf.ones((1, 1), tf.int32),
         "gt_crowd": tf.ones((1, 1), tf.bool),
-        "gt_masks": tf.zeros((1, 1, crop_size, crop_size), tf.uint8),
-        "gt_keypoints": tf.zeros((1, 1, keypoints, 3)),
-        "seeds": tf.zeros((1, 2), tf.int32),
     }
-    return {name: values[name] for name in names}
+    rest = {name: x for name, x in inputs.items() if name not in values}
+    blank = {name: tf.zeros([size or 1 for size in x.shape], x.dtype) for name, x in rest.items()}
+    return {name: values[name] if name in values else blank[name] for name in inputs}

@@ -19,10 +19,14 @@ def smooth_l1(error: keras.KerasTensor, beta: float) -> keras.KerasTensor:
 
 
 class Loss(keras.layers.Layer):
-    """A scalar that joins the model's losses and whose mean shows in the logs under the layer's name."""
+    """A scalar that joins the model's losses and whose mean shows in the logs under the layer's name.
+
+    `weight` is its factor in the model's loss, `compile(loss_weights=...)`; the log shows it without.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
+        self.weight = 1.0
         self.tracker = keras.metrics.Mean(name=self.name)
 
     def record(
@@ -36,7 +40,7 @@ class Loss(keras.layers.Layer):
         weights = ops.cast(valid, losses.dtype)
         count = ops.maximum(ops.sum(weights), 1) if divisor is None else ops.cast(divisor, losses.dtype)
         loss = ops.sum(losses * weights) / count
-        self.add_loss(loss)
+        self.add_loss(self.weight * loss)
         self.tracker.update_state(loss, sample_weight=ops.any(valid))
         return loss
 

@@ -12,7 +12,9 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.resnet import ResNet
 
 
-def check_fit(model: keras.Model, backbone: ResNet, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+def check_fit(
+    model: keras.Model, backbone: keras.layers.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> None:
     """Warn of a fit that would train nothing, or a backbone that stays random.
 
     Args:
@@ -53,8 +55,10 @@ def _check_accumulation(model: keras.Model) -> None:
         )
 
 
-def _is_frozen_at_random(backbone: ResNet) -> bool:
+def _is_frozen_at_random(backbone: keras.layers.Layer) -> bool:
     """Whether a frozen batch norm still has the statistics that it was made with."""
+    if not isinstance(backbone, ResNet):
+        return False
     norm: Any = backbone.stem.normalization
     return backbone.norm == "frozen_batch_norm" and bool(np.all(norm.moving_variance.numpy() == 1))
 

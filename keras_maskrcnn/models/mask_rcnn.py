@@ -3,99 +3,171 @@
 import contextlib
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.detections.batching import detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.images.io import read_image
-from keras_maskrcnn.images.resize import pad_batch, resize_image, resized_size
-from keras_maskrcnn.layers.inputs import blank_batch
-from keras_maskrcnn.models import inference_graph, training_graph
+from keras_maskrcnn.models.call_checks import check_batch, check_compile, check_dataset_argument
+from keras_maskrcnn.models.detector import Detector, Tensors, as_list, dtype_policy, run_graph
 from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
-from keras_maskrcnn.models.network import make_network
-
-Tensors = dict[str, tf.Tensor]
+from keras_maskrcnn.models.recipe import Recipe
+from keras_maskrcnn.network.backbone import ALL_STAGES, freeze_backbone
+from keras_maskrcnn.network.network import make_network
+from keras_maskrcnn.network.training_graph import training_graph
+from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.presets.preset import Preset
+from keras_maskrcnn.weights.pretrained import build_pretrained
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
 class MaskRCNN(keras.Model):
-    """Mask R-CNN (He et al. 2017) and its kin: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
+    """Mask R-CNN (He et al. 2017) and its variants: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
 
     `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise losses that
-    the logs show by name; `compile` needs only an optimizer. `predict` takes batches with or without ground truth
-    and returns padded detections; `detect` takes pictures and returns them as numpy values in their own pixels.
+    the logs show by name; `compile` needs no argument. `predict` takes batches with or without ground truth
+    and returns padded detections; `detect` takes images and returns them as numpy values in their own pixels.
 
     A call returns {loss name: scalar} when its inputs hold "gt_boxes", else the inference graph's detections.
 
     Args:
         config: everything about the model.
+        backbone: a Keras model or layer in place of the ResNet that `config` describes: normalised images
+            `[B, H, W, channels]` -> {"C2": `[B, H/4, W/4, .]`, "C3", "C4", "C5": `[B, H/32, W/32, .]`}, or the one
+            level of a "c4" or "dc5" architecture at stride 16. It is saved with the model. With a method
+            `freeze(stages)` it can be frozen in part, else `frozen_stages` is 0 or 5. `pixel_mean` and `pixel_std` say
+            what it is given.
+
+    Raises:
+        ValueError: the backbone does not return what the architecture takes, or cannot be frozen so.
+
+    Example:
+        ```python
+        import numpy as np
+        import keras_maskrcnn as km
+
+        config = km.Config(class_names=["cell"], depth=18, norm="group_norm", frozen_stages=0)
+        model = km.MaskRCNN(config)
+        (detections,) = model.detect(np.zeros((64, 64, 3), np.uint8))
+        print(detections.boxes.shape)
+        ```
     """
 
-    def __init__(self, config: Config, **kwargs: Any):
+    presets: Mapping[str, Preset] = PRESETS
+    """The published models by the names that `from_preset` takes."""
+
+    def __init__(self, config: Config, backbone: keras.layers.Layer | None = None, **kwargs: Any):
+        if not isinstance(config, Config):
+            raise ValueError(
+                f"MaskRCNN takes a Config, as in MaskRCNN(Config(class_names=[...])); got {config!r:.80}"
+            )
         super().__init__(autocast=False, **kwargs)
-        self.supports_jit = False  # RoIAlign is no XLA operation
+        self.supports_jit = False  # RoIAlign has no XLA kernel
         self.config = config
+        self._recipe = Recipe()
         with self.own_precision():
-            self._make_layers()
-            self.built = self._training_graph.built  # assembling the graph has created every weight
+            self._make_layers(backbone)
+            self.built = self.training_graph.built  # assembling the graph has created every weight
 
-    @contextlib.contextmanager
-    def own_precision(self) -> Iterator[None]:
-        """Give new layers this model's dtype policy: a model that was loaded may differ from the global one."""
-        outer = keras.config.dtype_policy()
-        keras.config.set_dtype_policy(self.dtype_policy)
-        try:
-            yield
-        finally:
-            keras.config.set_dtype_policy(outer)
+    @classmethod
+    def from_preset(cls, name: str | Preset, **options: Any) -> "MaskRCNN":
+        """Return a model with published weights, as `load_pretrained` does, which says what `options` there are."""
+        return build_pretrained(cls, name, **options)
 
-    def _make_layers(self) -> None:
-        made = self.network = make_network(self.config)
+    def own_precision(self) -> contextlib.AbstractContextManager[None]:
+        """Give new layers this model's dtype policy, within a `with` block."""
+        return dtype_policy(self.dtype_policy)
+
+    def _make_layers(self, backbone: keras.layers.Layer | None) -> None:
+        made = self.network = make_network(self.config, backbone)
         # Keras tracks and saves these by their names.
         self.backbone, self.fpn, self.res5, self.rpn_head = made.backbone, made.fpn, made.res5, made.rpn_head
-        self.box_heads, self.mask_head = made.box_heads, made.mask_head
-        self.keypoint_head, self.loss_layers = made.keypoint_head, made.loss_layers
+        self.box_heads, self.loss_layers = made.box_heads, list(made.losses_by_name.values())
+        for name, layer in made.head_layers.items():
+            setattr(self, f"{name}_head", layer)
 
     # Graphs hold no weights of their own. A cached_property keeps them out of Keras' tracking of layers.
     @functools.cached_property
-    def _training_graph(self) -> keras.Model:
-        return training_graph.training_graph(self.network)
+    def training_graph(self) -> keras.Model:
+        """The functional graph from a batch with ground truth to {loss name: scalar}."""
+        return training_graph(self.network)
 
     @functools.cached_property
-    def _inference_graphs(self) -> dict[Config, keras.Model]:
-        return {}
-
-    @functools.cached_property
-    def _detectors(self) -> dict[Config, Any]:
-        return {}
-
-    def _inference_graph(self, config: Config) -> keras.Model:
-        if config not in self._inference_graphs:
-            with self.own_precision():
-                self._inference_graphs[config] = inference_graph.inference_graph(self.network, config)
-        return self._inference_graphs[config]
+    def _detector(self) -> Detector:
+        return Detector(self.network, self.dtype_policy)
 
     def call(self, inputs: Tensors, training: bool = False) -> Tensors:
-        graph = self._training_graph if "gt_boxes" in inputs else self._inference_graph(self.config)
-        return _run(graph, inputs, self.config, training)
+        check_batch(inputs)
+        graph = self.training_graph if "gt_boxes" in inputs else self._detector.graph(self.config)
+        return run_graph(graph, inputs, training)
 
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned."""
+    def compile(
+        self,
+        optimizer: Any = None,
+        loss: None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        **options: Any,
+    ) -> None:
+        """Configure the model for training; without arguments by the published recipe.
+
+        Args:
+            optimizer: of Keras, or its name. None is the published recipe: SGD with momentum 0.9 and coupled weight
+                decay 1e-4, at a learning rate of 0.02 for 16 images per step, scaled to `fit`'s batches, that warms up
+                and is divided by ten after 8/12 and 11/12 of the steps.
+            loss_weights: {loss name: factor}, 1 for those that are not named; the logs show each loss without its
+                factor, and their sum with.
+            loss, metrics, weighted_metrics: must be None: the losses are layers of the model, and `CocoEvaluation`
+                computes the metrics.
+            options: `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss`, as in Keras.
+
+        Raises:
+            ValueError: an argument that means nothing here is given, or a loss has no such name.
+        """
+        check_compile(loss, metrics, weighted_metrics, loss_weights, self.network.losses_by_name)
+        self._recipe = Recipe(is_wanted=optimizer is None)
+        chosen = self._recipe.optimizer() if optimizer is None else optimizer
+        super().compile(optimizer=chosen, loss_weights=loss_weights, **options)
+        for name, layer in self.network.losses_by_name.items():
+            layer.weight = (loss_weights or {}).get(name, 1.0)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as the model was that was saved; Keras asks it of models with a `compile` of their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned.
+
+        Raises:
+            ValueError: `x` is no such dataset; the message says how to make one.
+        """
         self._assert_compile_called("fit")
-        check_fit(self, self.backbone, args, kwargs)
+        check_dataset_argument("fit", x, args, kwargs, self.config)
+        check_fit(self, self.backbone, (x, *args), kwargs)
+        self._recipe.adapt(self.optimizer, x, kwargs.get("epochs", 1))
         self._initial_epoch = None  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         try:
-            return super().fit(*args, **kwargs)
+            return super().fit(x, *args, **kwargs)
         except tf.errors.ResourceExhaustedError as error:
             error.add_note(memory_advice(self.config, self.optimizer))
             raise
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Compute the losses of a dataset that `make_dataset` returned; `evaluate_coco` computes COCO's metrics.
+
+        Raises:
+            ValueError: `x` is no such dataset; the message says how to make one.
+        """
+        check_dataset_argument("evaluate", x, args, kwargs, self.config)
+        return super().evaluate(x, *args, **kwargs)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load weights that this class has saved, as `keras.Model.load_weights` does.
@@ -123,11 +195,10 @@ class MaskRCNN(keras.Model):
         """
         self.config = dataclasses.replace(self.config, frozen_stages=stages)
         self.network = dataclasses.replace(self.network, config=self.config)
-        self.backbone.freeze(stages)
+        freeze_backbone(self.backbone, stages)
         if self.res5 is not None:
-            self.res5.trainable = stages < 5
-        self._inference_graphs.clear()
-        self._detectors.clear()
+            self.res5.trainable = stages < ALL_STAGES
+        del self._detector  # its graphs know the network of before
         self.compiled = False
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -140,6 +211,7 @@ class MaskRCNN(keras.Model):
     def predict_step(self, data: Any) -> Tensors:
         """Run the inference graph on a batch, whether or not it holds ground truth."""
         inputs = data[0] if isinstance(data, tuple) else data
+        check_batch(inputs)
         return self({key: inputs[key] for key in ("images", "sizes")}, training=False)
 
     def detect(
@@ -208,93 +280,22 @@ class MaskRCNN(keras.Model):
             score_threshold=own.score_threshold if score_threshold is None else score_threshold,
             max_detections=most if tiles is None else min(most, own.post_nms_top_k),
         )
-        pictures = (read_image(image, wanted.channels) for image in _as_list(images))
-        run = functools.partial(self._run_on, wanted=wanted)
+        pictures = (read_image(image, wanted.channels) for image in as_list(images))
+        run = functools.partial(self._detector.detect, wanted=wanted)
         yield from detect_in(pictures, run, wanted, batch_size, masks, tiles, max_detections)
 
-    def _run_on(
-        self, pictures: list[np.ndarray], wanted: Config
-    ) -> Iterator[tuple[dict[str, np.ndarray], tuple[int, int]]]:
-        """The outputs for a batch of pictures, one by one, and the size that each was resized to."""
-        # what the model's own graph finds holds every stricter choice: a worse detection never suppresses a better
-        config = dataclasses.replace(
-            wanted,
-            score_threshold=min(wanted.score_threshold, self.config.score_threshold),
-            max_detections=max(wanted.max_detections, self.config.max_detections),
-        )
-        if config not in self._detectors:
-            graph = self._inference_graph(config)
-            # one trace serves every picture size
-            self._detectors[config] = tf.function(
-                lambda inputs: _run(graph, inputs, config, training=False),
-                input_signature=[
-                    {
-                        "images": tf.TensorSpec((None, None, None, config.channels), tf.float32),
-                        "sizes": tf.TensorSpec((None, 2), tf.int32),
-                    }
-                ],
-            )
-        inputs = image_batch(pictures, config)
-        outputs = {key: value.numpy() for key, value in self._detectors[config](inputs).items()}
-        chosen = outputs["scores"] > wanted.score_threshold
-        chosen[:, wanted.max_detections :] = False
-        outputs["classes"] = np.where(chosen, outputs["classes"], 0)
-        for row, size in enumerate(inputs["sizes"].numpy().tolist()):
-            yield {key: value[row] for key, value in outputs.items()}, tuple(size)
-
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs: the Config as plain values."""
-        return {**super().get_config(), "config": self.config.to_dict()}
+        """Return what `from_config` needs: the Config as plain values, and the backbone if it is a custom one."""
+        values = {**super().get_config(), "config": self.config.to_dict()}
+        if self.network.has_custom_backbone:
+            values["backbone"] = keras.saving.serialize_keras_object(self.backbone)
+        return values
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MaskRCNN":
         """Build the model that `get_config` described, with new weights."""
         values = dict(config)
-        return cls(Config.from_dict(values.pop("config")), **values)
-
-
-def load_model(path: str) -> MaskRCNN:
-    """Read a model that `model.save` wrote as `.keras`, compiled as it was.
-
-    Raises:
-        ValueError: the file is missing, or holds another kind of model.
-    """
-    model = keras.saving.load_model(path)
-    if not isinstance(model, MaskRCNN):
-        raise ValueError(f"{path} holds a {type(model).__name__}, not a MaskRCNN")
-    return model
-
-
-def image_batch(pictures: list[np.ndarray], config: Config) -> Tensors:
-    """Resize and pad pictures `[H, W, C]` as the config says.
-
-    Returns:
-        `images [B, H, W, C]` float32 raw pixels and `sizes [B, 2]` int32 (height, width) without the padding.
-    """
-    limits = config.min_size, config.max_size, config.size_rounding
-    sizes = [resized_size(picture.shape[0], picture.shape[1], *limits) for picture in pictures]
-    resized = [
-        resize_image(picture, size, config.resize) for picture, size in zip(pictures, sizes, strict=True)
-    ]
-    images, image_sizes = pad_batch(resized, config.size_divisor)
-    return {"images": images, "sizes": image_sizes}
-
-
-def _run(graph: keras.Model, inputs: Tensors, config: Config, training: bool) -> Tensors:
-    """Run a graph on the inputs that it knows, also on a batch without rows, as a replica may get."""
-    known = {key: inputs[key] for key in graph.input}
-    rows = tf.shape(known["images"])[0]
-    blank = blank_batch(list(known), config.channels, config.mask_crop_size, len(config.keypoint_names))
-    known = tf.cond(rows > 0, lambda: known, lambda: blank)
-    for key, keras_input in graph.input.items():
-        known[key].set_shape(keras_input.shape)
-    outputs = graph.call(known, training=training)
-    if "gt_boxes" in known:
-        return outputs
-    return {key: value[:rows] for key, value in outputs.items()}
-
-
-def _as_list(images: Any) -> Iterable[Any]:
-    is_one = isinstance(images, str) or hasattr(images, "__fspath__") or hasattr(images, "convert")
-    is_array = len(getattr(images, "shape", ())) in (2, 3)  # of numpy, TensorFlow or any other kind
-    return [images] if is_one or is_array else images
+        backbone = values.pop("backbone", None)
+        if backbone is not None:
+            backbone = keras.saving.deserialize_keras_object(backbone, custom_objects)
+        return cls(Config.from_dict(values.pop("config")), backbone, **values)

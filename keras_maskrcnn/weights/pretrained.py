@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import find_preset
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.files import file_hash, written_whole
@@ -21,7 +20,15 @@ from keras_maskrcnn.weights.files.read import read_checkpoint
 from keras_maskrcnn.weights.files.state import State
 from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
 from keras_maskrcnn.weights.sources.backbones import load_backbone
-from keras_maskrcnn.weights.transfer import keep_on_disk, load_state, new_layers, read_model, start_from
+from keras_maskrcnn.weights.transfer import (
+    Model,
+    ModelClass,
+    keep_on_disk,
+    load_state,
+    new_layers,
+    read_model,
+    start_from,
+)
 
 SOURCES: dict[str, ModuleType] = {
     "torchvision": torchvision,
@@ -35,7 +42,7 @@ NETWORK = (
     "channels", "architecture", "groups", "group_width", "norm", "conv_bias", "fpn_channels", "fpn_norm", "head_norm",
     "rpn_convs", "rpn_channels", "rpn_softmax", "box_pool_size", "box_convs", "box_fcs", "box_fc_norm",
     "box_head_channels", "class_agnostic_boxes", "background_outputs", "mask_head", "mask_loss", "mask_convs",
-    "mask_head_channels", "keypoint_convs", "keypoint_head_channels",
+    "mask_iou_head",    "mask_head_channels", "keypoint_convs", "keypoint_head_channels",
 )  # fmt: skip
 """Config fields that say what a network is made of, besides the depth."""
 
@@ -48,32 +55,17 @@ BEGINNINGS = {
 NAMED = {"class_names": "classes", "keypoint_names": "keypoints"}
 
 
-def load_pretrained(
+def build_pretrained(
+    model_class: ModelClass,
     name: str | Preset,
     weights: str | os.PathLike | None = None,
     class_names: Sequence[str] | None = None,
     cache_dir: str | os.PathLike | None = None,
     **changes: Any,
-) -> MaskRCNN:
+) -> Any:
     """Return a model with published weights, which are downloaded once and kept.
 
-    Args:
-        name: what the publishers call the model, as `list_pretrained` has it, or a row of one's own. With the name of
-            a backbone all but the backbone is new.
-        weights: a file to load instead of the published one: a checkpoint of the same architecture, in any format of
-            the model's source, or a `.keras` file. If it has another number of classes than the published model,
-            they are its own, and `class_names` says their names; Matterport's files can do without, and may have
-            another depth. If it has as many, they are taken to be the published ones.
-        class_names: the classes of the model, if they are to be others than the published ones. Layers that depend on
-            them are new then, which a printed line says.
-        cache_dir: where downloads are kept; Keras' own folder, `$KERAS_HOME` or `~/.keras`, holds it by default.
-        changes: other fields of the Config, such as `score_threshold=0.5` or `frozen_stages=0`.
-
-    Raises:
-        ValueError: the name is unknown, which lists the nearest ones; the file is broken, is of another model, or has
-            other classes than those named; or a Config cannot be so.
-        FileNotFoundError: there is no file `weights`.
-        ConnectionError: the file cannot be downloaded; the message says where to put it by hand.
+    `model_class` is MaskRCNN, whose package lies above this one; `keras_maskrcnn.load_pretrained` says the rest.
     """
     preset = find_preset(name) if isinstance(name, str) else name
     if preset.is_backbone and class_names is None:
@@ -82,13 +74,13 @@ def load_pretrained(
     if weights is None:
         folder = Path(cache_dir) if cache_dir is not None else _keras_folder()
         if config == preset.config and not preset.is_backbone:
-            return _as_published(preset, folder)
-        return _from_file(preset, _fetched(preset, folder), class_names, changes)
+            return _as_published(model_class, preset, folder)
+        return _from_file(model_class, preset, _fetched(preset, folder), class_names, changes)
     path = Path(weights)
     if not path.is_file():
         raise FileNotFoundError(f"{path}: there is no such file")
     load = _from_keras if path.suffix == ".keras" else _from_file
-    return load(preset, path, class_names, changes)
+    return load(model_class, preset, path, class_names, changes)
 
 
 def _keras_folder() -> Path:
@@ -113,25 +105,25 @@ def _fetched(preset: Preset, folder: Path) -> Path:
     return fetch(preset.url, folder, check)
 
 
-def _as_published(preset: Preset, folder: Path) -> MaskRCNN:
+def _as_published(model_class: ModelClass, preset: Preset, folder: Path) -> Any:
     """Return the model from what was converted before, or convert it."""
     digest = preset.hash or file_hash(_fetched(preset, folder), "sha256")
     key = hashlib.sha256(f"{CONVERTER} {digest} {preset.config.to_json()}".encode()).hexdigest()[:12]
     converted = folder / f"{Path(preset.file_name).stem}-{key}.npz"
     if converted.exists():
-        model = MaskRCNN(preset.config)
+        model = model_class(preset.config)
         if _read_converted(converted, model):
             return model
         print(f"{converted} is damaged. It is removed, and the weights are converted again.")
         converted.unlink()
-    model = _from_file(preset, _fetched(preset, folder), None, {})
+    model = _from_file(model_class, preset, _fetched(preset, folder), None, {})
     if model.variable_dtype == "float32":  # otherwise it has lost some of their precision
         with written_whole(converted) as part:
             _write_converted(part, model)
     return model
 
 
-def _write_converted(path: Path, model: MaskRCNN) -> None:
+def _write_converted(path: Path, model: Model) -> None:
     """Write a model's weights as `numpy.savez` does, which would take memory for all of them at once."""
     with zipfile.ZipFile(path, "w") as archive:
         for weight in model.weights:
@@ -139,7 +131,7 @@ def _write_converted(path: Path, model: MaskRCNN) -> None:
                 np.lib.format.write_array(file, weight.numpy())
 
 
-def _read_converted(path: Path, model: MaskRCNN) -> bool:
+def _read_converted(path: Path, model: Model) -> bool:
     """Set the weights of a model as they were converted; False if the file is not whole."""
     try:
         with np.load(path) as file:
@@ -172,16 +164,20 @@ def _read(preset: Preset, path: Path) -> State:
 
 
 def _from_file(
-    preset: Preset, path: Path, class_names: Sequence[str] | None, changes: Mapping[str, Any]
-) -> MaskRCNN:
+    model_class: ModelClass,
+    preset: Preset,
+    path: Path,
+    class_names: Sequence[str] | None,
+    changes: Mapping[str, Any],
+) -> Any:
     state = _read(preset, path)
     if preset.is_backbone:
-        return _from_backbone(preset, path, state, _changed(preset.config, class_names, changes))
+        return _from_backbone(model_class, preset, path, state, _changed(preset.config, class_names, changes))
     own = _config_of_file(preset, path, state, class_names, changes)
     config = _changed(own, class_names, changes)
     new = new_layers(config, own)
     keep_on_disk(state)
-    model = MaskRCNN(config)
+    model = model_class(config)
     try:
         load_state(model, state, SOURCES[preset.source], new)
     except ValueError as error:
@@ -190,8 +186,8 @@ def _from_file(
     return model
 
 
-def _from_backbone(preset: Preset, path: Path, state: State, config: Config) -> MaskRCNN:
-    model = MaskRCNN(config)
+def _from_backbone(model_class: ModelClass, preset: Preset, path: Path, state: State, config: Config) -> Any:
+    model = model_class(config)
     try:
         new = load_backbone(model.network, state, preset.source)
     except ValueError as error:
@@ -201,9 +197,13 @@ def _from_backbone(preset: Preset, path: Path, state: State, config: Config) -> 
 
 
 def _from_keras(
-    preset: Preset, path: Path, class_names: Sequence[str] | None, changes: Mapping[str, Any]
-) -> MaskRCNN:
-    source = read_model(path)
+    model_class: ModelClass,
+    preset: Preset,
+    path: Path,
+    class_names: Sequence[str] | None,
+    changes: Mapping[str, Any],
+) -> Any:
+    source = read_model(path, model_class)
     own, theirs = (_network(config, preset.source) for config in (source.config, preset.config))
     for field, value in theirs.items():
         if own[field] != value:
@@ -213,7 +213,7 @@ def _from_keras(
     config = _changed(source.config, class_names, changes)
     if config == source.config:
         return source
-    model = MaskRCNN(config)
+    model = model_class(config)
     _say(path, start_from(model, source, path))
     return model
 

@@ -2,39 +2,60 @@
 
 import contextlib
 import math
+import os
 import tempfile
 import zipfile
 from collections.abc import MutableMapping
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.models.network import stage_name
+from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
 from keras_maskrcnn.weights.sources.table import load_weights
 
 LARGE = 2**20
 """Bytes from which a tensor is worth a place on the disk."""
 
 
-def read_model(path: str | Path) -> MaskRCNN:
-    """Read a model that `model.save` or `maskrcnn train` wrote, without its optimizer.
+class Model(Protocol):
+    """What a model that is given weights has: a `keras_maskrcnn.MaskRCNN`, whose package lies above this one."""
+
+    config: Config
+    network: Network
+    weights: list[keras.Variable]
+    variable_dtype: str
+
+
+ModelClass = type[Any]
+"""MaskRCNN: takes a Config, and makes a `Model`."""
+
+
+def read_model(path: str | os.PathLike, model_class: type, compile: bool = False) -> Any:
+    """Read a `.keras` file, by default without its optimizer.
+
+    Args:
+        path: of the file.
+        model_class: what it must hold.
+        compile: whether the model is compiled as it was saved.
 
     Raises:
-        ValueError: the file holds no Mask R-CNN, or is damaged; the message names the file.
+        ValueError: the file is missing or damaged, or holds another kind of model; the message names the file.
     """
+    if not os.path.exists(path):
+        raise ValueError(f"{path}: there is no such file")
     # Keras reports a damaged file as a missing one.
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: the file is damaged, or no .keras file")
     try:
-        model = keras.saving.load_model(path, compile=False)
+        model = keras.saving.load_model(path, compile=compile)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: the model cannot be read: {error}") from error
-    if not isinstance(model, MaskRCNN):
-        raise ValueError(f"{path}: this is a {type(model).__name__}, not a MaskRCNN")
+    if not isinstance(model, model_class):
+        raise ValueError(f"{path}: this is a {type(model).__name__}, not a {model_class.__name__}")
     return model
 
 
@@ -45,15 +66,14 @@ def new_layers(config: Config, source: Config) -> tuple[str, ...]:
         for stage in range(1 + len(config.cascade_ious)):
             head = stage_name("box_head", stage)
             names += [f"{head}/logits"] + ([] if config.class_agnostic_boxes else [f"{head}/deltas"])
-        if config.mask_head != "none" and config.mask_loss != "class_agnostic":
-            names.append("mask_head/logits")
-    if config.keypoint_names and config.keypoint_names != source.keypoint_names:
-        names.append("keypoint_head/logits")
+    for kind in ROI_HEADS:
+        if kind.is_in(config) and kind.needs_new_predictor(config, source):
+            names.append(f"{kind.name}_head/{kind.predictor}")
     return tuple(names)
 
 
 def load_state(
-    model: MaskRCNN,
+    model: Model,
     state: MutableMapping[str, np.ndarray],
     source: ModuleType,
     new: tuple[str, ...] = (),
@@ -97,7 +117,7 @@ def keep_on_disk(state: MutableMapping[str, np.ndarray]) -> None:
             offset += size
 
 
-def start_from(model: MaskRCNN, source: MaskRCNN, path: str | Path) -> tuple[str, ...]:
+def start_from(model: Model, source: Model, path: str | Path) -> tuple[str, ...]:
     """Give a model the weights of another; layers that depend on other classes or keypoints stay new.
 
     Args:

@@ -7,13 +7,13 @@ from examples import tiny
 from keras_maskrcnn.cli.convert import notes
 from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.models.load import load_model
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.weights.files.read import read_checkpoint
 from keras_maskrcnn.weights.files.write import write_pth
 from keras_maskrcnn.weights.sources import detectron2, torchvision
 from keras_maskrcnn.weights.sources.table import save
-from keras_maskrcnn.weights.transfer import read_model
 
 FAMILIES = {".pth": (torchvision, {}), ".pkl": (detectron2, {"background_outputs": False, "bgr": True})}
 
@@ -37,7 +37,7 @@ def test_a_keras_file_is_copied_whole(tmp_path):
     model = MaskRCNN(tiny())
     model.save(tmp_path / "a.keras")
     assert main(["convert", str(tmp_path / "a.keras"), str(tmp_path / "b.keras")]) == 0
-    for ours, theirs in zip(read_model(tmp_path / "b.keras").weights, model.weights, strict=True):
+    for ours, theirs in zip(load_model(tmp_path / "b.keras").weights, model.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 

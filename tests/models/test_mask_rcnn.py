@@ -7,7 +7,8 @@ import tensorflow as tf
 from examples import TINY, batch, tiny
 from keras.src.trainers.trainer import model_supports_jit
 
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN, load_model
+from keras_maskrcnn.models.load import load_model
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
 LOSSES = {"rpn_class_loss", "rpn_box_loss", "class_loss", "box_loss", "mask_loss"}
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 from examples import batch, tiny
 from variants import VARIANTS
 
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN, load_model
+from keras_maskrcnn.models.load import load_model
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
 
 @pytest.fixture(scope="module", params=VARIANTS)

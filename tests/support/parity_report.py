@@ -19,11 +19,14 @@ from keras_maskrcnn.layers.inputs import Normalize
 from keras_maskrcnn.layers.targets import AnchorTargets, ProposalTargets
 from keras_maskrcnn.masks.crop_paste import crop_mask
 from keras_maskrcnn.masks.rle import segmentation_to_mask
-from keras_maskrcnn.models.inference_graph import Dense, box_part, dense_part, mask_part, proposals_part
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN, image_batch
+from keras_maskrcnn.models.detector import image_batch
+from keras_maskrcnn.models.load import load_pretrained
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.network.box_branch import box_branch
+from keras_maskrcnn.network.dense import DenseOutputs, dense_outputs, proposal_layer
+from keras_maskrcnn.network.heads.mask import MaskRoIHead
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.weights.files.write import write_pkl, write_pth
-from keras_maskrcnn.weights.pretrained import load_pretrained
 from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
 from keras_maskrcnn.weights.sources.table import Entry
 
@@ -90,8 +93,8 @@ class Inference:
         self.config = config_of(self.kit)
         self.model, _ = loaded(self.kit, self.config)
         self.batch = image_batch([read_image(photo) for photo in self.kit.photos], self.config)
-        run = tf.function(lambda batch: dense_part(self.model.network, batch)._asdict())
-        self.dense = Dense(**run(self.batch))
+        run = tf.function(lambda batch: dense_outputs(self.model.network, batch)._asdict())
+        self.dense = DenseOutputs(**run(self.batch))
 
     def dense_stages(self) -> dict[str, float]:
         """Largest differences, in standard deviations, of what is computed on whole images."""
@@ -132,7 +135,7 @@ class Inference:
 
     def proposals(self) -> dict[str, float]:
         """Shares of the recorded proposals that ours match."""
-        layer = proposals_part(self.config, self.config.pre_nms_top_k, self.config.post_nms_top_k)
+        layer = proposal_layer(self.config, training=False)
         dense = self.dense
         boxes, valid = layer(dense.logits, dense.deltas, dense.anchors, dense.limits)
         shares = {}
@@ -148,11 +151,11 @@ class Inference:
         kit, found = self.kit, {}
         proposals = tf.constant(np.stack(self.recorded_proposals()))
         if kit.stages("class_logits"):
-            logits, deltas, _ = box_part(self.model.network, self.dense.features, proposals)
+            logits, deltas, _ = box_branch(self.model.network, self.dense.features, proposals)
             found["class_logits"] = kit.difference("class_logits", logits)
             found["box_regression"] = kit.difference("box_regression", deltas)
         if kit.source == "matterport":
-            logits, _, _ = box_part(self.model.network, self.dense.features, proposals)
+            logits, _, _ = box_branch(self.model.network, self.dense.features, proposals)
             probabilities = tf.reshape(tf.nn.softmax(logits), [2, -1, logits.shape[-1]])
             for image in range(2):
                 stage = f"{image}.class_probs"
@@ -162,7 +165,9 @@ class Inference:
             if recorded is None:
                 continue
             rois = {"boxes": tf.constant(boxes), "image_indices": tf.fill([len(boxes)], image)}
-            logits = mask_part(self.model.network, self.dense.features, rois)
+            config, res5 = self.config, self.model.res5
+            pooled = MaskRoIHead.pool(config, res5, self.dense.features, rois)
+            logits = self.model.mask_head(pooled)
             rows = classes if self.config.background_outputs else classes - 1
             masks = tf.sigmoid(logits).numpy()[np.arange(len(boxes)), :, :, rows]
             found[f"masks.{image}"] = float(np.abs(masks - recorded).max() / recorded.std())
@@ -246,7 +251,7 @@ class Training:
         self.norms = {entry.key: norms[id(entry.variable)] for entry in table if id(entry.variable) in norms}
 
     def _step(self, inputs: dict) -> tuple[dict, dict[int, float]]:
-        graph = self.model._training_graph
+        graph = self.model.training_graph
         probes = [layer for layer in graph.layers if isinstance(layer, tuple(SAMPLES))]
         outputs = graph.output | {
             layer.name: dict(zip(SAMPLES[type(layer)], layer.output, strict=True)) for layer in probes

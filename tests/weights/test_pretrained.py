@@ -12,8 +12,8 @@ from file_server import closed_url, serving
 from names import random_state
 from published import CLASS_LAYERS, assert_has, model_of, preset, published_state, write
 
+from keras_maskrcnn.models.load import load_pretrained
 from keras_maskrcnn.weights.files.write import write_pth
-from keras_maskrcnn.weights.pretrained import load_pretrained
 from keras_maskrcnn.weights.sources import torchvision
 from keras_maskrcnn.weights.sources.table import save
 

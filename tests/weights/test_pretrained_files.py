@@ -18,8 +18,8 @@ from published import (
     write,
 )
 
+from keras_maskrcnn.models.load import load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.weights.pretrained import load_pretrained
 from keras_maskrcnn.weights.sources import matterport, torchvision
 from keras_maskrcnn.weights.sources.table import save
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from keras_maskrcnn.models.network import Network
+from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources import detectron2, torchvision
 from keras_maskrcnn.weights.sources.table import load_weights
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.layers.heads import BoxHead
-from keras_maskrcnn.models.network import Network
+from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources.table import (
     TORCH,
     TORCH_CONV,
@@ -21,6 +21,7 @@ from keras_maskrcnn.weights.sources.table import (
     refuse_parts,
     torch_conv,
     torch_dense_after_flatten,
+    unnamed_parts,
 )
 
 IGNORED = ("pixel_mean", "pixel_std", "*.anchor_generator.cell_anchors.*", "*.num_batches_tracked")
@@ -48,6 +49,7 @@ def table(network: Network) -> list[Entry]:
             "box_fc_norm": config.box_fc_norm,
             "background_outputs": config.background_outputs,
             'mask_head="mlp"': config.mask_head == "mlp",
+            **unnamed_parts(network, heads=("mask", "keypoint")),
             'mask_loss="softmax"': config.mask_loss == "softmax",
         },
     )
@@ -109,22 +111,22 @@ def _box_head(head: BoxHead, pool_size: int, stage: str) -> Iterator[Entry]:
 
 
 def _mask_head(network: Network) -> Iterator[Entry]:
-    if network.mask_head is None:
+    mask_head = network.head_layers["mask"]
+    if mask_head is None:
         return
-    for k, conv in enumerate(network.mask_head.convs, start=1):
+    for k, conv in enumerate(mask_head.convs, start=1):
         yield from _conv(conv, f"roi_heads.mask_head.mask_fcn{k}")
-    yield from parameters(network.mask_head.deconv, "roi_heads.mask_head.deconv", TORCH, TORCH_CONV)
-    yield from parameters(network.mask_head.logits, "roi_heads.mask_head.predictor", TORCH, TORCH_CONV)
+    yield from parameters(mask_head.deconv, "roi_heads.mask_head.deconv", TORCH, TORCH_CONV)
+    yield from parameters(mask_head.logits, "roi_heads.mask_head.predictor", TORCH, TORCH_CONV)
 
 
 def _keypoint_head(network: Network) -> Iterator[Entry]:
-    if network.keypoint_head is None:
+    keypoint_head = network.head_layers["keypoint"]
+    if keypoint_head is None:
         return
-    for k, conv in enumerate(network.keypoint_head.convs, start=1):
+    for k, conv in enumerate(keypoint_head.convs, start=1):
         yield from _conv(conv, f"roi_heads.keypoint_head.conv_fcn{k}")
-    yield from parameters(
-        network.keypoint_head.logits, "roi_heads.keypoint_head.score_lowres", TORCH, TORCH_CONV
-    )
+    yield from parameters(keypoint_head.logits, "roi_heads.keypoint_head.score_lowres", TORCH, TORCH_CONV)
 
 
 def _conv(layer: ConvNorm, key: str) -> Iterator[Entry]:

@@ -8,8 +8,8 @@ import numpy as np
 
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.layers.resnet import BLOCKS
-from keras_maskrcnn.models.network import Network
-from keras_maskrcnn.weights.sources.table import SAME, Entry, Layout, parameters, refuse_parts
+from keras_maskrcnn.network.network import Network
+from keras_maskrcnn.weights.sources.table import SAME, Entry, Layout, parameters, refuse_parts, unnamed_parts
 
 IGNORED = ("anchors/*",)
 """The anchors, which versions for TensorFlow 2 save as a variable."""
@@ -92,7 +92,7 @@ def table(network: Network) -> list[Entry]:
             "class_agnostic_boxes": config.class_agnostic_boxes,
             "background_outputs=False": not config.background_outputs,
             'mask_head="mlp"': config.mask_head == "mlp",
-            "keypoint_names": bool(config.keypoint_names),
+            **unnamed_parts(network, heads=("mask",)),
         },
     )
     return [*_backbone(network), *_fpn(network), *_rpn(network), *_box_head(network), *_mask_head(network)]
@@ -133,12 +133,13 @@ def _box_head(network: Network) -> Iterator[Entry]:
 
 
 def _mask_head(network: Network) -> Iterator[Entry]:
-    if network.mask_head is None:
+    mask_head = network.head_layers["mask"]
+    if mask_head is None:
         return
-    for k, conv in enumerate(network.mask_head.convs, start=1):
+    for k, conv in enumerate(mask_head.convs, start=1):
         yield from _conv(conv, f"mrcnn_mask_conv{k}", f"mrcnn_mask_bn{k}")
-    yield from _layer(network.mask_head.deconv, "mrcnn_mask_deconv")
-    yield from _layer(network.mask_head.logits, "mrcnn_mask")
+    yield from _layer(mask_head.deconv, "mrcnn_mask_deconv")
+    yield from _layer(mask_head.logits, "mrcnn_mask")
 
 
 def _conv(layer: ConvNorm, conv: str, norm: str) -> Iterator[Entry]:

@@ -10,6 +10,8 @@ from fnmatch import fnmatchcase
 import keras
 import numpy as np
 
+from keras_maskrcnn.network.network import Network
+
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
@@ -106,6 +108,17 @@ def refuse_parts(source: str, parts: Mapping[str, bool]) -> None:
     there = [part for part, has in parts.items() if has]
     if there:
         raise ValueError(f"{source} has no names for a model with {', '.join(there)}")
+
+
+def unnamed_parts(network: Network, heads: tuple[str, ...]) -> dict[str, bool]:
+    """Return, for `refuse_parts`, what no source or only this one has names for.
+
+    Args:
+        network: of the model.
+        heads: the RoI heads that the source has names for.
+    """
+    others = {f"a {head.name} head": True for head in network.roi_heads if head.name not in heads}
+    return {"a custom backbone": network.has_custom_backbone, **others}
 
 
 def load(

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_maskrcnn.layers.convolution import ConvNorm
-from keras_maskrcnn.models.network import Network
+from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources.table import (
     TORCH,
     TORCH_CONV,
@@ -17,6 +17,7 @@ from keras_maskrcnn.weights.sources.table import (
     refuse_parts,
     torch_conv,
     torch_dense_after_flatten,
+    unnamed_parts,
 )
 
 IGNORED = ("*.num_batches_tracked",)
@@ -64,6 +65,7 @@ def table(network: Network) -> list[Entry]:
             "class_agnostic_boxes": config.class_agnostic_boxes,
             "background_outputs=False": not config.background_outputs,
             'mask_head="mlp"': config.mask_head == "mlp",
+            **unnamed_parts(network, heads=("mask", "keypoint")),
         },
     )
     backbone = resnet(network.backbone.stem, network.backbone.stages, "backbone.body.")
@@ -113,23 +115,25 @@ def _box_head(network: Network) -> Iterator[Entry]:
 
 
 def _mask_head(network: Network) -> Iterator[Entry]:
-    if network.mask_head is None:
+    mask_head = network.head_layers["mask"]
+    if mask_head is None:
         return
-    yield from _sequence(network.mask_head.convs, "roi_heads.mask_head")
+    yield from _sequence(mask_head.convs, "roi_heads.mask_head")
     predictor = "roi_heads.mask_predictor"
-    yield from parameters(network.mask_head.deconv, f"{predictor}.conv5_mask", TORCH, TORCH_CONV)
-    yield from parameters(network.mask_head.logits, f"{predictor}.mask_fcn_logits", TORCH, TORCH_CONV)
+    yield from parameters(mask_head.deconv, f"{predictor}.conv5_mask", TORCH, TORCH_CONV)
+    yield from parameters(mask_head.logits, f"{predictor}.mask_fcn_logits", TORCH, TORCH_CONV)
 
 
 def _keypoint_head(network: Network) -> Iterator[Entry]:
-    if network.keypoint_head is None:
+    keypoint_head = network.head_layers["keypoint"]
+    if keypoint_head is None:
         return
-    for i, conv in enumerate(network.keypoint_head.convs):
+    for i, conv in enumerate(keypoint_head.convs):
         yield from parameters(
             conv, f"roi_heads.keypoint_head.{2 * i}", TORCH, TORCH_CONV
         )  # ReLUs between them
     key = "roi_heads.keypoint_predictor.kps_score_lowres"
-    yield from parameters(network.keypoint_head.logits, key, TORCH, TORCH_CONV)
+    yield from parameters(keypoint_head.logits, key, TORCH, TORCH_CONV)
 
 
 def _sequence(convs: Iterable[ConvNorm], key: str) -> Iterator[Entry]:

@@ -1,0 +1,53 @@
+"""Models from files: saved by Keras, or published."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.presets.preset import Preset
+from keras_maskrcnn.weights.pretrained import build_pretrained
+from keras_maskrcnn.weights.transfer import read_model
+
+
+def load_model(path: str | os.PathLike, compile: bool = True) -> MaskRCNN:
+    """Read a model that `model.save` or `maskrcnn train` wrote as `.keras`.
+
+    Args:
+        path: of the file.
+        compile: whether the model is compiled as it was saved, to go on training.
+
+    Raises:
+        ValueError: the file is missing or damaged, or holds another kind of model; the message names it.
+    """
+    return read_model(path, MaskRCNN, compile)
+
+
+def load_pretrained(
+    name: str | Preset,
+    weights: str | os.PathLike | None = None,
+    class_names: Sequence[str] | None = None,
+    cache_dir: str | os.PathLike | None = None,
+    **changes: Any,
+) -> MaskRCNN:
+    """Return a model with published weights, which are downloaded once and kept.
+
+    Args:
+        name: what the publishers call the model, as `list_pretrained` has it, or a row of one's own. With the name of
+            a backbone all but the backbone is new.
+        weights: a file to load instead of the published one: a checkpoint of the same architecture, in any format of
+            the model's source, or a `.keras` file. If it has another number of classes than the published model,
+            they are its own, and `class_names` says their names; Matterport's files can do without, and may have
+            another depth. If it has as many, they are taken to be the published ones.
+        class_names: the classes of the model, if they are to be others than the published ones. Layers that depend on
+            them are new then, which a printed line says.
+        cache_dir: where downloads are kept; Keras' own folder, `$KERAS_HOME` or `~/.keras`, holds it by default.
+        changes: other fields of the Config, such as `score_threshold=0.5` or `frozen_stages=0`.
+
+    Raises:
+        ValueError: the name is unknown, which lists the nearest ones; the file is broken, is of another model, or has
+            other classes than those named; or a Config cannot be so.
+        FileNotFoundError: there is no file `weights`.
+        ConnectionError: the file cannot be downloaded; the message says where to put it by hand.
+    """
+    return build_pretrained(MaskRCNN, name, weights, class_names, cache_dir, **changes)

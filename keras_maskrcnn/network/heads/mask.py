@@ -1,0 +1,86 @@
+"""The mask head (Mask R-CNN section 3): for each RoI a small mask in the frame of its box."""
+
+from typing import Any, Self
+
+from keras import ops
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.layers.detections import MaskProbabilities
+from keras_maskrcnn.layers.heads import MaskHead, MLPMaskHead
+from keras_maskrcnn.layers.losses import MaskLoss
+from keras_maskrcnn.layers.resnet import Res5
+from keras_maskrcnn.layers.targets import MaskTargets
+from keras_maskrcnn.network.heads.head import RoIHead, Stages
+from keras_maskrcnn.network.pooling import pool_rois
+
+
+class MaskRoIHead(RoIHead):
+    """Adds `mask_features [M, P, P, C]` and `mask_logits [M, S, S, masks]`, in training `mask_targets [M, S, S]`."""
+
+    name = "mask"
+
+    @classmethod
+    def is_in(cls, config: Config) -> bool:
+        """Whether `config` asks for this head."""
+        return config.mask_head != "none"
+
+    @classmethod
+    def make(cls, config: Config) -> Self:
+        """Make the head that `config` asks for."""
+        loss = MaskLoss(kind=config.mask_loss, background=config.background_outputs, name="mask_loss")
+        return cls(_layer(config), loss)
+
+    @classmethod
+    def needs_new_predictor(cls, config: Config, source: Config) -> bool:
+        """Whether the classes differ and each has its own mask."""
+        return config.mask_loss != "class_agnostic" and config.class_names != source.class_names
+
+    def train(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
+        """Compute logits and targets of the positive RoIs."""
+        rois, truth = stages["rois"], stages["truth"]
+        if res5 is not None:  # it has worked on these RoIs already (Detectron2's Res5ROIHeads)
+            pooled = ops.take(stages["box_stages"][0]["pooled"], rois["rows"], axis=0)
+        else:
+            pooled = self.pool(config, res5, stages["dense"].features, rois)
+        targets = MaskTargets(size=config.mask_size, binary=config.binary_mask_targets, name="mask_targets")
+        return {
+            "mask_features": pooled,
+            "mask_logits": self.layer(pooled),
+            "mask_targets": targets(rois, truth["gt_boxes"], truth["gt_masks"]),
+        }
+
+    def loss(self, stages: Stages) -> Any:
+        """Return the mean cross-entropy of the mask pixels."""
+        return self.loss_layer(stages["mask_logits"], stages["mask_targets"], stages["rois"])
+
+    def infer(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
+        """Compute `masks [B, D, S, S]`, 0..1, of the detected classes."""
+        pooled = self.pool(config, res5, stages["dense"].features, stages["rois"])
+        logits = self.layer(pooled)
+        probabilities = MaskProbabilities(
+            kind=config.mask_loss, background=config.background_outputs, name="masks"
+        )(logits, stages["rois"], stages["outputs"]["classes"])
+        return {"mask_features": pooled, "mask_logits": logits, "outputs": {"masks": probabilities}}
+
+    @staticmethod
+    def pool(config: Config, res5: Res5 | None, features: dict[str, Any], rois: dict[str, Any]) -> Any:
+        """Return what the layer is given, `[M, P, P, C]`."""
+        return pool_rois(config, res5, features, rois, config.mask_pool_size, "mask_roi_align")
+
+
+def _layer(config: Config) -> MaskHead | MLPMaskHead:
+    if config.mask_loss == "class_agnostic":
+        num_masks = 1
+    else:
+        num_masks = config.num_classes + int(config.background_outputs or config.mask_loss == "softmax")
+    if config.mask_head == "mlp":
+        return MLPMaskHead(num_masks=num_masks, channels=config.box_head_channels, name="mask_head")
+    return MaskHead(
+        num_masks=num_masks,
+        channels=config.mask_head_channels,
+        convs=0 if config.architecture == "c4" else config.mask_convs,
+        norm=config.head_norm,
+        epsilon=config.norm_epsilon,
+        bias=config.conv_bias,
+        name="mask_head",
+    )

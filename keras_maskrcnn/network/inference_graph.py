@@ -1,0 +1,86 @@
+"""The inference graph: image and size -> padded detections."""
+
+from typing import Any
+
+import keras
+from keras import KerasTensor, ops
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.layers.detections import DetectedRoIs, SelectDetections
+from keras_maskrcnn.layers.square import FromSquare
+from keras_maskrcnn.network.box_branch import box_branch, refine_layer, stage_weights
+from keras_maskrcnn.network.dense import Tensors, dense_outputs, image_inputs, proposal_layer
+from keras_maskrcnn.network.network import Network
+
+
+def inference_graph(network: Network, config: Config) -> keras.Model:
+    """Assemble image and size -> padded detections, selected as `config` (not `network.config`) says.
+
+    Outputs: `boxes [B, D, 4]` float32 in pixels of the input image, `scores [B, D]` float32, `classes [B, D]`
+    int32 (0 where padded) and, with such heads, `masks [B, D, P, P]` float32 probabilities, `mask_scores [B, D]`
+    float32 and `keypoints [B, D, J, 3]` float32 x, y in pixels of the input image and score.
+    """
+    images = image_inputs(config)
+    return assemble(images, inference_stages(network, config, images)["outputs"], "inference")
+
+
+def inference_stages(network: Network, config: Config, images: dict[str, Any]) -> dict[str, Any]:
+    """Compute, from images and sizes, what `inference_graph` returns as "outputs", and what leads there.
+
+    That is "dense" (`DenseOutputs`), "proposals" `[B, R, 4]`, "valid" `[B, R]` and "box_stages", a list with one dict
+    for each box stage: "boxes" `[B, R, 4]`, "probabilities" `[B * R, K + 1]`, "deltas" `[B * R, boxes, 4]` and
+    "pooled", the box head's input; and what the RoI heads add.
+    """
+    dense = dense_outputs(network, images)
+    boxes, valid = proposal_layer(config, training=False)(
+        dense.logits, dense.deltas, dense.anchors, dense.limits
+    )
+    stages: dict[str, Any] = {"dense": dense, "proposals": boxes, "valid": valid, "box_stages": []}
+    for stage in range(len(network.box_heads)):
+        logits, deltas, pooled = box_branch(network, dense.features, boxes, stage)
+        stages["box_stages"].append(
+            {"boxes": boxes, "probabilities": ops.softmax(logits), "deltas": deltas, "pooled": pooled}
+        )
+        if stage + 1 < len(network.box_heads):
+            boxes = refine_layer(config, stage)(boxes, deltas, dense.windows)
+    detected, scores, classes = postprocess_layer(config)(
+        mean_probabilities(stages["box_stages"]), deltas, boxes, valid, dense.windows
+    )
+    outputs = stages["outputs"] = {"boxes": detected, "scores": scores, "classes": classes}
+    if network.roi_heads:
+        stages["rois"] = DetectedRoIs(name="detected_rois")(detected, classes)
+    for head in network.roi_heads:
+        added = head.infer(config, network.res5, stages)
+        outputs |= added.pop("outputs")
+        stages |= added
+    if config.square:
+        outputs["boxes"] = FromSquare(name="from_square")(detected, dense.windows)
+    return stages
+
+
+def mean_probabilities(box_stages: list[Tensors]) -> KerasTensor:
+    """Return the class probabilities `[B * R, K + 1]` that detections are selected by: a cascade's stages vote."""
+    return sum(stage["probabilities"] for stage in box_stages) / len(box_stages)
+
+
+def postprocess_layer(config: Config) -> SelectDetections:
+    """Return the layer that selects detections from what the last box stage computed."""
+    return SelectDetections(
+        score_threshold=config.score_threshold,
+        nms_iou=config.nms_iou,
+        class_agnostic_nms=config.class_agnostic_nms,
+        max_detections=config.max_detections,
+        min_size=config.min_detection_size,
+        delta_weights=stage_weights(config)[-1],
+        background=config.background_outputs,
+        clamp=config.clamp_deltas,
+        one_class=config.one_class_per_box,
+        name="select_detections",
+    )
+
+
+def assemble(inputs: Tensors, outputs: Tensors, name: str) -> keras.Model:
+    """Make a functional graph."""
+    graph = keras.Model(inputs, outputs, name=name)
+    graph.autocast = False  # boxes and sizes lose whole pixels in half precision
+    return graph
