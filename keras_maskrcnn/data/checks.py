@@ -14,7 +14,7 @@ SMALLEST_SIDE = 0.01
 
 
 @contextlib.contextmanager
-def naming(what: str) -> Iterator[None]:
+def error_prefix(what: str) -> Iterator[None]:
     """Put the name of the file, image or object in front of a ValueError's reason."""
     try:
         yield
@@ -23,7 +23,7 @@ def naming(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def collecting(problems: list[str]) -> Iterator[None]:
+def collect_errors(problems: list[str]) -> Iterator[None]:
     """Add the message of a ValueError, or of a file that is missing, to a list, and go on behind the block."""
     try:
         yield

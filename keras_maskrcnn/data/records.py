@@ -12,9 +12,9 @@ from keras_maskrcnn.data.checks import (
     check_keypoints,
     check_mask_meets_box,
     clipped_box,
+    error_prefix,
     has_area,
     mask_extent,
-    naming,
 )
 from keras_maskrcnn.images.io import image_size
 from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
@@ -88,7 +88,7 @@ def make_record(
         )
     height, width = image_size(image)
     source = image if isinstance(image, np.ndarray) else str(image)
-    with naming(source if isinstance(source, str) else f"image {image_id!r}"):
+    with error_prefix(source if isinstance(source, str) else f"image {image_id!r}"):
         segmentations = None if masks is None else _segmentations(masks, height, width)
         encoded = _encoded(segmentations or (), height, width)
         boxes = _checked_boxes(_extents(encoded, segmentations) if boxes is None else boxes, height, width)
@@ -106,7 +106,7 @@ def make_record(
         )
         _check_fields(record)
         for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
-            with naming(f"object {index}"):
+            with error_prefix(f"object {index}"):
                 check_mask_meets_box(rle, box)
     return record
 
@@ -118,7 +118,7 @@ def check_record(record: Record, num_classes: int | None, needs_masks: bool, num
         ValueError: a class id outside 1..num_classes, missing masks, missing or other than `num_keypoints` keypoints
             (0 needs none), or fields whose counts, shapes or types differ; names the image.
     """
-    with naming(record.name):
+    with error_prefix(record.name):
         _check_fields(record)
         most = np.inf if num_classes is None else num_classes
         outside = record.class_ids[(record.class_ids < 1) | (record.class_ids > most)]
@@ -157,7 +157,7 @@ def _segmentations(masks: Any, height: int, width: int) -> tuple[Any, ...]:
 def _encoded(segmentations: tuple[Any, ...], height: int, width: int) -> list[dict[str, Any]]:
     encoded = []
     for index, segmentation in enumerate(segmentations):
-        with naming(f"object {index}"):
+        with error_prefix(f"object {index}"):
             encoded.append(segmentation_to_rle(segmentation, height, width))
             if coco_mask.area(encoded[-1]) == 0:
                 raise ValueError("its mask is empty")
@@ -184,7 +184,7 @@ def _checked_boxes(boxes: Any, height: int, width: int) -> np.ndarray:
         raise ValueError(f"boxes must be [N, 4]; got shape {boxes.shape}")
     clipped = np.zeros(boxes.shape, np.float32)
     for index, box in enumerate(boxes.tolist()):
-        with naming(f"object {index}"):
+        with error_prefix(f"object {index}"):
             clipped[index] = clipped_box(box, height, width)
             if not has_area(clipped[index]):
                 raise ValueError(f"box {box} has no area inside the image")
@@ -195,7 +195,7 @@ def _checked_keypoints(keypoints: Any) -> np.ndarray:
     values = np.asarray(keypoints, np.float32)
     if values.ndim == 3 and values.shape[2] == 3:  # or else the counts are refused
         for index, points in enumerate(values):
-            with naming(f"object {index}"):
+            with error_prefix(f"object {index}"):
                 check_keypoints(points)
     return values
 

@@ -15,7 +15,7 @@ from keras_maskrcnn.data.augment.scene import (
     remaining,
     scene_example,
 )
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.pipeline.examples import load_example, read_pixels, scaled_size
 from keras_maskrcnn.data.records import Record
 
@@ -116,7 +116,7 @@ def _about(x: float, y: float, linear: np.ndarray) -> np.ndarray:
 
 def _placed(record: Record, config: Config, placement: Placement, cells: int) -> Scene:
     image = read_pixels(record, config)
-    with naming(record.name):
+    with error_prefix(record.name):
         return place(record, image, placement, cells, config)
 
 

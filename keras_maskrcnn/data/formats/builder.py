@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collecting, mask_extent, naming
+from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.coco_content import hand_over, read_content
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.io import image_size
@@ -18,7 +18,7 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 
 
-class Draft:
+class CocoBuilder:
     """Images, objects and problems of a dataset that is being read.
 
     Args:
@@ -44,7 +44,7 @@ class Draft:
         Returns:
             Its (height, width) in pixels; None, and nothing is added but a problem, if its file has to tell and cannot.
         """
-        with collecting(self.problems):
+        with collect_errors(self.problems):
             height, width = image_size(path) if size is None else size
             number = len(self._images) + 1
             self._images.append({"id": number, "file_name": str(path), "height": height, "width": width})
@@ -69,7 +69,7 @@ class Draft:
             fields: more of COCO's fields.
         """
         image = self._images[-1]
-        with collecting(self.problems), naming(name):
+        with collect_errors(self.problems), error_prefix(name):
             if isinstance(segmentation, np.ndarray):
                 segmentation = _encoded(segmentation, image["height"], image["width"])
             if box is None:
@@ -125,11 +125,11 @@ class Draft:
         )
 
 
-def note_unused(draft: Draft, folders: Iterable[Path], used: set[Path]) -> None:
+def note_unused(builder: CocoBuilder, folders: Iterable[Path], used: set[Path]) -> None:
     """Note the image files in folders that no annotation is of: what is not used should be known."""
     unused = [file for folder in folders for file in image_files(folder) if file.resolve() not in used]
     if unused:
-        draft.notes.append(f"{len(unused)} pictures without annotations are left out: {listed(unused)}")
+        builder.notes.append(f"{len(unused)} pictures without annotations are left out: {listed(unused)}")
 
 
 def listed(files: Sequence[Path]) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.formats.coco_content import read_content
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.text import read_json
@@ -45,7 +45,7 @@ def load_coco(
             names file, image, annotation and reason of the first problem, and how many more there are.
     """
     source = str(annotation_file)
-    with naming(source):
+    with error_prefix(source):
         content = read_annotations(annotation_file)
     return read_content(content, source, image_folder, class_names, masks, check_images, problems)
 

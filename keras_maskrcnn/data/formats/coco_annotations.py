@@ -12,9 +12,9 @@ from keras_maskrcnn.data.checks import (
     check_keypoints,
     check_mask_meets_box,
     clipped_box,
+    error_prefix,
     has_area,
     mask_extent,
-    naming,
 )
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -66,7 +66,7 @@ class Annotations:
             annotation_id = annotation.get("id", f"number {position}")
             name = annotation_id if isinstance(annotation_id, (int, str)) else f"number {position}"
             try:
-                with naming(f"{self.noun}{name}"):
+                with error_prefix(f"{self.noun}{name}"):
                     self._add(annotation, annotation_id)
             except UnusableError as reason:
                 self.unusable.setdefault(str(reason), []).append(annotation_id)
@@ -78,7 +78,7 @@ class Annotations:
         image = self.images.get(image_id) if isinstance(image_id, (int, str)) else None
         if image is None:
             raise ValueError(f"no image has its image_id {image_id!r}")
-        with naming(f"image {image.path}"):
+        with error_prefix(f"image {image.path}"):
             if not isinstance(annotation_id, (int, str)):
                 raise ValueError(f'its "id" must be a whole number or a string; got {annotation_id!r}')
             if annotation_id in self.seen:

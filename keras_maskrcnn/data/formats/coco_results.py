@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from keras_maskrcnn.data.checks import collecting, mask_extent, naming
+from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.coco import read_annotations
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.coco_content import read_content
@@ -51,7 +51,7 @@ def load_coco_results(
             detection and reason.
     """
     source, met = str(results_file), list[str]()
-    with naming(source):
+    with error_prefix(source):
         results = read_json(results_file)
         if not is_results(results):
             raise ValueError("these are no COCO results: they are a list of objects with image_id and score")
@@ -62,7 +62,7 @@ def load_coco_results(
             images, categories = content["images"], content["categories"]
     annotations, few = [], 0
     for number, result in enumerate(results):
-        with collecting(met), naming(f"detection {number}"):
+        with collect_errors(met), error_prefix(f"detection {number}"):
             if not is_number(result.get("score")):
                 raise ValueError(f'its "score" must be a number; got {shown(result.get("score"))}')
             if result["score"] < score_threshold:
@@ -100,7 +100,7 @@ def _named(
     found = {picture for picture in pictures.values() if (folder / picture).is_file()}
     images = []
     for number, name in enumerate(sorted({file.name for file in image_files(folder)} | found), start=1):
-        with collecting(met):
+        with collect_errors(met):
             height, width = image_size(folder / name)
             images.append({"id": number, "file_name": name, "height": height, "width": width})
     ids = {image["file_name"]: image["id"] for image in images}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.detections.detections import check_category_ids
@@ -97,7 +97,7 @@ def _annotations(
             "iscrowd": int(record.crowd[index]),
         }
         if record.masks is not None:
-            with naming(f"{record.name}: object {index}"):
+            with error_prefix(f"{record.name}: object {index}"):
                 row["segmentation"] = _segmentation(record.masks[index], record.height, record.width)
         if record.keypoints is not None:
             points = record.keypoints[index]

@@ -10,8 +10,8 @@ import numpy as np
 import pycocotools.mask as coco_mask
 from PIL import Image
 
-from keras_maskrcnn.data.checks import collecting, mask_extent, naming
-from keras_maskrcnn.data.formats.builder import Draft, Size, note_unused
+from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
+from keras_maskrcnn.data.formats.builder import CocoBuilder, Size, note_unused
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.detect import is_labelme
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
@@ -54,24 +54,24 @@ def load_labelme(
         ValueError: no file is labelme's, or, without `problems`, anything is broken; the message names file, shape and
             reason.
     """
-    draft, top = Draft(folder), Path(folder)
+    builder, top = CocoBuilder(folder), Path(folder)
     files = _files(top)
     used: set[Path] = set()
     annotated: set[Path] = set()
     for file in files:
         name = file.name if file == top else file.relative_to(top).as_posix()
-        with collecting(draft.problems), naming(name):
+        with collect_errors(builder.problems), error_prefix(name):
             content = _content(file)
             image = _image_file(content, file, None if image_folder is None else Path(image_folder))
             used.add(image.resolve())
             if image != file and image.resolve() in annotated:
                 raise ValueError(f"{image}: another file has the objects of this picture")
-            size = draft.add_image(image, _size(content))
+            size = builder.add_image(image, _size(content))
             if size is not None:
                 annotated.add(image.resolve())
-                _add_objects(draft, name, content["shapes"], size)
-    note_unused(draft, {file.parent for file in used if file.suffix != ".json"}, used)
-    return draft.records(class_names, masks, check_images, problems)
+                _add_objects(builder, name, content["shapes"], size)
+    note_unused(builder, {file.parent for file in used if file.suffix != ".json"}, used)
+    return builder.records(class_names, masks, check_images, problems)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -117,15 +117,15 @@ def _size(content: dict[str, Any]) -> Size | None:
     return height, width
 
 
-def _add_objects(draft: Draft, file: str, shapes: list[Any], size: Size) -> None:
+def _add_objects(builder: CocoBuilder, file: str, shapes: list[Any], size: Size) -> None:
     for numbers in _grouped(shapes):
         listed = " and ".join(map(str, numbers))
         name = f"{file}: shape {listed}"
-        with collecting(draft.problems), naming(name):
+        with collect_errors(builder.problems), error_prefix(name):
             parts = [_part(shapes[number], *size) for number in numbers]
             boxes = np.array([box for _, box in parts])
             box = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
-            draft.add_object(
+            builder.add_object(
                 name, shapes[numbers[0]]["label"], _merged([part for part, _ in parts], size), box
             )
 

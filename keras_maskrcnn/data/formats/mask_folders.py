@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.builder import Draft, note_unused
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.builder import CocoBuilder, note_unused
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
 from keras_maskrcnn.data.formats.via import ONE_CLASS
 from keras_maskrcnn.data.report import Records
@@ -57,7 +57,7 @@ def load_masks(
         FileNotFoundError: there is no such folder.
         ValueError: there are no masks or, without `problems`, anything is broken; the message names file and reason.
     """
-    draft, folder = Draft(mask_folder), Path(mask_folder)
+    builder, folder = CocoBuilder(mask_folder), Path(mask_folder)
     for one in (folder, Path(image_folder)):
         if not one.is_dir():
             raise FileNotFoundError(f"{one}: there is no such folder")
@@ -71,17 +71,17 @@ def load_masks(
             else "neither label images nor folders of masks"
         )
         raise ValueError(f"{folder}: there are {found}")
-    with naming(draft.source):
+    with error_prefix(builder.source):
         if label_images:
             if class_key is not None:
                 raise ValueError("class_key is for folders of mask files; label images have classes")
-            _read_label_images(draft, label_images, pictures, _classes(classes, folder), one_class)
+            _read_label_images(builder, label_images, pictures, _classes(classes, folder), one_class)
         else:
             if classes is not None:
                 raise ValueError("classes is for label images; folders of mask files have class_key")
-            _read_folders(draft, folders, pictures, class_key, one_class)
-    note_unused(draft, [Path(image_folder)], pictures.used)
-    return draft.records(class_names, masks, check_images, problems)
+            _read_folders(builder, folders, pictures, class_key, one_class)
+    note_unused(builder, [Path(image_folder)], pictures.used)
+    return builder.records(class_names, masks, check_images, problems)
 
 
 class _Pictures:
@@ -125,7 +125,7 @@ def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
     if classes is None and not file.is_file():
         return None
     if isinstance(file, (str, Path)):
-        with naming(str(file)):
+        with error_prefix(str(file)):
             classes = read_json(file)
     if not isinstance(classes, Mapping) or not classes:
         raise ValueError(f"classes must be a mapping of values to names; got {shown(classes)}")
@@ -144,36 +144,40 @@ def _class(classes: Mapping[str, Any], picture: Path, value: int) -> str:
 
 
 def _read_label_images(
-    draft: Draft, files: list[Path], pictures: _Pictures, classes: Mapping[str, Any] | None, one_class: str
+    builder: CocoBuilder,
+    files: list[Path],
+    pictures: _Pictures,
+    classes: Mapping[str, Any] | None,
+    one_class: str,
 ) -> None:
     for file in files:
-        with collecting(draft.problems):
+        with collect_errors(builder.problems):
             picture = pictures.find(file.stem, file.stem.removesuffix("_mask"))
             labels = read_labels(file)
-            draft.add_image(picture, labels.shape)
+            builder.add_image(picture, labels.shape)
             for value, region in instances(labels):
                 name = f"value {value} of {file.name}"
-                with collecting(draft.problems), naming(name):
+                with collect_errors(builder.problems), error_prefix(name):
                     class_name = one_class if classes is None else _class(classes, picture, value)
-                    draft.add_object(name, class_name, region_to_rle(region, *labels.shape))
+                    builder.add_object(name, class_name, region_to_rle(region, *labels.shape))
 
 
 def _read_folders(
-    draft: Draft, folders: list[Path], pictures: _Pictures, class_key: str | None, one_class: str
+    builder: CocoBuilder, folders: list[Path], pictures: _Pictures, class_key: str | None, one_class: str
 ) -> None:
     if class_key not in (None, "file", "folder"):
         raise ValueError(f'class_key must be "file" or "folder" for mask files; got {class_key!r}')
     for folder in folders:
-        with collecting(draft.problems):
-            if draft.add_image(_picture_of(folder, pictures)) is None:
+        with collect_errors(builder.problems):
+            if builder.add_image(_picture_of(folder, pictures)) is None:
                 continue
             inside = folder / "masks" if (folder / "masks").is_dir() else folder
             for file in _mask_files(inside):
                 name = file.relative_to(folder.parent).as_posix()
-                with collecting(draft.problems), naming(name):
+                with collect_errors(builder.problems), error_prefix(name):
                     in_folder = file.parent != inside
                     class_name = _class_of_file(file, in_folder, class_key) or one_class
-                    draft.add_object(name, class_name, _one_mask(file))
+                    builder.add_object(name, class_name, _one_mask(file))
 
 
 def _picture_of(folder: Path, pictures: _Pictures) -> Path:

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.builder import Draft
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.builder import CocoBuilder
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.detect import is_via
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
@@ -51,23 +51,23 @@ def load_via(
         ValueError: the file is not VIA's, regions have several attributes and class_key is left out, or, without
             `problems`, anything is broken; the message names file, image, region and reason.
     """
-    draft = Draft(annotation_file)
-    with naming(draft.source):
+    builder = CocoBuilder(annotation_file)
+    with error_prefix(builder.source):
         entries = _entries(read_json(annotation_file))
-        images = list(_images(entries, draft.problems))
+        images = list(_images(entries, builder.problems))
         class_key = _class_key([region for _, regions in images for _, region in regions], class_key)
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
     for file_name, regions in images:
-        size = draft.add_image(Path(image_folder) / file_name)
+        size = builder.add_image(Path(image_folder) / file_name)
         if size is None:
             continue
         for number, region in regions:
             name = f"region {number} of {file_name}"
-            with collecting(draft.problems), naming(name):
+            with collect_errors(builder.problems), error_prefix(name):
                 class_name = one_class if class_key is None else _class(region, class_key)
                 polygon, box = _outline(region, *size)
-                draft.add_object(name, class_name, [polygon], box)
-    return draft.records(class_names, masks, check_images, problems)
+                builder.add_object(name, class_name, [polygon], box)
+    return builder.records(class_names, masks, check_images, problems)
 
 
 def _entries(content: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _images(entries: dict[str, Any], problems: list[str]) -> Iterator[tuple[str,
     """The images' file names and regions with their numbers: VIA 1 has a dict of them, VIA 2 a list."""
     seen: set[str] = set()
     for key, entry in entries.items():
-        with collecting(problems), naming(f"image {key}"):
+        with collect_errors(problems), error_prefix(f"image {key}"):
             name = entry.get("filename") if isinstance(entry, dict) else None
             if not isinstance(name, str) or not name:
                 raise ValueError('it has no "filename"')

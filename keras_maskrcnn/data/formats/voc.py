@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.builder import Draft
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.builder import CocoBuilder
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.crop_paste import Region
@@ -51,28 +51,28 @@ def load_voc(
         FileNotFoundError: there is no such folder or split.
         ValueError: without `problems`, anything is broken; the message names file, object and reason.
     """
-    draft, root = Draft(folder), Path(folder)
+    builder, root = CocoBuilder(folder), Path(folder)
     for name in ("SegmentationObject", "SegmentationClass", "JPEGImages"):
         if not (root / name).is_dir():
             raise FileNotFoundError(f"{root / name}: there is no such folder")
     own_names = _own_names(root)
     if not (root / NAMES_FILE).is_file():
-        draft.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE}")
+        builder.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE}")
     for stem in _stems(root, split):
-        with collecting(draft.problems), naming(stem):
+        with collect_errors(builder.problems), error_prefix(stem):
             objects = read_labels(root / "SegmentationObject" / f"{stem}.png")
             classes = read_labels(root / "SegmentationClass" / f"{stem}.png")
             if objects.shape != classes.shape:
                 raise ValueError("its pictures of objects and of classes have different sizes")
-            draft.add_image(_picture(root / "JPEGImages", stem), objects.shape)
+            builder.add_image(_picture(root / "JPEGImages", stem), objects.shape)
             if objects.max(initial=0) <= VOID:  # in files of 16 bits it is an object like others
                 objects = np.where(objects == VOID, 0, objects)
             for value, region in instances(objects):
                 name = f"object {value} of {stem}"
-                with collecting(draft.problems), naming(name):
+                with collect_errors(builder.problems), error_prefix(name):
                     class_name = _class(_under(region, classes), own_names)
-                    draft.add_object(name, class_name, region_to_rle(region, *objects.shape))
-    return draft.records(class_names, masks, check_images, problems, own_names)
+                    builder.add_object(name, class_name, region_to_rle(region, *objects.shape))
+    return builder.records(class_names, masks, check_images, problems, own_names)
 
 
 def _own_names(root: Path) -> list[str]:
@@ -100,7 +100,7 @@ def _stems(root: Path, split: str | None) -> list[str]:
 
 
 def _lines(file: Path) -> list[str]:
-    with naming(str(file)):
+    with error_prefix(str(file)):
         return [line.strip() for line in read_text(file).splitlines() if line.strip()]
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.builder import Draft, listed
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.builder import CocoBuilder, listed
 from keras_maskrcnn.data.formats.yolo_names import find_names, read_names, refuse_keypoints
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.files import image_files
@@ -46,7 +46,7 @@ def load_yolo(
         ValueError: nothing says the classes, the labels have keypoints or, without `problems`, anything is broken; the
             message names file, line and reason.
     """
-    draft, labels = Draft(label_folder), Path(label_folder)
+    builder, labels = CocoBuilder(label_folder), Path(label_folder)
     images = _images_of(labels) if image_folder is None else Path(image_folder)
     for folder in (labels, images):
         if not folder.is_dir():
@@ -60,21 +60,21 @@ def load_yolo(
     else:
         own_names = read_names(label_names) if isinstance(label_names, (str, Path)) else list(label_names)
     pictures = _pictures(images)
-    _check_stems(draft, labels, pictures, names_files)
+    _check_stems(builder, labels, pictures, names_files)
     without = [picture for picture in pictures if not (labels / f"{picture.stem}.txt").is_file()]
     if without:
-        draft.notes.append(f"{len(without)} pictures have no text file: {listed(without)}")
+        builder.notes.append(f"{len(without)} pictures have no text file: {listed(without)}")
     for picture in pictures:
         file = labels / f"{picture.stem}.txt"
-        size = draft.add_image(picture)
+        size = builder.add_image(picture)
         if size is None or not file.is_file():
             continue
-        with collecting(draft.problems), naming(file.name):
+        with collect_errors(builder.problems), error_prefix(file.name):
             lines = read_text(file).splitlines()
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    _add(draft, f"{file.name} line {number}", line.split(), own_names, *size)
-    return draft.records(class_names, masks, check_images, problems, own_names)
+                    _add(builder, f"{file.name} line {number}", line.split(), own_names, *size)
+    return builder.records(class_names, masks, check_images, problems, own_names)
 
 
 def _images_of(labels: Path) -> Path:
@@ -94,18 +94,20 @@ def _pictures(folder: Path) -> list[Path]:
     return [file for file in found if file.suffix != ".npy" or file.stem not in others]
 
 
-def _check_stems(draft: Draft, labels: Path, pictures: list[Path], names_files: list[Path]) -> None:
+def _check_stems(builder: CocoBuilder, labels: Path, pictures: list[Path], names_files: list[Path]) -> None:
     """Each text file but those of the names must be of one picture."""
     others = {file.resolve() for file in names_files}
     stems = Counter(picture.stem for picture in pictures)
     for file in sorted(labels.glob("*.txt")):
         if stems[file.stem] != 1 and file.resolve() not in others:
             found = "several pictures have" if stems[file.stem] else "no picture has"
-            draft.problems.append(f"{file.name}: {found} this name")
+            builder.problems.append(f"{file.name}: {found} this name")
 
 
-def _add(draft: Draft, name: str, words: list[str], class_names: list[str], height: int, width: int) -> None:
-    with collecting(draft.problems), naming(name):
+def _add(
+    builder: CocoBuilder, name: str, words: list[str], class_names: list[str], height: int, width: int
+) -> None:
+    with collect_errors(builder.problems), error_prefix(name):
         values = _numbers(words)
         if values is None or not np.isfinite(values).all():
             raise ValueError(f"it must hold numbers only; got {' '.join(words[:6])}")
@@ -120,11 +122,11 @@ def _add(draft: Draft, name: str, words: list[str], class_names: list[str], heig
         if len(places) == 4:
             cx, cy, w, h = places * [width, height, width, height]
             box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
-            draft.add_object(name, class_name, None, box)
+            builder.add_object(name, class_name, None, box)
         else:
             with np.errstate(over="ignore"):  # what becomes infinite is refused with the polygon
                 points = np.reshape(places, (-1, 2)) * [width, height]
-            draft.add_object(name, class_name, [points.ravel().tolist()])
+            builder.add_object(name, class_name, [points.ravel().tolist()])
 
 
 def _numbers(words: list[str]) -> list[float] | None:

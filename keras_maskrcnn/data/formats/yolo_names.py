@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.utils.text import read_text
 
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
@@ -51,7 +51,7 @@ def refuse_keypoints(folder: Path, *files: Path) -> None:
         ValueError: the file has "kpt_shape"; the keypoints in such labels would pass for points of polygons.
     """
     for file in (*_files_around(folder), *files):
-        with naming(str(file)):
+        with error_prefix(str(file)):
             if file.suffix in (".yaml", ".yml") and _KEYPOINTS.search(read_text(file)):
                 raise ValueError(
                     "its kpt_shape says that the labels have keypoints; only polygons and boxes are read"
@@ -73,7 +73,7 @@ def read_names(path: str | Path) -> list[str]:
     Raises:
         ValueError: there are none, or they are written in another way.
     """
-    with naming(str(path)):
+    with error_prefix(str(path)):
         text = read_text(path)
     if Path(path).suffix not in (".yaml", ".yml"):
         names = [line.strip() for line in text.splitlines() if line.strip()]

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.config.keypoints import mirror_order
+from keras_maskrcnn.config.keypoints import flip_indices
 from keras_maskrcnn.data.augment.color import blurred, color_jitter
 from keras_maskrcnn.data.augment.flips import Example, mirrored, turned
 from keras_maskrcnn.data.augment.random import augmented_example, redraws_objects
@@ -81,7 +81,7 @@ def make_dataset(
         for record in records:
             check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
     if training and (config.flip_probability or config.vertical_flip_probability):
-        mirror_order(config.keypoint_names)  # which refuses names that cannot be mirrored
+        flip_indices(config.keypoint_names)  # which refuses names that cannot be mirrored
     clock, dropped = Clock(), DroppedObjects(len(records), logged=redraws_objects(config))
     places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
     examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)

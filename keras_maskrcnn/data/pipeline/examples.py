@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.data.checks import clipped_box, naming
+from keras_maskrcnn.data.checks import clipped_box, error_prefix
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.images.resize import resize_whole, resized_size
@@ -33,7 +33,7 @@ def load_example(record: Record, config: Config, min_size: int, scale: float = 1
     """
     needs_masks, num_keypoints = config.mask_head != "none", len(config.keypoint_names)
     image = read_pixels(record, config)
-    with naming(record.name):
+    with error_prefix(record.name):
         size = scaled_size(record, config, min_size, scale)
         if config.resize != "bilinear":
             image = resize_whole(image, size, config.resize)
@@ -58,12 +58,12 @@ def read_pixels(record: Record, config: Config) -> np.ndarray:
         FileNotFoundError, ValueError: as `load_example`, but for objects that vanish.
     """
     check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
-    with naming(record.name):
+    with error_prefix(record.name):
         for index, box in enumerate(record.boxes.tolist()):
-            with naming(f"object {index}"):
+            with error_prefix(f"object {index}"):
                 clipped_box(box, record.height, record.width)
     image = read_image(record.image, config.channels)
-    with naming(record.name):
+    with error_prefix(record.name):
         if image.shape[:2] != (record.height, record.width):
             found = f"{image.shape[1]} x {image.shape[0]} (width x height)"
             raise ValueError(f"the image is {found}; its record says {record.width} x {record.height}")
