@@ -16,6 +16,8 @@ from keras_maskrcnn.utils.files import image_files
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+ONE_CLASS = "object"
+"""What things are called whose annotations have no classes."""
 
 
 class CocoBuilder:

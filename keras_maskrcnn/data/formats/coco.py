@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.formats.coco_content import read_content
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.text import read_json
 
@@ -69,3 +70,17 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
     if not content["images"]:
         raise ValueError('"images" is empty')
     return content
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+
+
+FORMAT = Format(
+    "coco",
+    "a JSON file of COCO",
+    object_name="annotation",
+    looks_like=_looks_like,
+    load=load_coco,
+    needs_images=True,
+)

@@ -8,7 +8,7 @@ from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.coco import read_annotations
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.coco_content import read_content
-from keras_maskrcnn.data.formats.detect import is_results
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.io import image_size
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -53,7 +53,7 @@ def load_coco_results(
     source, met = str(results_file), list[str]()
     with error_prefix(source):
         results = read_json(results_file)
-        if not is_results(results):
+        if not _looks_like(Path(results_file), results):
             raise ValueError("these are no COCO results: they are a list of objects with image_id and score")
         if annotation_file is None:
             images, categories = _named(results, Path(image_folder), met)
@@ -147,3 +147,21 @@ def _completed(result: dict[str, Any]) -> dict[str, Any]:
             2 if place % 3 == 2 else value for place, value in enumerate(result["keypoints"])
         ]
     return fields
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    return isinstance(content, list) and all(isinstance(row, dict) and "image_id" in row for row in content)
+
+
+FORMAT = Format(
+    "coco-results",
+    "a JSON file of COCO results",
+    object_name="detection",
+    looks_like=_looks_like,
+    load=load_coco_results,
+    needs_images=True,
+    options={
+        "score_threshold": "detections that score less are left out (default: 0.5)",
+        "annotation_file": "COCO file with the images and categories that the results mean",
+    },
+)

@@ -13,7 +13,7 @@ from PIL import Image
 from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.builder import CocoBuilder, Size, note_unused
 from keras_maskrcnn.data.formats.coco_annotations import is_number
-from keras_maskrcnn.data.formats.detect import is_labelme
+from keras_maskrcnn.data.formats.format import Format, json_contents
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.embedded import decoded
@@ -87,7 +87,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _content(file: Path) -> dict[str, Any]:
     content = read_json(file)
-    if not is_labelme(content):
+    if not _is_labelme(content):
         raise ValueError('this is no file of labelme: it has no "shapes" or no "imagePath"')
     return content
 
@@ -200,3 +200,21 @@ def _merged(parts: list[Any], size: Size) -> Any:
     if all(isinstance(part, list) for part in parts):
         return [polygon for part in parts for polygon in part]
     return coco_mask.merge([segmentation_to_rle(part, *size) for part in parts])
+
+
+def _is_labelme(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    contents = (inside for _, inside in json_contents(path)) if path.is_dir() else [content]
+    return any(map(_is_labelme, contents))
+
+
+FORMAT = Format(
+    "labelme",
+    "a folder of labelme's JSON files",
+    object_name="shape",
+    looks_like=_looks_like,
+    load=load_labelme,
+)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
-from keras_maskrcnn.data.formats.builder import CocoBuilder, note_unused
+from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder, note_unused
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
-from keras_maskrcnn.data.formats.via import ONE_CLASS
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.rle import region_to_rle
 from keras_maskrcnn.masks.segmentation_checks import shown
@@ -213,3 +213,26 @@ def _one_mask(file: Path) -> np.ndarray:
     if len(values) > 1:
         raise ValueError(f"a mask of one object has 0 and one other value; this has {len(values)} others")
     return labels > 0
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    """Whether there are images in a folder, or in one or two folders below."""
+    if not path.is_dir():
+        return False
+    places = [path, *(place for pattern in ("*", "*/*") for place in path.glob(pattern) if place.is_dir())]
+    return any(image_files(place) for place in places)
+
+
+FORMAT = Format(
+    "masks",
+    "a folder of mask images",
+    object_name="value",
+    looks_like=_looks_like,
+    load=load_masks,
+    needs_images=True,
+    options={
+        "class_key": '"file" (cat_1.png) or "folder" (cat/1.png)',
+        "classes": "the class of each value of label images, or a JSON file of this",
+    },
+    last_resort=True,  # images lie beside the annotations of other formats as well
+)

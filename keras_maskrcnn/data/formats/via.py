@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
-from keras_maskrcnn.data.formats.builder import CocoBuilder
+from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder
 from keras_maskrcnn.data.formats.coco_annotations import is_number
-from keras_maskrcnn.data.formats.detect import is_via
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.segmentation_checks import shown
@@ -15,8 +15,6 @@ from keras_maskrcnn.utils.text import read_json
 
 Region = tuple[Any, Any]
 """A region's number and what the file says of it."""
-ONE_CLASS = "object"
-"""What things are called whose annotations have no classes."""
 
 
 def load_via(
@@ -71,7 +69,7 @@ def load_via(
 
 
 def _entries(content: Any) -> dict[str, Any]:
-    if not is_via(content):
+    if not _looks_like(content):
         raise ValueError(
             'this is no JSON of VIA 1 or 2: it has no "_via_img_metadata" nor images with "regions"'
         )
@@ -165,3 +163,23 @@ def _numbers(shape: dict[str, Any], *keys: str) -> list[float]:
     if not all(map(is_number, values)):
         raise ValueError(f"its {', '.join(keys)} must be numbers; got {shown(values)}")
     return [float(value) for value in values]
+
+
+def _looks_like(content: Any) -> bool:
+    if not isinstance(content, dict) or not content:
+        return False
+    entries = content.values()
+    return "_via_img_metadata" in content or any(
+        isinstance(row, dict) and "regions" in row for row in entries
+    )
+
+
+FORMAT = Format(
+    "via",
+    "a JSON file of VIA",
+    object_name="region",
+    looks_like=lambda path, content: _looks_like(content),
+    load=load_via,
+    needs_images=True,
+    options={"class_key": "the name of the region attribute (default: the only one there is)"},
+)

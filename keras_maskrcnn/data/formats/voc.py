@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import CocoBuilder
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.crop_paste import Region
@@ -130,3 +132,24 @@ def _class(values: np.ndarray, names: list[str]) -> str:
             f"its value {value} in SegmentationClass has no name; there are {len(names)} classes"
         )
     return names[value - 1]
+
+
+def _folder(path: Path) -> Path:
+    """The dataset's folder, also of one of its files ImageSets/Segmentation/*.txt."""
+    return path if path.is_dir() or len(path.absolute().parents) < 3 else path.absolute().parents[2]
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    return (path.is_dir() or path.suffix == ".txt") and (_folder(path) / "SegmentationObject").is_dir()
+
+
+def _load(annotations: str | Path, images: str | Path | None, **options: Any) -> tuple[Records, list[str]]:
+    if images is not None:
+        raise ValueError(
+            f"{annotations}: voc annotations have their images in JPEGImages; got {images} (--images)"
+        )
+    path = Path(annotations)
+    return load_voc(_folder(path), None if path.is_dir() else path.stem, **options)
+
+
+FORMAT = Format("voc", "a folder like VOC2012", object_name="object", looks_like=_looks_like, load=_load)

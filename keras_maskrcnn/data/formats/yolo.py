@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import CocoBuilder, listed
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.yolo_names import find_names, read_names, refuse_keypoints
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.files import image_files
@@ -73,7 +75,7 @@ def load_yolo(
             lines = read_text(file).splitlines()
             for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    _add(builder, f"{file.name} line {number}", line.split(), own_names, *size)
+                    _add(builder, f"line {number} of {file.name}", line.split(), own_names, *size)
     return builder.records(class_names, masks, check_images, problems, own_names)
 
 
@@ -134,3 +136,24 @@ def _numbers(words: list[str]) -> list[float] | None:
         return [float(word) for word in words]
     except ValueError:
         return None
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    """Whether a text file in the folder has a line of YOLO's: a whole number, and at least four more numbers."""
+    files = (file for file in path.glob("*.txt") if file.is_file()) if path.is_dir() else ()
+    lines = (line for file in files for line in file.read_text("utf-8", errors="replace").splitlines())
+    return any(_is_label(line.split()) for line in lines)
+
+
+def _is_label(words: list[str]) -> bool:
+    return len(words) >= 5 and words[0].isdecimal() and _numbers(words) is not None
+
+
+FORMAT = Format(
+    "yolo",
+    "a folder of YOLO's text files",
+    object_name="line",
+    looks_like=_looks_like,
+    load=load_yolo,
+    options={"label_names": "the classes by their numbers, or the file that says them"},
+)

@@ -72,8 +72,8 @@ def test_boxes_alone_are_a_dataset_of_boxes(root):
 def test_boxes_among_polygons_are_left_out_and_reported(root):
     records, _ = load(root, TRIANGLE, "1 0.5 0.5 0.1 0.5")
     assert len(records[0].boxes) == 1
-    assert records.report.unusable == {"no segmentation": ["a.txt line 2"]}
-    assert "left out: 1 with no segmentation (a.txt line 2)" in str(records.report)
+    assert records.report.unusable == {"no segmentation": ["line 2 of a.txt"]}
+    assert "left out: 1 with no segmentation (line 2 of a.txt)" in str(records.report)
 
 
 def test_the_images_folder_may_be_given(root):
@@ -125,11 +125,11 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_line_is_named_and_left_out(root, name):
     line, reason = BROKEN[name]
-    with pytest.raises(ValueError, match=f"train: a.txt line 3: .*{reason}"):
+    with pytest.raises(ValueError, match=f"train: line 3 of a.txt: .*{reason}"):
         load(root, TRIANGLE, "", line)
     problems = []
     records, _ = load(root, TRIANGLE, "", line, problems=problems)
-    assert len(problems) == 1 and re.search(f"train: a.txt line 3: .*{reason}", problems[0])
+    assert len(problems) == 1 and re.search(f"train: line 3 of a.txt: .*{reason}", problems[0])
     assert len(records[0].boxes) == 1
 
 
