@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from keras_maskrcnn.data.formats.yolo import load_yolo
-from keras_maskrcnn.data.formats.yolo_names import read_names
 
 HEIGHT, WIDTH = 40, 60
 TRIANGLE = "0 0.5 0.25 0.75 0.25 0.75 0.5"
@@ -147,60 +146,3 @@ def test_text_that_is_none_is_named(root):
     (root / "labels" / "train" / "a.txt").write_bytes(b"\xff\xfe0")
     with pytest.raises(ValueError, match=r"a.txt: this is no text in UTF-8"):
         load_yolo(root / "labels" / "train")
-
-
-YAML = {
-    "brackets": "nc: 2\nnames: ['nut', \"big bolt\"]  # two\n",
-    "brackets with remarks": "names: [  # both\n  'nut',  # ['small]\n  'big bolt'  # of steel\n]\n",
-    "brackets without quotes": "names: [nut, big bolt]\ntrain: x\n",
-    "brackets over lines": "names: [\n  'nut',\n  'big bolt',\n]\n",
-    "braces": "names: {0: nut, 1: big bolt}\n",
-    "braces with quotes": "names: {0: 'nut', 1: 'big bolt'}\n",
-    "numbers": "path: x\nnames:\n  0: nut\n  1: big bolt # of steel\nnc: 2\n",
-    "numbers in any order": "names:\n  1: big bolt\n  0: nut\n",
-    "dashes": "names:\n- nut\n\n# the other\n- 'big bolt'  # of steel\ntrain: x\n",
-    "indented dashes": 'names:\n  - "nut"\n  - big bolt\n',
-}
-
-
-@pytest.mark.parametrize("name", YAML)
-def test_names_are_read_from_every_way_to_write_them(tmp_path, name):
-    (tmp_path / "data.yaml").write_text(YAML[name])
-    assert read_names(tmp_path / "data.yaml") == ["nut", "big bolt"]
-
-
-ESCAPED = r"""["caf\xE9", "\u732B \U0001F600", 'it''s', 'b]', "a \"b\" \\", 'c, #d', C:x, 7, ]"""
-
-
-def test_what_is_escaped_in_quotes_is_read_as_it_is_meant(tmp_path):
-    items = ESCAPED[1:-3].replace("'c, #d'", "'c; #d'").replace(", ", "\n- ").replace(";", ",")
-    for text in (f"names: {ESCAPED} # end", f"names:\n- {items}\n"):
-        (tmp_path / "data.yaml").write_text(text)
-        names = ["caf\u00e9", "\u732b \U0001f600", "it's", "b]", 'a "b" \\', "c, #d", "C:x", "7"]
-        assert read_names(tmp_path / "data.yaml") == names
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("train: x\n", "no names:"),
-        ("names:\n", "cannot be read"),
-        ("names: *others\n", "cannot be read"),
-        ("nc: 3\nnames: [nut, bolt]\n", "cannot be read"),
-        ("names:\n  0: nut\n  2: bolt\n", "numbered from 0 without gaps"),
-        ("names: [nut, 'bolt]\n", "cannot be read"),
-        ("names:\n- 'nut\n- bolt\n", "cannot be read"),
-        ("names:\n- 'nut' 'bolt'\n", "cannot be read"),
-        ('names: ["nut\\q"]\n', "cannot be read"),
-        ('names:\n- "nut\\uD83D"\n', "cannot be read"),
-        ("names: [nut, [bolt]]\n", "cannot be read"),
-        ("names: [nut" + " # and" * 50 + "\n", "cannot be read"),
-        ("names: {'a': 'nut', 'b': 'bolt'}\n", "cannot be read"),
-        ("names: {[1]: 'nut'}\n", "cannot be read"),
-        ("names: [nut, nut]\n", "must be different"),
-    ],
-)
-def test_names_that_are_not_understood_are_refused(tmp_path, text, reason):
-    (tmp_path / "data.yaml").write_text(text)
-    with pytest.raises(ValueError, match=f"data.yaml: .*{reason}"):
-        read_names(tmp_path / "data.yaml")
