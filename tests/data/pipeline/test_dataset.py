@@ -15,10 +15,9 @@ from places import COCO_MINI, ROOT
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
-from keras_maskrcnn.data.pipeline.examples import crop_segmentation
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.images.resize import resize_image
-from keras_maskrcnn.masks.crop_paste import crop_mask
+from keras_maskrcnn.masks.crop_paste import crop_mask, crop_segmentation
 from keras_maskrcnn.masks.rle import segmentation_to_mask, segmentation_to_rle
 
 needs_coco_mini = pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sample is not on this machine")
