@@ -82,3 +82,24 @@ def check_keypoints(points: np.ndarray) -> None:
         raise ValueError("its keypoints are not finite")
     if not np.isin(points[:, 2], (0, 1, 2)).all():
         raise ValueError(f"the visibility of keypoints must be 0, 1 or 2; got {points[:, 2].tolist()}")
+
+
+def check_same_names(what: str, own: Sequence[str], expected: Sequence[str]) -> None:
+    """Check that a record's names of classes or keypoints, `what`, are those of a config, if both have any.
+
+    Raises:
+        ValueError: there are other names, or another order; says which differ.
+    """
+    if not own or not expected or tuple(own) == tuple(expected):
+        return
+    unknown = [name for name in own if name not in expected]
+    missing = [name for name in expected if name not in own]
+    if not unknown and not missing:
+        place = next(i for i, (a, b) in enumerate(zip(own, expected, strict=False)) if a != b)
+        raise ValueError(
+            f"its {what} names are in another order than Config.{what}_names: {what} {place + 1} is "
+            f"{own[place]!r}, not {expected[place]!r}"
+        )
+    found = [f"{', '.join(unknown)}, which Config.{what}_names lacks"] if unknown else []
+    found += [f"no {', '.join(missing)}"] if missing else []
+    raise ValueError(f"among its {what} names there is {', and '.join(found)}")

@@ -11,6 +11,7 @@ import pycocotools.mask as coco_mask
 from keras_maskrcnn.data.checks import (
     check_keypoints,
     check_mask_meets_box,
+    check_same_names,
     clipped_box,
     error_prefix,
     has_area,
@@ -48,6 +49,11 @@ class Record:
     keypoints: np.ndarray | None
     """[N, J, 3] float32: x, y in pixels and visibility (0 not labelled, 1 hidden, 2 visible)."""
     image_id: int | str
+    class_names: tuple[str, ...] = ()
+    """[K]: the names that class_ids stand for; empty where nobody said them. Records with names are compared with a
+    model's before they train or evaluate it."""
+    keypoint_names: tuple[str, ...] = ()
+    """[J]: the names of keypoints, likewise."""
 
     @property
     def name(self) -> str:
@@ -64,6 +70,8 @@ def make_record(
     areas: Any = None,
     keypoints: Any = None,
     image_id: int | str | None = None,
+    class_names: Sequence[str] = (),
+    keypoint_names: Sequence[str] = (),
 ) -> Record:
     """Build a checked record; what is left out is computed.
 
@@ -77,6 +85,9 @@ def make_record(
         areas: [N] square pixels; left out: of the masks, or of the boxes where there are no masks.
         keypoints: [N, J, 3] x, y in pixels, and visibility: 0 not labelled, 1 hidden, 2 visible.
         image_id: unique id; left out: the path. An image given as an array needs one.
+        class_names: K names, class k being class_names[k - 1]; `make_dataset` and `evaluate_coco` refuse a record
+            whose names are not those of the config.
+        keypoint_names: J names, likewise.
 
     Raises:
         FileNotFoundError: there is no such image file.
@@ -103,8 +114,11 @@ def make_record(
             areas=_areas(encoded, boxes) if areas is None else np.asarray(areas, np.float32),
             keypoints=None if keypoints is None else _checked_keypoints(keypoints),
             image_id=str(image) if image_id is None else image_id,
+            class_names=tuple(class_names),
+            keypoint_names=tuple(keypoint_names),
         )
         _check_fields(record)
+        _check_own_names(record)
         for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
             with error_prefix(f"object {index}"):
                 check_mask_meets_box(rle, box)
@@ -136,6 +150,30 @@ def check_record(record: Record, num_classes: int | None, needs_masks: bool, num
                 raise ValueError(
                     f"its objects have {found or 'no'} keypoints; Config.keypoint_names names {num_keypoints}"
                 )
+
+
+def check_names(record: Record, class_names: Sequence[str], keypoint_names: Sequence[str] = ()) -> None:
+    """Check that the names a record knows for its classes and keypoints are those of a config, if both have any.
+
+    Raises:
+        ValueError: there are other names, or another order; says which differ, and names the image.
+    """
+    with error_prefix(record.name):
+        check_same_names("class", record.class_names, class_names)
+        check_same_names("keypoint", record.keypoint_names, keypoint_names)
+
+
+def _check_own_names(record: Record) -> None:
+    for what, names in (("class", record.class_names), ("keypoint", record.keypoint_names)):
+        if len(set(names)) < len(names):
+            raise ValueError(f"{what}_names has a name twice: {names}")
+    if record.class_names and record.class_ids.max(initial=0) > len(record.class_names):
+        raise ValueError(
+            f"class id {record.class_ids.max()} has no name; class_names has {len(record.class_names)}"
+        )
+    count = 0 if record.keypoints is None else record.keypoints.shape[1]
+    if record.keypoint_names and count not in (0, len(record.keypoint_names)):
+        raise ValueError(f"there are {count} keypoints, but {len(record.keypoint_names)} keypoint_names")
 
 
 def _segmentations(masks: Any, height: int, width: int) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
-from keras_maskrcnn.data.formats.coco_annotations import Annotations, ImageRow, is_number
+from keras_maskrcnn.data.formats.coco_annotations import Annotations, ImageRow, Wanted, is_number
 from keras_maskrcnn.data.formats.image_files import file_problems
 from keras_maskrcnn.data.report import LoadReport, Records
 
@@ -46,7 +46,8 @@ def read_content(
     images = _images_by_id(content["images"], Path(image_folder), met)
     unreadable = _unreadable(images) if check_images else {}
     met.extend(unreadable.values())
-    reader = Annotations(images, classes, _has_masks(content) and masks, count, noun)
+    wanted = Wanted(_has_masks(content) and masks, count, tuple(names), keypoint_names)
+    reader = Annotations(images, classes, wanted, noun)
     reader.read(content["annotations"])
     met.extend(reader.problems)
     with collect_errors(met):
@@ -55,6 +56,7 @@ def read_content(
     report = LoadReport(
         unusable=reader.unusable,
         category_ids=_category_ids(classes, len(names)),
+        class_names=tuple(names),
         keypoint_names=keypoint_names,
         notes=[*notes, *_notes(content, masks, classes, names)],
     )

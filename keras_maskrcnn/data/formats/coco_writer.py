@@ -12,7 +12,6 @@ from PIL import Image
 
 from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.records import Record, check_record
-from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.detections.detections import check_category_ids
 from keras_maskrcnn.images.embedded import embedded_image, is_embedded
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -56,14 +55,12 @@ def write_coco(
     if category_ids is None:
         category_ids = range(1, len(class_names) + 1)
     check_category_ids(category_ids, class_names)
-    if keypoint_names is None and isinstance(records, Records):
-        keypoint_names = records.report.keypoint_names
-    named = {"keypoints": list(keypoint_names)} if keypoint_names else {}
     images: dict[Any, dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
     for index in range(len(records)):
         record = records[index]
         check_record(record, len(class_names), needs_masks=False)
+        keypoint_names = keypoint_names or record.keypoint_names
         image_id = record.image_id if isinstance(record.image_id, str) else int(record.image_id)
         if image_id in images:
             raise ValueError(f"{record.name}: another image has its id {image_id!r}")
@@ -76,6 +73,7 @@ def write_coco(
         }
         for row in _annotations(record, image_id, category_ids):
             annotations.append({"id": len(annotations) + 1, **row})
+    named = {"keypoints": list(keypoint_names)} if keypoint_names else {}
     categories = [
         {"id": int(number), "name": name, **named}
         for number, name in zip(category_ids, class_names, strict=True)

@@ -13,6 +13,7 @@ def load_dataset(
     images: str | Path | None = None,
     format: str | None = None,
     class_names: Sequence[str] | None = None,
+    *,
     masks: bool = True,
     check_images: bool = True,
     problems: list[str] | None = None,

@@ -15,8 +15,7 @@ from keras_maskrcnn.data.fields import Field, fields_of
 from keras_maskrcnn.data.pipeline.clock import Clock
 from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
 from keras_maskrcnn.data.pipeline.examples import load_example
-from keras_maskrcnn.data.records import Record, check_record
-from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.images.resize import pad_to_multiple, resize_image
 
 # Each random choice about an image folds its own number into the image's seed.
@@ -69,17 +68,18 @@ def make_dataset(
         seeds [B, 2] int32, for what the model draws at random.
 
     Raises:
-        ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints); the
-            message names the image. Or a keypoint has a side but no partner to swap with in flipped images. Images
-            are read later: an unreadable one stops the iteration with a TensorFlow error that names it.
+        ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints, or the
+            names that it knows for them); the message names the image. Or a keypoint has a side but no partner to swap
+            with in flipped images. Images are read later: an unreadable one stops the iteration with a TensorFlow error
+            that names it.
     """
     if not len(records) or batch_size < 1:
         raise ValueError(
             f"make_dataset needs records and a positive batch_size; got {len(records)} and {batch_size}"
         )
-    check_keypoint_names(records, config.keypoint_names)
     if isinstance(records, (list, tuple)):
         for record in records:
+            check_names(record, config.class_names, config.keypoint_names)
             check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
     if training and (config.flip_probability or config.vertical_flip_probability):
         flip_indices(config.keypoint_names)  # which refuses names that have no place in a flipped image

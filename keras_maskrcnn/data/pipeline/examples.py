@@ -7,7 +7,7 @@ import numpy as np
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.checks import clipped_box, error_prefix
 from keras_maskrcnn.data.fields import Field
-from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.images.resize import resize_whole, resized_size
 
@@ -41,6 +41,7 @@ def read_pixels(record: Record, config: Config) -> np.ndarray:
     Raises:
         FileNotFoundError, ValueError: as `load_example`, but for objects that vanish.
     """
+    check_names(record, config.class_names, config.keypoint_names)
     check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
     with error_prefix(record.name):
         for index, box in enumerate(record.boxes.tolist()):

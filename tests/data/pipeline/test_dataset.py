@@ -106,6 +106,24 @@ def test_pixels_are_resized_as_detection_resizes_them(method):
     assert batch["images"].dtype == np.float32 and not batch["images"][0, 13:].any()
 
 
+def test_records_whose_classes_have_other_names_are_refused():
+    named = dataclasses.replace(square(1), class_names=tuple(SMALL.class_names))
+    batches([named, square(2)], SMALL)
+    swapped = dataclasses.replace(named, class_names=tuple(SMALL.class_names)[::-1])
+    with pytest.raises(ValueError, match="image 1: its class names are in another order"):
+        make_dataset([square(2), swapped], SMALL)
+
+    class Lazy:
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return swapped
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image 1: its class names are in another order"):
+        batches(Lazy(), SMALL)
+
+
 def test_boxes_alone_have_no_masks():
     boxes_only = make_record(picture(1), boxes=[[4, 6, 12, 14]], class_ids=[1], image_id=1)
     (batch,) = batches([boxes_only], dataclasses.replace(SMALL, mask_head="none"))
