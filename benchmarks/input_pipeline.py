@@ -76,7 +76,7 @@ def print_augmentations(records: list[Record], config: Config, batch_size: int) 
         for _ in dataset:
             pass
         seconds = time.perf_counter() - start
-        share = f"{dataset.dropped.share:.1%} of objects dropped"
+        share = f"{dataset.dropped.fraction:.1%} of objects dropped"
         print(f"{name:>28}: {len(records) / seconds:5.1f} images/s, {share}", flush=True)
 
 

@@ -60,7 +60,7 @@ def mask_extent(rle: dict[str, Any]) -> list[float]:
 
 
 def check_mask_meets_box(rle: dict[str, Any], box: Any) -> None:
-    """Check that a mask and its box share some area: lists in different orders would train on empty masks.
+    """Check that a mask and its box overlap: lists in different orders would train on empty masks.
 
     Raises:
         ValueError: they are apart.

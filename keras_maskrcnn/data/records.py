@@ -26,7 +26,7 @@ class Record:
     """One image and its N annotated objects; `make_record` builds one and checks it.
 
     `records` is anywhere a sequence of these: only its length and `records[i]` are used, so a class that
-    draws or loads its pictures when asked serves as well as a list. `make_dataset` asks it from several threads
+    draws or loads its images when asked serves as well as a list. `make_dataset` asks it from several threads
     at once, unless told `parallel_calls=1`.
     """
 

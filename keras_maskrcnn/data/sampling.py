@@ -1,4 +1,4 @@
-"""Pictures of rare classes, seen more often."""
+"""Images of rare classes, seen more often."""
 
 import dataclasses
 import math
@@ -13,15 +13,15 @@ from keras_maskrcnn.data.report import Records
 
 
 def repeat_factor_sampling(records: Sequence[Record], threshold: float, seed: int = 0) -> Sequence[Record]:
-    """Repeat the pictures of rare classes, as LVIS's baselines do (Gupta et al. 2019).
+    """Repeat the images of rare classes, as LVIS's baselines do (Gupta et al. 2019).
 
-    A class c on the share f(c) of all pictures asks for r(c) = max(1, sqrt(threshold / f(c))) times as many, and a
-    picture comes as often as its rarest class asks: r = max of r(c) over its classes. Of a fraction the seed decides
-    once, so that every epoch is as long as the other and a resumed run continues exactly. Crowds do not count.
+    A class c in the fraction f(c) of all images asks for r(c) = max(1, sqrt(threshold / f(c))) times as many, and a
+    image comes as often as its rarest class asks: r = max of r(c) over its classes. Of a fraction the seed decides
+    once, so that every epoch is as long as the other and a resumed run continues exactly. Crowds are ignored.
 
     Args:
         records: each is read once, and again whenever it is used.
-        threshold: share of pictures, 0..1, below which a class is rare; 0.001 for LVIS.
+        threshold: fraction of images, 0..1, below which a class is rare; 0.001 for LVIS.
         seed: of the fractions.
 
     Returns:
@@ -47,10 +47,10 @@ def repeat_factor_sampling(records: Sequence[Record], threshold: float, seed: in
 
 
 def repeat_factors(classes: Sequence[set[int]], threshold: float) -> list[float]:
-    """Return how often each picture, given by the set of its classes, should come; 1 or more."""
-    pictures_of = Counter(class_id for of_picture in classes for class_id in of_picture)
-    rate = {c: max(1.0, math.sqrt(threshold * len(classes) / count)) for c, count in pictures_of.items()}
-    return [max([1.0, *(rate[class_id] for class_id in of_picture)]) for of_picture in classes]
+    """Return how often each image, given by the set of its classes, should come; 1 or more."""
+    images_of = Counter(class_id for of_image in classes for class_id in of_image)
+    rate = {c: max(1.0, math.sqrt(threshold * len(classes) / count)) for c, count in images_of.items()}
+    return [max([1.0, *(rate[class_id] for class_id in of_image)]) for of_image in classes]
 
 
 def _classes(record: Record) -> set[int]:

@@ -91,7 +91,7 @@ def paste_mask(
 
     Returns:
         ([h, w] bool, x, y): the part of the image under the box and where it starts. A box without a pixel
-        centre of the image inside gives an array without elements.
+        centre of the image inside returns an array without elements.
     """
     x1, y1, x2, y2 = (float(value) for value in box)
     if not (x2 > x1 and y2 > y1):

@@ -83,11 +83,11 @@ def test_flipping_twice_changes_nothing(record, axis):
 
 def test_four_rotations_change_nothing_and_sides_stay(record):
     example, fields = loaded(record, ALL)
-    turned = rotate90(example, fields, tf.constant(1))
-    np.testing.assert_array_equal(turned["images"], np.rot90(example["images"]))
-    np.testing.assert_array_equal(turned["gt_keypoints"][0, 0], [10, SIDE - 9, 2])
-    np.testing.assert_array_equal(turned["gt_masks"][0], np.rot90(example["gt_masks"][0]))
-    assert_equal(rotate90(turned, fields, tf.constant(3)), example)
+    rotated = rotate90(example, fields, tf.constant(1))
+    np.testing.assert_array_equal(rotated["images"], np.rot90(example["images"]))
+    np.testing.assert_array_equal(rotated["gt_keypoints"][0, 0], [10, SIDE - 9, 2])
+    np.testing.assert_array_equal(rotated["gt_masks"][0], np.rot90(example["gt_masks"][0]))
+    assert_equal(rotate90(rotated, fields, tf.constant(3)), example)
 
 
 TRANSFORMS = {

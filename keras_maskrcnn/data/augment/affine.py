@@ -136,7 +136,7 @@ def move_image(image: np.ndarray, transform: AffineTransform, fill: tuple[float,
     """Move an image, interpolating between its pixels once.
 
     Keras' `RandomRotation`, `RandomZoom` and `RandomCrop` would interpolate one after the other, and
-    `keras.ops.image.affine_transform` mixes the border with what lies beyond it and gives a canvas of the image's
+    `keras.ops.image.affine_transform` mixes the border with what lies beyond it and returns a canvas of the image's
     own size only.
 
     Args:

@@ -21,7 +21,7 @@ from keras_maskrcnn.data.pipeline.examples import load_example, read_pixels, sca
 from keras_maskrcnn.data.records import Record
 
 Stream = Callable[[int], np.random.Generator]
-"""Gives the random numbers of one purpose, the same whatever else is drawn."""
+"""Returns the random numbers of one purpose, the same whatever others are asked for."""
 
 # From 1, since numpy takes a seed with zeros at its end for the same seed without.
 _SCALE, _ANGLE, _CROP, _FLIP, _CUTOUT, _PASTE, _DONOR = range(1, 8)
@@ -143,8 +143,8 @@ def _pasted(
     canvas = composed.image.shape[:2]
     transform = _transform(record, config, min_size, stream, canvas)
     donor = _placed(record, config, fields, transform, composed.supersampling)
-    drawn = stream(_PASTE).random(len(donor.shapes)) < 0.5
-    chosen = drawn & ~donor.crowd & remaining(donor, config.min_object_share)
+    sampled = stream(_PASTE).random(len(donor.shapes)) < 0.5
+    chosen = sampled & ~donor.crowd & remaining(donor, config.min_object_share)
     return paste(composed, donor, chosen, fields) if chosen.any() else composed
 
 

@@ -105,7 +105,7 @@ class CocoBuilder:
             own_names = sorted({annotation["category_id"] for annotation in self._annotations})
         if not self._images or not (own_names or class_names):
             hand_over([f"{self.source}: {problem}" for problem in self.problems], problems)
-            what = "pictures" if not self._images else "objects, so its classes must be named: class_names"
+            what = "images" if not self._images else "objects, so its classes must be named: class_names"
             raise ValueError(f"{self.source}: there are no {what}")
         ids = {name: number for number, name in enumerate(own_names, start=1)}
         content = {
@@ -131,7 +131,7 @@ def note_unused(builder: CocoBuilder, folders: Iterable[Path], used: set[Path]) 
     """Note the image files in folders that no annotation is of: what is not used should be known."""
     unused = [file for folder in folders for file in image_files(folder) if file.resolve() not in used]
     if unused:
-        builder.notes.append(f"{len(unused)} pictures without annotations are left out: {listed(unused)}")
+        builder.notes.append(f"{len(unused)} images without annotations are left out: {listed(unused)}")
 
 
 def listed(files: Sequence[Path]) -> str:
@@ -142,7 +142,7 @@ def listed(files: Sequence[Path]) -> str:
 def _encoded(mask: np.ndarray, height: int, width: int) -> dict[str, Any]:
     if mask.shape != (height, width):
         raise ValueError(
-            f"its mask is {mask.shape[1]} x {mask.shape[0]} (width x height), its picture {width} x {height}"
+            f"its mask is {mask.shape[1]} x {mask.shape[0]} (width x height), its image {width} x {height}"
         )
     return mask_to_rle(mask)
 

@@ -96,24 +96,24 @@ def _named(
             raise ValueError(
                 f"detection {number} has no file_name and category_name, so that annotation_file is needed"
             )
-    pictures = {row["file_name"]: _picture(row["file_name"], folder) for row in results}
-    found = {picture for picture in pictures.values() if (folder / picture).is_file()}
+    files = {row["file_name"]: _found_file(row["file_name"], folder) for row in results}
+    found = {file for file in files.values() if (folder / file).is_file()}
     images = []
     for number, name in enumerate(sorted({file.name for file in image_files(folder)} | found), start=1):
         with collect_errors(met):
             height, width = image_size(folder / name)
             images.append({"id": number, "file_name": name, "height": height, "width": width})
     ids = {image["file_name"]: image["id"] for image in images}
-    unclear = _unclear(results, pictures, met)
+    unclear = _unclear(results, files, met)
     names = sorted({row["category_name"] for row in results})
     for row in results:
-        picture = pictures[row["file_name"]]
-        row["image_id"] = row["file_name"] if picture in unclear else ids.get(picture, picture)
+        file = files[row["file_name"]]
+        row["image_id"] = row["file_name"] if file in unclear else ids.get(file, file)
         row["category_id"] = 1 + names.index(row["category_name"])
     return images, [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
 
 
-def _picture(file_name: str, folder: Path) -> str:
+def _found_file(file_name: str, folder: Path) -> str:
     """As much of the end of a path as leads to a file in the folder; if none does, its name."""
     path = PureWindowsPath(file_name)
     parts = [part for part in path.parts if part not in (path.anchor, "..")]
@@ -121,17 +121,17 @@ def _picture(file_name: str, folder: Path) -> str:
     return next((tail for tail in tails if (folder / tail).is_file()), path.name)
 
 
-def _unclear(results: list[dict[str, Any]], pictures: dict[str, str], met: list[str]) -> set[str]:
-    """The pictures that detections of several pictures would land on."""
+def _unclear(results: list[dict[str, Any]], files: dict[str, str], met: list[str]) -> set[str]:
+    """The images on which detections of several others would land."""
     sources: dict[str, dict[tuple[tuple[str, ...], str], str]] = {}
     for row in results:
         name, image_id = row["file_name"], row["image_id"]
         source = (PureWindowsPath(name).parts, repr(image_id))
         described = f"{name} (image_id {shown(image_id)})"
-        sources.setdefault(pictures[name], {})[source] = described
-    unclear = {picture: list(found.values()) for picture, found in sources.items() if len(found) > 1}
-    for picture, found in unclear.items():
-        met.append(f"detections of {' and of '.join(found[:3])} all lead to one picture, {picture}")
+        sources.setdefault(files[name], {})[source] = described
+    unclear = {file: list(found.values()) for file, found in sources.items() if len(found) > 1}
+    for file, found in unclear.items():
+        met.append(f"detections of {' and of '.join(found[:3])} all lead to one image, {file}")
     return set(unclear)
 
 

@@ -30,7 +30,7 @@ def write_coco(
 ) -> None:
     """Write records as a COCO annotation file, which `load_coco(path, image_folder)` reads back equal.
 
-    Polygons stay polygons, and other masks become COCO's compressed run lengths.
+    Polygons stay polygons, and other masks become compressed RLE.
 
     Args:
         path: the JSON file; what is there is replaced when the new one is complete.

@@ -37,7 +37,7 @@ def load_labelme(
 
     Polygons, rectangles, circles and masks are objects; shapes of the same label and group_id are parts of one.
     Points, lines and strips of lines have no area and are errors. Circles may reach outside the image. Files
-    without shapes are images without objects. Pictures without a JSON file are left out, and the report says how many.
+    without shapes are images without objects. Images without a JSON file are left out, and the report says how many.
 
     Args:
         folder: where the JSON files are; or one such file.
@@ -65,7 +65,7 @@ def load_labelme(
             image = _image_file(content, file, None if image_folder is None else Path(image_folder))
             used.add(image.resolve())
             if image != file and image.resolve() in annotated:
-                raise ValueError(f"{image}: another file has the objects of this picture")
+                raise ValueError(f"{image}: another file has the objects of this image")
             size = builder.add_image(image, _size(content))
             if size is not None:
                 annotated.add(image.resolve())
@@ -174,7 +174,7 @@ def _points(points: Any) -> np.ndarray:
 
 
 def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) -> dict[str, Any]:
-    """The run lengths of a shape that is a PNG of the pixels from its first point to its second."""
+    """The RLE of a shape that is a PNG of the pixels from its first point to its second."""
     if not isinstance(shape.get("mask"), str):
         raise ValueError('it has no "mask"')
     try:
@@ -194,7 +194,7 @@ def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) ->
 
 
 def _merged(parts: list[Any], size: Size) -> Any:
-    """The segmentation of an object: its polygons, or run lengths if one of its parts is a mask."""
+    """The segmentation of an object: its polygons, or an RLE if one of its parts is a mask."""
     if len(parts) == 1 and isinstance(parts[0], dict):
         return parts[0]
     if all(isinstance(part, list) for part in parts):

@@ -1,4 +1,4 @@
-"""Folders of instance masks: one label image per picture, or a folder of mask files per picture."""
+"""Folders of instance masks: one label image per image, or a folder of mask files per image."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,21 +32,21 @@ def load_masks(
 ) -> tuple[Records, list[str]]:
     """Read instance masks from image files (PNG, TIFF, BMP, .npy; 1 to 32 bits; palettes by their values).
 
-    Either there is one label image per picture, of the same name or with "_mask" behind it: 0 is background, and the
-    pixels of any other value are one object. Or there is a folder per picture, in which each file is the mask of one
-    object: 0, and one other value. Masks without objects and empty folders are pictures without objects.
-    Pictures without a mask are left out, and the report says how many.
+    Either there is one label image per image, of the same name or with "_mask" behind it: 0 is background, and the
+    pixels of any other value are one object. Or there is a folder per image, in which each file is the mask of one
+    object: 0, and one other value. Masks without objects and empty folders are images without objects.
+    Images without a mask are left out, and the report says how many.
 
     Args:
-        mask_folder: where the masks are. Folders of pictures may have their masks in a subfolder "masks", and the
-            picture in one called "images".
-        image_folder: where the pictures are.
+        mask_folder: where the masks are. Folders of images may have their masks in a subfolder "masks", and the
+            image in one called "images".
+        image_folder: where the images are.
         class_names: as in `load_coco`; left out: the classes found, sorted.
-        classes: of label images, the class of each value, the same for all pictures ({1: "cat", 2: "dog"}) or by the
-            name of the picture ({"street": {1: "cat"}}); or a JSON file of this. Left out: classes.json in mask_folder,
+        classes: of label images, the class of each value, the same for all images ({1: "cat", 2: "dog"}) or by the
+            name of the image ({"street": {1: "cat"}}); or a JSON file of this. Left out: classes.json in mask_folder,
             if it is there.
         class_key: of mask files, what tells the class: "file" (cat_1.png is a cat) or "folder" (cat/1.png, in the
-            picture's folder). Left out: the folders, if there are any. Without classes all objects are of the one class
+            image's folder). Left out: the folders, if there are any. Without classes all objects are of the one class
             of class_names, or "object".
         masks, check_images, problems: as in `load_coco`.
 
@@ -63,7 +63,7 @@ def load_masks(
             raise FileNotFoundError(f"{one}: there is no such folder")
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
     label_images, folders = _label_images(folder, Path(image_folder)), _folders(folder)
-    pictures = _Pictures(Path(image_folder), label_images)
+    images = _Images(Path(image_folder), label_images)
     if bool(label_images) == bool(folders):
         found = (
             "both label images and folders of masks"
@@ -75,17 +75,17 @@ def load_masks(
         if label_images:
             if class_key is not None:
                 raise ValueError("class_key is for folders of mask files; label images have classes")
-            _read_label_images(builder, label_images, pictures, _classes(classes, folder), one_class)
+            _read_label_images(builder, label_images, images, _classes(classes, folder), one_class)
         else:
             if classes is not None:
                 raise ValueError("classes is for label images; folders of mask files have class_key")
-            _read_folders(builder, folders, pictures, class_key, one_class)
-    note_unused(builder, [Path(image_folder)], pictures.used)
+            _read_folders(builder, folders, images, class_key, one_class)
+    note_unused(builder, [Path(image_folder)], images.used)
     return builder.records(class_names, masks, check_images, problems)
 
 
-class _Pictures:
-    """The pictures in a folder by their names without the ending, and which files there are in use."""
+class _Images:
+    """The images in a folder by their names without the ending, and which files there are in use."""
 
     def __init__(self, folder: Path, masks: list[Path]) -> None:
         self.folder = folder
@@ -98,20 +98,20 @@ class _Pictures:
     def find(self, *stems: str) -> Path:
         found = next((self._files[stem] for stem in stems if stem in self._files), [])
         if len(found) > 1:
-            raise ValueError(f"there are several pictures for it: {', '.join(map(str, found))}")
+            raise ValueError(f"there are several images for it: {', '.join(map(str, found))}")
         if not found:
             raise FileNotFoundError(
-                f"{self.folder / stems[0]}: there is no picture of this name, with any ending"
+                f"{self.folder / stems[0]}: there is no image of this name, with any ending"
             )
         if found[0].resolve() in self.used:
-            raise ValueError(f"{found[0]}: two masks are of this picture")
+            raise ValueError(f"{found[0]}: two masks are of this image")
         self.used.add(found[0].resolve())
         return found[0]
 
 
-def _label_images(folder: Path, pictures: Path) -> list[Path]:
-    """The label images; those beside their pictures end in "_mask"."""
-    beside = folder.resolve() == pictures.resolve()
+def _label_images(folder: Path, images: Path) -> list[Path]:
+    """The label images; those beside their images end in "_mask"."""
+    beside = folder.resolve() == images.resolve()
     return [file for file in image_files(folder) if not beside or file.stem.endswith("_mask")]
 
 
@@ -120,7 +120,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
-    """The classes by values, or by pictures and values, the values as text."""
+    """The classes by values, or by images and values, the values as text."""
     file = folder / CLASSES_FILE if classes is None else classes
     if classes is None and not file.is_file():
         return None
@@ -135,9 +135,9 @@ def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
     }
 
 
-def _class(classes: Mapping[str, Any], picture: Path, value: int) -> str:
-    by_picture = classes.get(picture.stem, classes.get(picture.name))
-    name = (by_picture if isinstance(by_picture, Mapping) else classes).get(str(value))
+def _class(classes: Mapping[str, Any], image: Path, value: int) -> str:
+    by_image = classes.get(image.stem, classes.get(image.name))
+    name = (by_image if isinstance(by_image, Mapping) else classes).get(str(value))
     if not isinstance(name, str) or not name:
         raise ValueError(f"classes has no name for it; got {name!r}")
     return name
@@ -146,30 +146,30 @@ def _class(classes: Mapping[str, Any], picture: Path, value: int) -> str:
 def _read_label_images(
     builder: CocoBuilder,
     files: list[Path],
-    pictures: _Pictures,
+    images: _Images,
     classes: Mapping[str, Any] | None,
     one_class: str,
 ) -> None:
     for file in files:
         with collect_errors(builder.problems):
-            picture = pictures.find(file.stem, file.stem.removesuffix("_mask"))
+            image = images.find(file.stem, file.stem.removesuffix("_mask"))
             labels = read_labels(file)
-            builder.add_image(picture, labels.shape)
+            builder.add_image(image, labels.shape)
             for value, region in instances(labels):
                 name = f"value {value} of {file.name}"
                 with collect_errors(builder.problems), error_prefix(name):
-                    class_name = one_class if classes is None else _class(classes, picture, value)
+                    class_name = one_class if classes is None else _class(classes, image, value)
                     builder.add_object(name, class_name, region_to_rle(region, *labels.shape))
 
 
 def _read_folders(
-    builder: CocoBuilder, folders: list[Path], pictures: _Pictures, class_key: str | None, one_class: str
+    builder: CocoBuilder, folders: list[Path], images: _Images, class_key: str | None, one_class: str
 ) -> None:
     if class_key not in (None, "file", "folder"):
         raise ValueError(f'class_key must be "file" or "folder" for mask files; got {class_key!r}')
     for folder in folders:
         with collect_errors(builder.problems):
-            if builder.add_image(_picture_of(folder, pictures)) is None:
+            if builder.add_image(_image_of(folder, images)) is None:
                 continue
             inside = folder / "masks" if (folder / "masks").is_dir() else folder
             for file in _mask_files(inside):
@@ -180,13 +180,13 @@ def _read_folders(
                     builder.add_object(name, class_name, _one_mask(file))
 
 
-def _picture_of(folder: Path, pictures: _Pictures) -> Path:
+def _image_of(folder: Path, images: _Images) -> Path:
     own = folder / "images"
     if not own.is_dir():
-        return pictures.find(folder.name)
+        return images.find(folder.name)
     files = image_files(own)
     if len(files) != 1:
-        raise ValueError(f"{own}: there must be one picture here; got {len(files)}")
+        raise ValueError(f"{own}: there must be one image here; got {len(files)}")
     return files[0]
 
 

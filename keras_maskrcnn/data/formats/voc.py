@@ -36,7 +36,7 @@ def load_voc(
 ) -> tuple[Records, list[str]]:
     """Read SegmentationObject and SegmentationClass of a folder like VOCdevkit/VOC2012.
 
-    An object is what has one value in the picture's SegmentationObject; 0 is background, 255 the void around objects,
+    An object is what has one value in the image's SegmentationObject; 0 is background, 255 the void around objects,
     which belongs to none. Its class is the value that most of it has in SegmentationClass.
 
     Args:
@@ -65,8 +65,8 @@ def load_voc(
             objects = read_labels(root / "SegmentationObject" / f"{stem}.png")
             classes = read_labels(root / "SegmentationClass" / f"{stem}.png")
             if objects.shape != classes.shape:
-                raise ValueError("its pictures of objects and of classes have different sizes")
-            builder.add_image(_picture(root / "JPEGImages", stem), objects.shape)
+                raise ValueError("its images of objects and of classes have different sizes")
+            builder.add_image(_image(root / "JPEGImages", stem), objects.shape)
             if objects.max(initial=0) <= VOID:  # in files of 16 bits it is an object like others
                 objects = np.where(objects == VOID, 0, objects)
             for value, region in instances(objects):
@@ -106,8 +106,8 @@ def _lines(file: Path) -> list[str]:
         return [line.strip() for line in read_text(file).splitlines() if line.strip()]
 
 
-def _picture(folder: Path, stem: str) -> Path:
-    """The picture of this name, usually a .jpg."""
+def _image(folder: Path, stem: str) -> Path:
+    """The image of this name, usually a .jpg."""
     places = [folder / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
     return next((place for place in places if place.is_file()), places[0])
 

@@ -25,16 +25,16 @@ def load_yolo(
     check_images: bool = True,
     problems: list[str] | None = None,
 ) -> tuple[Records, list[str]]:
-    """Read a folder of YOLO's labels: a text file per picture, a line per object.
+    """Read a folder of YOLO's labels: a text file per image, a line per object.
 
-    A line is the class's number from 0 and the polygon's points x1 y1 x2 y2 ... as fractions of the picture's width and
+    A line is the class's number from 0 and the polygon's points x1 y1 x2 y2 ... as fractions of the image's width and
     height; or, of an object without a mask, the number and the box's centre x, centre y, width, height. Such an object
-    is left out, and reported, where others have masks. A picture without a text file is one without objects. Labels
+    is left out, and reported, where others have masks. An image without a text file is one without objects. Labels
     with keypoints, of which data.yaml has kpt_shape, are refused.
 
     Args:
         label_folder: where the text files are.
-        image_folder: where the pictures are; left out: the folder of the same place under images/ instead of labels/.
+        image_folder: where the images are; left out: the folder of the same place under images/ instead of labels/.
         class_names: as in `load_coco`; left out: label_names.
         label_names: the classes by their numbers from 0, or the file that says them: data.yaml, or text with a name per
             line. Left out: such a file in label_folder, or in the two folders around it.
@@ -49,8 +49,8 @@ def load_yolo(
             message names file, line and reason.
     """
     builder, labels = CocoBuilder(label_folder), Path(label_folder)
-    images = _images_of(labels) if image_folder is None else Path(image_folder)
-    for folder in (labels, images):
+    image_folder = _images_of(labels) if image_folder is None else Path(image_folder)
+    for folder in (labels, image_folder):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: there is no such folder")
     names_files = [labels / "classes.txt"]
@@ -61,14 +61,14 @@ def load_yolo(
         own_names = find_names(labels)
     else:
         own_names = read_names(label_names) if isinstance(label_names, (str, Path)) else list(label_names)
-    pictures = _pictures(images)
-    _check_stems(builder, labels, pictures, names_files)
-    without = [picture for picture in pictures if not (labels / f"{picture.stem}.txt").is_file()]
+    images = _images(image_folder)
+    _check_stems(builder, labels, images, names_files)
+    without = [image for image in images if not (labels / f"{image.stem}.txt").is_file()]
     if without:
-        builder.notes.append(f"{len(without)} pictures have no text file: {listed(without)}")
-    for picture in pictures:
-        file = labels / f"{picture.stem}.txt"
-        size = builder.add_image(picture)
+        builder.notes.append(f"{len(without)} images have no text file: {listed(without)}")
+    for image in images:
+        file = labels / f"{image.stem}.txt"
+        size = builder.add_image(image)
         if size is None or not file.is_file():
             continue
         with collect_errors(builder.problems), error_prefix(file.name):
@@ -89,20 +89,20 @@ def _images_of(labels: Path) -> Path:
     return Path(*parts[:last], "images", *parts[last + 1 :])
 
 
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures, without what ultralytics' trainers cache beside them as .npy."""
+def _images(folder: Path) -> list[Path]:
+    """The images, without what ultralytics' trainers cache beside them as .npy."""
     found = image_files(folder)
     others = {file.stem for file in found if file.suffix != ".npy"}
     return [file for file in found if file.suffix != ".npy" or file.stem not in others]
 
 
-def _check_stems(builder: CocoBuilder, labels: Path, pictures: list[Path], names_files: list[Path]) -> None:
-    """Each text file but those of the names must be of one picture."""
+def _check_stems(builder: CocoBuilder, labels: Path, images: list[Path], names_files: list[Path]) -> None:
+    """Each text file but those of the names must be of one image."""
     others = {file.resolve() for file in names_files}
-    stems = Counter(picture.stem for picture in pictures)
+    stems = Counter(image.stem for image in images)
     for file in sorted(labels.glob("*.txt")):
         if stems[file.stem] != 1 and file.resolve() not in others:
-            found = "several pictures have" if stems[file.stem] else "no picture has"
+            found = "several images have" if stems[file.stem] else "no image has"
             builder.problems.append(f"{file.name}: {found} this name")
 
 

@@ -36,7 +36,7 @@ def make_dataset(
     """Make the batches that `fit` and `evaluate` take.
 
     With `training`, images come in a new order each epoch, flipped with config.flip_probability, at a short
-    side drawn from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
+    side chosen from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
     out of sight are dropped, and counted by `dataset.dropped` (a `DroppedObjects`). Everything random follows from
     (seed, epoch, position in the epoch): the same seed gives the same batches, whatever was read before. Each
     iteration delivers the epoch after the last one; `dataset.clock` (a `Clock`) tells which comes next and can be
@@ -65,7 +65,7 @@ def make_dataset(
         gt_keypoints [B, G, J, 3] float32, if config.keypoint_names has any: x and y in pixels of the resized images,
         config.keypoint_offset added before, and visibility 0 (not labelled, x and y 0), 1 (hidden) or 2; zeros in
         padded rows;
-        seeds [B, 2] int32, for what the model draws at random.
+        seeds [B, 2] int32, for the model's samplers.
 
     Raises:
         ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints, or the
@@ -115,25 +115,25 @@ def make_examples(
         return values
 
     def example(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
-        draws = _Draws(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
+        random = _Random(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
         short_sides = tf.constant((training and config.train_min_sizes) or (config.min_size,))
-        short_side = short_sides[draws.whole("size", len(short_sides))]
-        inputs = [epoch, first, position, index, short_side, draws.seed("example")]
+        short_side = short_sides[random.whole("size", len(short_sides))]
+        inputs = [epoch, first, position, index, short_side, random.seed("example")]
         loaded = _loaded(load, inputs, config.channels, fields)
         if jitter is not None:
-            loaded["images"] = jitter(loaded["images"], draws.uniform)
+            loaded["images"] = jitter(loaded["images"], random.uniform)
         if config.resize == "bilinear" and not (training and composes_images(config)):
             loaded["images"] = resize_image(loaded["images"], loaded["sizes"])
         if training:
-            loaded = _augmented(loaded, config, fields, draws)
-        loaded["seeds"] = tf.random.stateless_uniform([2], draws.seed("model"), None, None, tf.int32)
+            loaded = _augmented(loaded, config, fields, random)
+        loaded["seeds"] = tf.random.stateless_uniform([2], random.seed("model"), None, None, tf.int32)
         return _padded(loaded, fields, config.size_divisor)
 
     return places.map(example, num_parallel_calls=parallel_calls, deterministic=True)
 
 
-class _Draws:
-    """The random numbers of one image, each purpose with its own seed, so that none depends on what else is drawn."""
+class _Random:
+    """The random numbers of one image, each purpose with its own seed, so that none depends on the others."""
 
     def __init__(self, image_seed: tf.Tensor) -> None:
         self._image_seed = image_seed
@@ -176,7 +176,7 @@ class _TrainingDataset(tf.data.Dataset):
         super().__init__(self._dataset._variant_tensor)
 
     def names_of(self, epoch: int, step: int) -> list[str]:
-        """Return the names of the pictures of a step's batch; epochs and steps count from 0."""
+        """Return the names of the images of a step's batch; epochs and steps count from 0."""
         order = _order(len(self.records), self._seed, tf.constant(epoch)).numpy()
         places = order[step * self._batch_size : (step + 1) * self._batch_size]
         return [self.records[int(place)].name for place in places]
@@ -193,7 +193,7 @@ class _TrainingDataset(tf.data.Dataset):
 
 
 def _in_order(count: int) -> tf.data.Dataset:
-    # Epoch -1, so that evaluation never draws as an epoch of training does.
+    # Epoch -1, so that evaluation never has the random numbers of an epoch of training.
     return tf.data.Dataset.range(count).map(
         lambda index: (-tf.ones_like(index), tf.zeros_like(index), index, index)
     )
@@ -218,10 +218,10 @@ def _pair(seed: int, epoch: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
 
 
-def _augmented(example: Example, config: Config, fields: Sequence[Field], draws: _Draws) -> Example:
+def _augmented(example: Example, config: Config, fields: Sequence[Field], random: _Random) -> Example:
     """Blur, flip and rotate a resized example, each with its probability."""
     if config.blur_sigma:
-        sigma = draws.uniform("blur", 0, config.blur_sigma)
+        sigma = random.uniform("blur", 0, config.blur_sigma)
         example = example | {"images": blurred(example["images"], sigma, config.blur_sigma)}
     for purpose, probability, axis in (
         ("flip", config.flip_probability, 1),
@@ -229,13 +229,13 @@ def _augmented(example: Example, config: Config, fields: Sequence[Field], draws:
     ):
         if probability:
             example = tf.cond(
-                draws.uniform(purpose) < probability,
+                random.uniform(purpose) < probability,
                 lambda example=example, axis=axis: flip(example, fields, axis),
                 lambda example=example: example,
             )
     if config.turn_probability:
-        rotates = draws.uniform("rotate90") < config.turn_probability
-        example = rotate90(example, fields, tf.where(rotates, 1 + draws.whole("times", 3), 0))
+        rotates = random.uniform("rotate90") < config.turn_probability
+        example = rotate90(example, fields, tf.where(rotates, 1 + random.whole("times", 3), 0))
     return example
 
 

@@ -1,4 +1,4 @@
-"""Moved pictures and shapes, against scikit-image's warp of whole pictures and hand-made maps."""
+"""Moved images and shapes, against scikit-image's warp of whole images and hand-made maps."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ IDENTITY = np.eye(2, 3)
 
 
 def random_transform(rng, scales=(0.4, 1.6)):
-    """A turn by any angle, mirrored or not, that puts the middle of the picture into the middle of a canvas."""
+    """A rotation by any angle, flipped or not, that puts the middle of the image into the middle of a canvas."""
     angle, scale = rng.uniform(0, 2 * np.pi), rng.uniform(*scales)
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = linear @ np.diag([rng.choice([-1, 1]), 1])
@@ -24,12 +24,12 @@ def random_transform(rng, scales=(0.4, 1.6)):
     return AffineTransform(np.concatenate([linear, shift[:, None]], axis=1), int(height), int(width))
 
 
-def reference(picture, transform, order):
+def reference(image, transform, order):
     """scikit-image counts from the centre of the first pixel."""
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
     forward = np.linalg.inv(half) @ np.concatenate([transform.matrix, [[0, 0, 1]]]) @ half
     return warp(
-        picture.astype(np.float64),
+        image.astype(np.float64),
         SkimageTransform(forward).inverse,
         order=order,
         output_shape=(transform.height, transform.width),
@@ -55,7 +55,7 @@ def extent(mask):
 
 @pytest.mark.parametrize("kind", ["polygons", "rle"])
 @pytest.mark.parametrize("seed", range(12))
-def test_shapes_move_as_whole_pictures_do(seed, kind):
+def test_shapes_move_as_whole_images_do(seed, kind):
     rng = np.random.default_rng(seed)
     transform = random_transform(rng)
     blunt = np.array([[10, 8], [50, 4], [70, 20], [60, 50], [20, 55], [8, 30]]) + rng.uniform(-3, 3, (6, 2))
@@ -70,7 +70,7 @@ def test_shapes_move_as_whole_pictures_do(seed, kind):
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_run_lengths_are_warped_as_with_the_whole_picture_around_them(seed):
+def test_rles_are_warped_as_with_the_whole_image_around_them(seed):
     rng = np.random.default_rng(seed)
     transform, supersampling = random_transform(rng), 1 + seed % 3
     mask = np.zeros((HEIGHT, WIDTH), bool)
@@ -113,7 +113,7 @@ def test_without_a_move_everything_stays_to_the_pixel():
     np.testing.assert_array_equal(seen(moved(mask_to_rle(mask), transform), transform), mask)
 
 
-def test_a_picture_that_shrinks_much_is_averaged():
+def test_an_image_that_shrinks_much_is_averaged():
     image = np.zeros((HEIGHT, WIDTH, 1), np.float32)
     image[::2, ::2] = 100  # a quarter of the pixels
     found = move_image(image, AffineTransform(IDENTITY / 4, HEIGHT // 4, WIDTH // 4), (0.0,))
@@ -143,7 +143,7 @@ def test_what_is_outside_has_no_mask_left():
         assert shape.mask.sum() == 0 and shape.area == 240
 
 
-def test_polygons_that_reach_out_of_their_picture_end_at_its_border():
+def test_polygons_that_reach_out_of_their_image_end_at_its_border():
     transform = AffineTransform(IDENTITY + np.array([[0, 0, 20], [0, 0, 20]]), 150, 150)
     shape = moved([[-10, -10, 40, -10, 40, 30, -10, 30]], transform)
     np.testing.assert_array_equal(shape.box(1), [20, 20, 60, 50])

@@ -1,4 +1,4 @@
-"""Single examples, moved, pasted on and cut out: what is left of their objects can be said by hand."""
+"""Single examples, moved, pasted on and covered by cutout: what is left of their objects can be said by hand."""
 
 import dataclasses
 
@@ -48,10 +48,10 @@ def stripes(side=100, square=20):
     return make_record(image, masks=masks, class_ids=[1, 2, 3, 1], crowd=crowd, image_id="stripes"), boxes
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
-def test_what_is_dropped_can_be_counted_by_hand(share):
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 1.0])
+def test_what_is_dropped_can_be_counted_by_hand(fraction):
     record, boxes = stripes()
-    config = changed({"crop_size": 60, "min_object_share": share})
+    config = changed({"crop_size": 60, "min_object_share": fraction})
     dropped = 0
     for number in range(40):
         fields, lost, objects = augmented([record], 0, config, 100, np.array([number, 7], np.int32))
@@ -63,7 +63,7 @@ def test_what_is_dropped_can_be_counted_by_hand(share):
         )
         sides = np.maximum(clipped[:, 2:] - clipped[:, :2], 0)
         seen = sides.prod(axis=1) / 400
-        kept = (seen > 0) & ((seen >= share) | [False, False, False, True])
+        kept = (seen > 0) & ((seen >= fraction) | [False, False, False, True])
         assert lost == 4 - kept.sum() and objects == 4 and size.tolist() == [60, 60]
         dropped += lost
         np.testing.assert_array_equal(found, clipped[kept] - frame[[0, 1, 0, 1]])
@@ -75,7 +75,7 @@ def test_what_is_dropped_can_be_counted_by_hand(share):
 
 def test_an_object_too_small_for_any_cell_is_dropped_and_counted():
     masks = np.zeros((2, 400, 400), bool)
-    masks[0, 201, 203] = True  # a single pixel, of a picture that shrinks to a fortieth
+    masks[0, 201, 203] = True  # a single pixel, of an image that shrinks to a fortieth
     masks[1, 40:360, 40:360] = True
     record = make_record(np.zeros((400, 400, 3), np.uint8), masks=masks, class_ids=[1, 2], image_id=0)
     config = changed({"crop_size": 40, "min_size": 40, "max_size": 40, "scale_jitter": (0.25, 0.25)})
@@ -103,7 +103,7 @@ def test_objects_without_masks_move_with_their_boxes_corners():
     for number in range(60):
         (_, _, boxes, *_), _, _ = augmented([record], 0, config, 100, np.array([1, number], np.int32))
         width, height = boxes[0, 2:] - boxes[0, :2]
-        np.testing.assert_allclose(boxes[0, :2] + boxes[0, 2:], 100, atol=1)  # turned about its own centre
+        np.testing.assert_allclose(boxes[0, :2] + boxes[0, 2:], 100, atol=1)  # rotated about its own centre
         # |sin| and |cos| of the angle, from the sides of a rectangle of 20 x 40
         cosine, sine = np.linalg.solve([[20, 40], [40, 20]], [width, height])
         assert cosine**2 + sine**2 == pytest.approx(1, abs=0.06)
@@ -127,7 +127,7 @@ def test_scales_are_drawn_evenly_from_the_range():
 
 
 def overlapping():
-    """A small square that belongs to one picture, and a large one, with a keypoint, that belongs to another."""
+    """A small square that belongs to one image, and a large one, with a keypoint, that belongs to another."""
     below = np.zeros((40, 40, 3), np.uint8)
     below[10:30, 10:30] = RED
     mask = np.zeros((1, 40, 40), bool)
@@ -163,7 +163,7 @@ def test_what_is_pasted_hides_what_lies_below():
     assert sum(lost) == len(pasted)
 
 
-def test_squares_are_cut_out_of_pictures_and_masks():
+def test_cutout_covers_images_and_masks():
     image = np.full((100, 100, 3), 7, np.uint8)
     record = make_record(image, masks=np.ones((1, 100, 100), bool), class_ids=[1], image_id=0)
     config = changed({"cutout_count": 1, "cutout_size": 0.3}, mask_crop_size=100)
@@ -174,7 +174,7 @@ def test_squares_are_cut_out_of_pictures_and_masks():
         np.testing.assert_array_equal(cut, ~(fields[0] == 7).any(axis=2))
         np.testing.assert_array_equal(fields[5][0] == 0, cut)
         areas.append(cut.sum())
-    assert max(areas) == 900 and min(areas) < 900  # some squares reach out of the picture
+    assert max(areas) == 900 and min(areas) < 900  # some squares reach out of the image
 
 
 def test_any_number_of_channels_and_any_values():
@@ -206,7 +206,7 @@ def test_an_unreadable_image_is_named(tmp_path):
 
 @pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sample is not on this machine")
 def test_real_objects_that_are_not_moved_stay_where_they_are():
-    """Real polygons and crowds, drawn anew in a frame that holds the whole picture."""
+    """Real polygons and crowds, drawn anew in a frame that holds the whole image."""
     path = COCO_MINI / "annotations" / "instances_val2017.json"
     records, names = load_coco(path, COCO_MINI / "val2017")
     plain = Config(tuple(names), min_size=480, max_size=640, flip_probability=0.0)

@@ -29,7 +29,7 @@ def test_every_format_is_tried():
 def test_a_split_file_of_voc_is_its_dataset(tmp_path):
     root, _ = write_voc(tmp_path)
     split = root / "ImageSets" / "Segmentation" / "train.txt"
-    split.write_text("picture 1\n")
+    split.write_text("image 1\n")
     records, names = load_dataset(split)
     assert names == CLASSES and len(records) == 1 and len(records[0].boxes) == 4
 
@@ -37,7 +37,7 @@ def test_a_split_file_of_voc_is_its_dataset(tmp_path):
 def test_what_may_be_two_formats_is_asked_for(tmp_path):
     labels, _ = write_yolo(tmp_path)
     folder, _ = write_labelme(tmp_path)
-    shutil.copy(labels / "picture 0.txt", folder)
+    shutil.copy(labels / "image 0.txt", folder)
     with pytest.raises(ValueError, match=r"labelled may be labelme or yolo; format \(--format\) must say"):
         load_dataset(folder)
     assert load_dataset(folder, format="labelme")[1] == CLASSES

@@ -33,7 +33,7 @@ def load(root, *lines, **options):
     return load_yolo(root / "labels" / "train", **options)
 
 
-def test_polygons_are_fractions_of_the_picture(root):
+def test_polygons_are_fractions_of_the_image(root):
     records, names = load(root, TRIANGLE, "", "1 0 0 0.1 0 0.1 0.1 0 0.1")
     assert names == ["nut", "bolt"] and records[0].class_ids.tolist() == [1, 2]
     assert records[0].masks[0] == [[30, 10, 45, 10, 45, 20]]
@@ -41,7 +41,7 @@ def test_polygons_are_fractions_of_the_picture(root):
     assert records[0].image.endswith("images/train/a.png")
 
 
-def test_what_trainers_cache_beside_the_pictures_is_no_picture(root):
+def test_what_trainers_cache_beside_the_images_is_no_image(root):
     np.save(root / "images" / "train" / "a.npy", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     records, _ = load(root, TRIANGLE)
     assert [(record.image[-5:], len(record.boxes)) for record in records] == [("a.png", 1), ("b.png", 0)]
@@ -53,13 +53,13 @@ def test_the_file_of_the_names_may_lie_among_the_labels(root):
     assert load(root, TRIANGLE, label_names=file)[1] == ["nut", "bolt"]
 
 
-def test_pictures_without_labels_and_with_empty_ones_have_no_objects(root):
+def test_images_without_labels_and_with_empty_ones_have_no_objects(root):
     """As empty rows of other tools' tables, which crashed their readers."""
     (root / "images" / "train" / "a.png").rename(root / "images" / "train" / "c.png")
     write(root, "", "  ", name="c")
     records, _ = load_yolo(root / "labels" / "train")
     assert [len(record.boxes) for record in records] == [0, 0] and records.report.empty_images == 2
-    assert "1 pictures have no text file" in str(records.report) and "b.png" in str(records.report)
+    assert "1 images have no text file" in str(records.report) and "b.png" in str(records.report)
 
 
 def test_boxes_alone_are_a_dataset_of_boxes(root):
@@ -77,9 +77,9 @@ def test_boxes_among_polygons_are_left_out_and_reported(root):
 
 def test_the_images_folder_may_be_given(root):
     write(root, TRIANGLE)
-    (root / "images").rename(root / "pictures")
-    records, _ = load_yolo(root / "labels" / "train", root / "pictures" / "train")
-    assert records[0].image == str(root / "pictures" / "train" / "a.png")
+    (root / "images").rename(root / "photos")
+    records, _ = load_yolo(root / "labels" / "train", root / "photos" / "train")
+    assert records[0].image == str(root / "photos" / "train" / "a.png")
     with pytest.raises(FileNotFoundError, match="images/train: there is no such folder"):
         load_yolo(root / "labels" / "train")
     (root / "labels").rename(root / "text")
@@ -132,13 +132,13 @@ def test_a_broken_line_is_named_and_left_out(root, name):
     assert len(records[0].boxes) == 1
 
 
-def test_labels_of_no_picture_are_named(root):
+def test_labels_of_no_image_are_named(root):
     write(root, TRIANGLE, name="gone")
-    with pytest.raises(ValueError, match=r"gone.txt: no picture has this name"):
+    with pytest.raises(ValueError, match=r"gone.txt: no image has this name"):
         load(root, TRIANGLE)
     (root / "labels" / "train" / "gone.txt").unlink()
     Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(root / "images" / "train" / "a.jpg")
-    with pytest.raises(ValueError, match=r"a.txt: several pictures have this name"):
+    with pytest.raises(ValueError, match=r"a.txt: several images have this name"):
         load(root, TRIANGLE)
 
 
