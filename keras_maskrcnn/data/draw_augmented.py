@@ -39,6 +39,18 @@ def draw_augmented(
     Raises:
         ValueError: there is no such record, `count` or `columns` is not positive, or the record does not fit the
             config.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.full((48, 64, 3), 90, np.uint8)
+        record = km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[1], image_id=1)
+        config = km.Config(class_names=("nut",), min_size=48, max_size=64, mask_head="none")
+        drawn = km.draw_augmented([record], config, count=1)
+        print(drawn.size)  # (136, 48): as it is evaluated, and as training may see it
+        ```
     """
     if not 0 <= index < len(records):
         raise ValueError(f"draw_augmented: there is no record {index} among {len(records)}")

@@ -37,6 +37,17 @@ def draw_record(
     Raises:
         FileNotFoundError: the image's file does not exist.
         ValueError: the image cannot be read, or a class id has no name; the message names the image.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.full((40, 60, 3), 90, np.uint8)
+        record = km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[1], image_id=1)
+        drawn = km.draw_record(record, ["nut"])
+        print(drawn.size)  # (360, 240): six times as large, to be readable
+        ```
     """
     names = [_name(record, row, class_names) for row in range(len(record.boxes))]
     masks = record.masks
@@ -83,6 +94,20 @@ def draw_comparison(
     Raises:
         FileNotFoundError: the image's file does not exist.
         ValueError: the image cannot be read, or the sizes disagree; the message names the image.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.full((40, 60, 3), 90, np.uint8)
+        record = km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[1], image_id=1)
+        detections = km.Detections(
+            boxes=[[12, 5, 31, 34]], scores=[0.9], class_ids=[1], class_names=["nut"], height=40, width=60
+        )
+        drawn = km.draw_comparison(detections, record, ["nut"])
+        print(drawn.width > 2 * 360)  # True: both are side by side
+        ```
     """
     if (found.height, found.width) != (record.height, record.width):
         raise ValueError(

@@ -30,6 +30,20 @@ def repeat_factor_sampling(records: Sequence[Record], threshold: float, seed: in
 
     Raises:
         ValueError: there are no records, or the threshold is not in 0..1.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.zeros((40, 60, 3), np.uint8)
+        classes = [1] * 9 + [2]  # class 2 is in a tenth of the images
+        records = [
+            km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[k], image_id=i) for i, k in enumerate(classes)
+        ]
+        repeated = km.repeat_factor_sampling(records, threshold=0.4)
+        print(len(repeated), sum(record.class_ids[0] == 2 for record in repeated))  # 11 2
+        ```
     """
     if not len(records) or not 0 <= threshold <= 1:
         raise ValueError(

@@ -44,6 +44,28 @@ def load_coco(
         FileNotFoundError: the annotation file is missing.
         ValueError: the file is no COCO annotation file; or, without `problems`, anything is broken: the message
             names file, image, annotation and reason of the first problem, and how many more there are.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        annotation = {"id": 1, "image_id": 1, "category_id": 5, "bbox": [10, 5, 20, 30]}
+        annotation["segmentation"] = [[10, 5, 30, 5, 30, 35]]
+        content = {
+            "images": [{"id": 1, "file_name": "a.png", "height": 40, "width": 60}],
+            "annotations": [annotation],
+            "categories": [{"id": 5, "name": "bolt"}],
+        }
+        (folder / "train.json").write_text(json.dumps(content))
+        records, class_names = km.load_coco(folder / "train.json", folder)
+        print(class_names, records[0].boxes)  # ['bolt'] [[10. 5. 30. 35.]]
+        ```
     """
     source = str(annotation_file)
     with error_prefix(source):

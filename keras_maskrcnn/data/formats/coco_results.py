@@ -49,6 +49,23 @@ def load_coco_results(
         FileNotFoundError: a file or folder is missing.
         ValueError: a file is of another kind or, without `problems`, anything is broken; the message names file,
             detection and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        found = {"file_name": "a.png", "image_id": 1, "category_name": "nut", "category_id": 1, "bbox": [10, 5, 20, 30]}
+        rows = [found | {"score": 0.9}, found | {"score": 0.3}]
+        (folder / "detections.json").write_text(json.dumps(rows))
+        records, class_names = km.load_coco_results(folder / "detections.json", folder, score_threshold=0.5)
+        print(class_names, records[0].boxes)  # ['nut'] [[10. 5. 30. 35.]]
+        ```
     """
     source, met = str(results_file), list[str]()
     with error_prefix(source):

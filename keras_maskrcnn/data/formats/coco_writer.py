@@ -46,6 +46,23 @@ def write_coco(
         FileNotFoundError: there is no such folder.
         ValueError: an image is no file and save_images is False, two images have the same id, a class id is outside
             1..K, or a mask is broken; the message names the image.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+
+        folder = Path(tempfile.mkdtemp())
+        image = np.zeros((40, 60, 3), np.uint8)
+        mask = np.zeros((1, 40, 60), bool)
+        mask[0, 5:35, 10:30] = True
+        record = km.make_record(image, masks=mask, class_ids=[1], image_id=1)
+        km.write_coco(folder / "coco.json", [record], ["nut"], save_images=True)
+        again, class_names = km.load_coco(folder / "coco.json", folder)
+        print(class_names, again[0].boxes)  # ['nut'] [[10. 5. 30. 35.]]
+        ```
     """
     folder = Path(path).parent if image_folder is None else Path(image_folder)
     if save_images:

@@ -53,6 +53,22 @@ def load_labelme(
         FileNotFoundError: there is no such folder.
         ValueError: no file is labelme's, or, without `problems`, anything is broken; the message names file, shape and
             reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        shape = {"label": "nut", "shape_type": "polygon", "points": [[10, 5], [30, 5], [30, 35]]}
+        (folder / "a.json").write_text(json.dumps({"imagePath": "a.png", "shapes": [shape]}))
+        records, class_names = km.load_labelme(folder)
+        print(class_names, records[0].boxes)  # ['nut'] [[10. 5. 30. 35.]]
+        ```
     """
     builder, top = CocoBuilder(folder), Path(folder)
     files = _files(top)

@@ -37,6 +37,21 @@ def load_dataset(
     Raises:
         FileNotFoundError: a file or folder is missing.
         ValueError: the format is unknown, images are missing, an option is of no use, or as the format's loader.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+
+        folder = Path(tempfile.mkdtemp())
+        image = np.zeros((40, 60, 3), np.uint8)
+        record = km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[1], image_id=1)
+        km.write_coco(folder / "coco.json", [record], ["nut"], save_images=True)
+        records, class_names = km.load_dataset(folder / "coco.json", folder)  # it looks like COCO
+        print(class_names, records[0].boxes)  # ['nut'] [[10. 5. 30. 35.]]
+        ```
     """
     found = checked_format(annotations, images, format, **options)
     given = {name: value for name, value in options.items() if value is not None}

@@ -56,6 +56,25 @@ def load_masks(
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: there are no masks or, without `problems`, anything is broken; the message names file and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        for name in ("images", "masks"):
+            (folder / name).mkdir()
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "images" / "a.png")
+        labels = np.zeros((40, 60), np.uint8)
+        labels[5:15, 10:30], labels[20:30, 40:50] = 1, 2
+        Image.fromarray(labels).save(folder / "masks" / "a.png")
+        records, class_names = km.load_masks(folder / "masks", folder / "images", classes={1: "bolt", 2: "nut"})
+        print(class_names, records[0].boxes)  # ['bolt', 'nut'] [[10. 5. 30. 15.] [40. 20. 50. 30.]]
+        ```
     """
     builder, folder = CocoBuilder(mask_folder), Path(mask_folder)
     for one in (folder, Path(image_folder)):

@@ -48,6 +48,23 @@ def load_via(
         FileNotFoundError: there is no such file.
         ValueError: the file is not VIA's, regions have several attributes and class_key is left out, or, without
             `problems`, anything is broken; the message names file, image, region and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        circle = {"name": "circle", "cx": 30, "cy": 20, "r": 9}
+        region = {"shape_attributes": circle, "region_attributes": {"part": "nut"}}
+        (folder / "via.json").write_text(json.dumps({"a.png": {"filename": "a.png", "regions": [region]}}))
+        records, class_names = km.load_via(folder / "via.json", folder, class_key="part")
+        print(class_names, records[0].boxes)  # ['nut'] [[21. 11. 39. 29.]]
+        ```
     """
     builder = CocoBuilder(annotation_file)
     with error_prefix(builder.source):

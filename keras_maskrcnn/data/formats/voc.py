@@ -52,6 +52,28 @@ def load_voc(
     Raises:
         FileNotFoundError: there is no such folder or split.
         ValueError: without `problems`, anything is broken; the message names file, object and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        labels = np.zeros((40, 60), np.uint8)
+        labels[5:15, 10:30] = 1
+        for name, pixels, suffix in (
+            ("JPEGImages", np.zeros((40, 60, 3), np.uint8), "jpg"),
+            ("SegmentationObject", labels, "png"),
+            ("SegmentationClass", 12 * labels, "png"),  # the twelfth of VOC's classes
+        ):
+            (folder / name).mkdir()
+            Image.fromarray(pixels).save(folder / name / f"a.{suffix}")
+        records, class_names = km.load_voc(folder)
+        print(class_names[records[0].class_ids[0] - 1], records[0].boxes)  # dog [[10. 5. 30. 15.]]
+        ```
     """
     builder, root = CocoBuilder(folder), Path(folder)
     for name in ("SegmentationObject", "SegmentationClass", "JPEGImages"):

@@ -47,6 +47,24 @@ def load_yolo(
         FileNotFoundError: there is no such folder.
         ValueError: nothing says the classes, the labels have keypoints or, without `problems`, anything is broken; the
             message names file, line and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        for name in ("images", "labels"):
+            (folder / name).mkdir()
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "images" / "a.png")
+        (folder / "labels" / "a.txt").write_text("1 0.5 0.25 0.75 0.25 0.75 0.5")
+        (folder / "data.yaml").write_text("names: [bolt, nut]")
+        records, class_names = km.load_yolo(folder / "labels")
+        print(class_names, records[0].boxes)  # ['bolt', 'nut'] [[30. 10. 45. 20.]]
+        ```
     """
     builder, labels = CocoBuilder(label_folder), Path(label_folder)
     image_folder = _images_of(labels) if image_folder is None else Path(image_folder)

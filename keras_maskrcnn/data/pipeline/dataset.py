@@ -72,6 +72,21 @@ def make_dataset(
             names that it knows for them); the message names the image. Or a keypoint has a side but no partner to swap
             with in flipped images. Images are read later: an unreadable one stops the iteration with a TensorFlow error
             that names it.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.zeros((40, 60, 3), np.uint8)
+        masks = np.zeros((1, 40, 60), bool)
+        masks[0, 5:35, 10:30] = True
+        record = km.make_record(image, masks=masks, class_ids=[1], image_id=1)
+        config = km.Config(class_names=("nut",), min_size=64, max_size=96)
+        dataset = km.make_dataset([record] * 4, config, batch_size=2, training=True)
+        batch = next(iter(dataset))
+        print(len(dataset), batch["images"].shape, batch["gt_masks"].shape)  # 2 (2, 64, 96, 3) (2, 1, 112, 112)
+        ```
     """
     if not len(records) or batch_size < 1:
         raise ValueError(
