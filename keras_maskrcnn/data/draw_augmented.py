@@ -34,7 +34,7 @@ def draw_augmented(
         columns: images side by side, before another row begins.
 
     Returns:
-        One RGB image of 1 + count images.
+        One PIL image in RGB, of 1 + count images.
 
     Raises:
         ValueError: there is no such record, `count` or `columns` is not positive, or the record does not fit the
@@ -72,7 +72,7 @@ def draw_example(example: Example, config: Config) -> Image.Image:
         config: names the classes and keypoints.
 
     Returns:
-        An RGB image of the example's size without its padding.
+        A PIL image in RGB, of the example's size without its padding.
     """
     height, width = (int(side) for side in example["sizes"])
     real = np.asarray(example["gt_classes"]) > 0

@@ -1,4 +1,4 @@
-"""Annotated images to look at: the ground truth, and what a model found beside it."""
+"""Annotated images to look at: the ground truth, and a model's detections beside it."""
 
 import math
 from collections.abc import Sequence
@@ -21,18 +21,19 @@ def draw_record(
 ) -> Image.Image:
     """Draw the objects of a record on its image: masks, boxes, names and keypoints.
 
-    Crowds are hatched, with dashed boxes and "(crowd)" behind their names.
+    Crowds are hatched, with dashed boxes and "(crowd)" after their names.
 
     Args:
         record: the image with its ground truth.
         class_names: K names, class k being class_names[k - 1].
-        image: another image of the same size instead: PIL or array; needed for files of more than 3 channels.
+        image: another image of the same size instead: PIL, or an array [H, W] or [H, W, C]; needed for files of more
+            than 3 channels.
         scale: how many times the image is enlarged, a whole number; None enlarges small ones so that the long side
             has at least 320 pixels.
         options: passed to `drawing.draw_instances`.
 
     Returns:
-        An RGB image.
+        A PIL image in RGB.
 
     Raises:
         FileNotFoundError: the image's file does not exist.
@@ -71,25 +72,25 @@ def draw_record(
 
 
 def draw_comparison(
-    found: Detections,
+    detections: Detections,
     record: Record,
     class_names: Sequence[str],
     image: Any = None,
     min_score: float = 0.5,
     **options: Any,
 ) -> Image.Image:
-    """Draw what was found and the ground truth side by side, with captions; a class has one colour in both.
+    """Draw detections and the ground truth side by side, with captions; a class has one colour in both.
 
     Args:
-        found: the detections of the record's image.
+        detections: N detections of the record's image.
         record: the image with its ground truth.
         class_names: K names, class k being class_names[k - 1].
-        image: another image of the same size instead: PIL or array.
-        min_score: detections that score less are left out.
+        image: another image of the same size instead: PIL, or an array [H, W] or [H, W, C].
+        min_score: score 0..1 below which detections are left out.
         options: passed to `drawing.draw_instances`.
 
     Returns:
-        An RGB image, twice the width of `draw_record`'s.
+        A PIL image in RGB, more than twice the width of `draw_record`'s.
 
     Raises:
         FileNotFoundError: the image's file does not exist.
@@ -109,22 +110,26 @@ def draw_comparison(
         print(drawn.width > 2 * 360)  # True: both are side by side
         ```
     """
-    if (found.height, found.width) != (record.height, record.width):
+    if (detections.height, detections.width) != (record.height, record.width):
         raise ValueError(
             f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
-            f"but its detections are of {found.height} x {found.width}"
+            f"but its detections are of {detections.height} x {detections.width}"
         )
     if image is None:
         image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
     scale = readable_scale(record.height, record.width)
-    shared: dict[str, Any] = {"scale": scale, "keypoint_names": found.keypoint_names, "color_by": "class"}
+    shared: dict[str, Any] = {
+        "scale": scale,
+        "keypoint_names": detections.keypoint_names,
+        "color_by": "class",
+    }
     shared |= options
-    shown = int((found.scores >= min_score).sum())
+    shown = int((detections.scores >= min_score).sum())
     images = (
-        found.draw(image, min_score, class_names=class_names, **shared),
+        detections.draw(image, min_score, class_names=class_names, **shared),
         draw_record(record, class_names, image, **shared),
     )
-    captions = f"found: {shown} (score from {min_score:g})", f"ground truth: {len(record.boxes)}"
+    captions = f"predicted: {shown} (score from {min_score:g})", f"ground truth: {len(record.boxes)}"
     return side_by_side(images, captions, title=record.name)
 
 

@@ -87,13 +87,13 @@ def make_record(
     areas: Any = None,
     keypoints: Any = None,
     image_id: int | str | None = None,
-    class_names: Sequence[str] = (),
-    keypoint_names: Sequence[str] = (),
+    class_names: Sequence[str] | None = None,
+    keypoint_names: Sequence[str] | None = None,
 ) -> Record:
     """Build a checked record; what is left out is computed.
 
     Args:
-        image: a file path (its header is read for the size), or an array [H, W] or [H, W, C].
+        image: a file path (its header is read for the size), or an array [H, W] or [H, W, C] of pixels 0..255.
         boxes: [N, 4] x1, y1, x2, y2 in pixels; left out: the extents of the masks. Boxes that reach outside
             the image by at most 2 pixels are clipped.
         class_ids: [N] integers from 1.
@@ -105,6 +105,9 @@ def make_record(
         class_names: K names, class k being class_names[k - 1]; `make_dataset` and `evaluate_coco` refuse a record
             whose names are not those of the config.
         keypoint_names: J names, likewise.
+
+    Returns:
+        The record, with arrays of the types that `Record` says.
 
     Raises:
         FileNotFoundError: there is no such image file.
@@ -143,14 +146,12 @@ def make_record(
             areas=areas_of(encoded, boxes) if areas is None else np.asarray(areas, np.float32),
             keypoints=None if keypoints is None else checked_keypoints(keypoints),
             image_id=str(image) if image_id is None else image_id,
-            class_names=tuple(class_names),
-            keypoint_names=tuple(keypoint_names),
+            class_names=tuple(class_names or ()),
+            keypoint_names=tuple(keypoint_names or ()),
         )
         _check_fields(record)
         _check_own_names(record)
-        for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
-            with error_prefix(f"object {index}"):
-                check_mask_meets_box(rle, box)
+        _check_masks_meet_boxes(encoded, boxes)
     return record
 
 
@@ -190,6 +191,12 @@ def check_names(record: Record, class_names: Sequence[str], keypoint_names: Sequ
     with error_prefix(record.name):
         check_same_names("class", record.class_names, class_names)
         check_same_names("keypoint", record.keypoint_names, keypoint_names)
+
+
+def _check_masks_meet_boxes(encoded: list[dict[str, Any]], boxes: np.ndarray) -> None:
+    for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
+        with error_prefix(f"object {index}"):
+            check_mask_meets_box(rle, box)
 
 
 def _check_own_names(record: Record) -> None:

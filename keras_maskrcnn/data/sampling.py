@@ -13,16 +13,16 @@ from keras_maskrcnn.data.report import Records
 
 
 def repeat_factor_sampling(records: Sequence[Record], threshold: float, seed: int = 0) -> Sequence[Record]:
-    """Repeat the images of rare classes, as LVIS's baselines do (Gupta et al. 2019).
+    """Repeat the images of rare classes, as the baselines of LVIS do (Gupta et al. 2019).
 
-    A class c in the fraction f(c) of all images asks for r(c) = max(1, sqrt(threshold / f(c))) times as many, and a
+    A class c in the fraction f(c) of all images asks for r(c) = max(1, sqrt(threshold / f(c))) times as many, and an
     image comes as often as its rarest class asks: r = max of r(c) over its classes. Of a fraction the seed decides
     once, so that every epoch is as long as the other and a resumed run continues exactly. Crowds are ignored.
 
     Args:
-        records: each is read once, and again whenever it is used.
+        records: a list or any sequence of N records; each is read once, and again whenever it is used.
         threshold: fraction of images, 0..1, below which a class is rare; 0.001 for LVIS.
-        seed: of the fractions.
+        seed: an integer from 0, by which fractions are rounded up or down.
 
     Returns:
         A sequence of the same records, some of them several times in a row, for `make_dataset`. A list stays a list,

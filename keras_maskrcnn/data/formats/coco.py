@@ -36,9 +36,10 @@ def load_coco(
             objects, and images that are missing, unreadable or of another size, are then left out.
 
     Returns:
-        (records, class names): one record per image in the file's order, also of images without objects, with
-        the class ids 1..K, and keypoints [N, J, 3] where the file has any (zeros for objects without), whose names
-        are `records.report.keypoint_names`.
+        (records, class names): a `Record` per image in the file's order, also of images without objects, with boxes
+        [N, 4] float32, class ids [N] int32 of 1..K, and keypoints [N, J, 3] float32 where the file has any (zeros for
+        objects without). `records` is a list that has a `report`, and each record knows its `class_names` and
+        `keypoint_names`.
 
     Raises:
         FileNotFoundError: the annotation file is missing.

@@ -40,9 +40,7 @@ def read_content(
     with error_prefix(source):
         classes, names = _match_categories(content["categories"], class_names, met)
     count = _keypoint_count(content)
-    keypoint_names: tuple[str, ...] = ()
-    with collect_errors(met):
-        keypoint_names = _keypoint_names(content["categories"], count)
+    keypoint_names = _keypoint_names(content["categories"], count, met)
     images = _images_by_id(content["images"], Path(image_folder), met)
     unreadable = _unreadable(images) if check_images else {}
     met.extend(unreadable.values())
@@ -155,8 +153,14 @@ def _keypoint_count(content: dict[str, Any]) -> int:
     return max(counts, key=lambda count: counts[count], default=0)  # the first of those that occur most
 
 
-def _keypoint_names(categories: list[dict[str, Any]], count: int) -> tuple[str, ...]:
-    """What the categories call their keypoints: all of them the same, or nothing where they do not say."""
+def _keypoint_names(categories: list[dict[str, Any]], count: int, met: list[str]) -> tuple[str, ...]:
+    """What the categories call their keypoints; nothing where they do not say, or not all the same."""
+    with collect_errors(met):
+        return _one_set_of_names(categories, count)
+    return ()
+
+
+def _one_set_of_names(categories: list[dict[str, Any]], count: int) -> tuple[str, ...]:
     known: dict[tuple[str, ...], str] = {}
     for category in categories if count else []:
         with error_prefix(f"category {category['name']}"):

@@ -1,4 +1,4 @@
-"""COCO results as annotations: what a model has found, to train another on, or to correct by hand."""
+"""COCO results as annotations: detections to train another model on, or to correct by hand."""
 
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
@@ -77,15 +77,7 @@ def load_coco_results(
         else:
             content = read_annotations(annotation_file)
             images, categories = content["images"], content["categories"]
-    annotations, few = [], 0
-    for number, result in enumerate(results):
-        with collect_errors(met), error_prefix(f"detection {number}"):
-            if not is_number(result.get("score")):
-                raise ValueError(f'its "score" must be a number; got {shown(result.get("score"))}')
-            if result["score"] < score_threshold:
-                few += 1
-            else:
-                annotations.append({**result, "id": number, **_completed(result)})
+    annotations, few = _annotations(results, score_threshold, met)
     notes = [f"{few} detections score less than {score_threshold:g} and are left out"] if few else []
     content = {"images": images, "categories": categories, "annotations": annotations}
     return read_content(
@@ -100,6 +92,22 @@ def load_coco_results(
         met=met,
         notes=notes,
     )
+
+
+def _annotations(
+    results: list[dict[str, Any]], score_threshold: float, met: list[str]
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the results that score enough, as annotations, and the number of the others."""
+    annotations, few = [], 0
+    for number, result in enumerate(results):
+        with collect_errors(met), error_prefix(f"detection {number}"):
+            if not is_number(result.get("score")):
+                raise ValueError(f'its "score" must be a number; got {shown(result.get("score"))}')
+            if result["score"] < score_threshold:
+                few += 1
+            else:
+                annotations.append({**result, "id": number, **_completed(result)})
+    return annotations, few
 
 
 def _named(

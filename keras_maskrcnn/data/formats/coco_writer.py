@@ -81,13 +81,8 @@ def write_coco(
         image_id = record.image_id if isinstance(record.image_id, str) else int(record.image_id)
         if image_id in images:
             raise ValueError(f"{record.name}: another image has its id {image_id!r}")
-        file_name = _file_name(record, folder, save_images)
-        images[image_id] = {
-            "id": image_id,
-            "file_name": file_name,
-            "height": record.height,
-            "width": record.width,
-        }
+        size = {"height": record.height, "width": record.width}
+        images[image_id] = {"id": image_id, "file_name": _file_name(record, folder, save_images), **size}
         for row in _annotations(record, image_id, category_ids):
             annotations.append({"id": len(annotations) + 1, **row})
     named = {"keypoints": list(keypoint_names)} if keypoint_names else {}
