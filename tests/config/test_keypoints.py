@@ -31,7 +31,7 @@ def test_names_and_limbs_are_those_of_cocos_files():
     assert list(PERSON_LIMBS) == named
 
 
-def test_left_and_right_change_places_in_a_mirror():
+def test_left_and_right_change_places_in_a_flipped_image():
     order = flip_indices(PERSON_KEYPOINTS)
     assert order == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
     assert [order[place] for place in order] == list(range(17))
