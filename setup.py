@@ -49,6 +49,7 @@ setup(
         "keras>=3.15",
         "numpy",
         "pillow",
+        "pyyaml",
         "pycocotools",
         "scikit-image",
         "matplotlib",

@@ -14,10 +14,10 @@ import tensorflow as tf
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
-from keras_maskrcnn.data.pipeline.examples import crop_segmentation
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.images.resize import pad_to_multiple, resize_image, resized_size
+from keras_maskrcnn.masks.crop_paste import crop_segmentation
 
 AUGMENTATIONS = {
     "none": {},
@@ -76,7 +76,7 @@ def print_augmentations(records: list[Record], config: Config, batch_size: int) 
         for _ in dataset:
             pass
         seconds = time.perf_counter() - start
-        share = f"{dataset.dropped.share:.1%} of objects dropped"
+        share = f"{dataset.dropped.fraction:.1%} of objects dropped"
         print(f"{name:>28}: {len(records) / seconds:5.1f} images/s, {share}", flush=True)
 
 

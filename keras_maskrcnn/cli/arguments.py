@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.data.formats.detect import FORMATS
+from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.presets import PRESETS, find_preset
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 CHECKPOINTS = (".keras", ".pth", ".pkl")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
+IMAGES_HELP = (
+    f"folder of the images ({', '.join(row.name for row in FORMATS if not row.needs_images)} know theirs)"
+)
 
 _TYPE_NAMES = {
     bool: "true or false",
@@ -103,14 +106,13 @@ def add_dataset_options(group: Any, required: bool = False) -> None:
         type=existing_path,
         metavar="PATH",
         required=required,
-        help="annotations of the training images: a JSON file of COCO or VIA, a folder of labelme's JSON files, of "
-        "masks or of YOLO's text files, or a folder like VOC2012",
+        help=f"annotations of the training images: {', '.join(row.description for row in FORMATS)}",
     )
     group.add_argument(
         "--images",
         type=existing_folder,
         metavar="DIR",
-        help="folder of the training images (labelme, YOLO and VOC know theirs)",
+        help=IMAGES_HELP,
     )
     group.add_argument(
         "--val-annotations", type=existing_path, metavar="PATH", help="annotations of images to validate on"
@@ -143,17 +145,20 @@ def add_config_options(group: Any) -> None:
 
 def add_format_options(command: Any) -> None:
     """Add the arguments that say how annotations are to be read."""
+    names = [row.name for row in FORMATS]
+    class_keys = [
+        f"of {row.name} {row.options['class_key']}" for row in FORMATS if "class_key" in row.options
+    ]
     command.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=names,
         metavar="NAME",
-        help=f"format of the annotations: {', '.join(FORMATS)} (default: what they look like)",
+        help=f"format of the annotations: {', '.join(names)} (default: what they look like)",
     )
     command.add_argument(
         "--class-key",
         metavar="KEY",
-        help="what tells the class: of via the name of the region attribute (default: the only one there is); of masks "
-        '"file" (cat_1.png) or "folder" (cat/1.png)',
+        help=f"what tells the class: {'; '.join(class_keys)}",
     )
 
 

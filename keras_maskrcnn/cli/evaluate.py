@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     if args.score_threshold is None and preset is not None:
         args.score_threshold = preset.evaluated_above
     masks = model.config.mask_head != "none"
-    records, _ = load_dataset(annotations, images, args.format, names, args.class_key, masks)
+    records, _ = load_dataset(annotations, images, args.format, names, class_key=args.class_key, masks=masks)
     scores = evaluate_coco(
         model,
         records,

@@ -167,7 +167,6 @@ def _to_coco(args: argparse.Namespace) -> int:
     _check_outputs([args.target], [args.annotations])
     if args.images is None:
         checked_format(args.annotations, None, args.format)
-    _start_tensorflow()
     from keras_maskrcnn.cli import to_coco
 
     return to_coco.run(args)

@@ -150,7 +150,7 @@ def _add_to_coco(commands: Any) -> None:
         "--images",
         type=arguments.existing_folder,
         metavar="DIR",
-        help="folder of the images (labelme, YOLO and VOC know theirs)",
+        help=arguments.IMAGES_HELP,
     )
     arguments.add_format_options(command)
     command.add_argument(

@@ -92,7 +92,12 @@ def _load(
     path = settings[f"{prefix}annotations"]
     masks = config.mask_head != "none"
     records, classes = load_dataset(
-        path, settings[f"{prefix}images"], settings["format"], class_names, settings["class_key"], masks
+        path,
+        settings[f"{prefix}images"],
+        settings["format"],
+        class_names,
+        class_key=settings["class_key"],
+        masks=masks,
     )
     if masks and not prefix and all(record.masks is None for record in records):
         raise ValueError(f"{path}: no object has a mask; to train on boxes alone, add --set mask_head=none")

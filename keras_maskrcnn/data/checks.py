@@ -14,7 +14,7 @@ SMALLEST_SIDE = 0.01
 
 
 @contextlib.contextmanager
-def naming(what: str) -> Iterator[None]:
+def error_prefix(what: str) -> Iterator[None]:
     """Put the name of the file, image or object in front of a ValueError's reason."""
     try:
         yield
@@ -23,7 +23,7 @@ def naming(what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def collecting(problems: list[str]) -> Iterator[None]:
+def collect_errors(problems: list[str]) -> Iterator[None]:
     """Add the message of a ValueError, or of a file that is missing, to a list, and go on behind the block."""
     try:
         yield
@@ -60,7 +60,7 @@ def mask_extent(rle: dict[str, Any]) -> list[float]:
 
 
 def check_mask_meets_box(rle: dict[str, Any], box: Any) -> None:
-    """Check that a mask and its box share some area: lists in different orders would train on empty masks.
+    """Check that a mask and its box overlap: lists in different orders would train on empty masks.
 
     Raises:
         ValueError: they are apart.
@@ -82,3 +82,24 @@ def check_keypoints(points: np.ndarray) -> None:
         raise ValueError("its keypoints are not finite")
     if not np.isin(points[:, 2], (0, 1, 2)).all():
         raise ValueError(f"the visibility of keypoints must be 0, 1 or 2; got {points[:, 2].tolist()}")
+
+
+def check_same_names(what: str, own: Sequence[str], expected: Sequence[str]) -> None:
+    """Check that a record's names of classes or keypoints, `what`, are those of a config, if both have any.
+
+    Raises:
+        ValueError: there are other names, or another order; says which differ.
+    """
+    if not own or not expected or tuple(own) == tuple(expected):
+        return
+    unknown = [name for name in own if name not in expected]
+    missing = [name for name in expected if name not in own]
+    if not unknown and not missing:
+        place = next(i for i, (a, b) in enumerate(zip(own, expected, strict=False)) if a != b)
+        raise ValueError(
+            f"its {what} names are in another order than Config.{what}_names: {what} {place + 1} is "
+            f"{own[place]!r}, not {expected[place]!r}"
+        )
+    found = [f"{', '.join(unknown)}, which Config.{what}_names lacks"] if unknown else []
+    found += [f"no {', '.join(missing)}"] if missing else []
+    raise ValueError(f"among its {what} names there is {', and '.join(found)}")

@@ -1,4 +1,4 @@
-"""Training examples as pictures, to see what augmentation makes of one record."""
+"""Training examples as images, to see what augmentation makes of one record."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ _GAP = 8
 def draw_augmented(
     records: Sequence[Record], config: Config, index: int = 0, count: int = 7, seed: int = 0, columns: int = 4
 ) -> Image.Image:
-    """Draw a record as it is evaluated, and after it as training would see it, each time drawn anew.
+    """Draw a record as it is evaluated, and after it as training would see it, each time augmented anew.
 
     Boxes, masks and keypoints are those that the model is given: masks are pasted back from their crops, and crowds,
     which have none, have dashed boxes.
@@ -30,26 +30,38 @@ def draw_augmented(
         config: names the augmentation.
         index: of the record to draw.
         count: how many times it is augmented.
-        seed: any 32-bit integer; each gives other draws.
-        columns: pictures side by side, before another row begins.
+        seed: any 32-bit integer; each augments otherwise.
+        columns: images side by side, before another row begins.
 
     Returns:
-        One RGB picture of 1 + count pictures.
+        One PIL image in RGB, of 1 + count images.
 
     Raises:
         ValueError: there is no such record, `count` or `columns` is not positive, or the record does not fit the
             config.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.full((48, 64, 3), 90, np.uint8)
+        record = km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[1], image_id=1)
+        config = km.Config(class_names=("nut",), min_size=48, max_size=64, mask_head="none")
+        drawn = km.draw_augmented([record], config, count=1)
+        print(drawn.size)  # (136, 48): as it is evaluated, and as training may see it
+        ```
     """
     if not 0 <= index < len(records):
         raise ValueError(f"draw_augmented: there is no record {index} among {len(records)}")
     if count < 1 or columns < 1:
         raise ValueError(f"draw_augmented needs a positive count and columns; got {count} and {columns}")
-    pictures = [
+    images = [
         draw_example(example, config)
         for training, times in ((False, 1), (True, count))
         for example in _examples(records, config, index, times, seed, training)
     ]
-    return _side_by_side(pictures, columns)
+    return _side_by_side(images, columns)
 
 
 def draw_example(example: Example, config: Config) -> Image.Image:
@@ -60,7 +72,7 @@ def draw_example(example: Example, config: Config) -> Image.Image:
         config: names the classes and keypoints.
 
     Returns:
-        An RGB picture of the example's size without its padding.
+        A PIL image in RGB, of the example's size without its padding.
     """
     height, width = (int(side) for side in example["sizes"])
     real = np.asarray(example["gt_classes"]) > 0
@@ -90,12 +102,12 @@ def _examples(
     return make_examples(places, records, config, training, seed, 1, dropped)
 
 
-def _side_by_side(pictures: list[Image.Image], columns: int) -> Image.Image:
-    """Lay pictures out in rows, each in a cell as large as the largest."""
-    width = max(picture.width for picture in pictures) + _GAP
-    height = max(picture.height for picture in pictures) + _GAP
-    rows = -(-len(pictures) // columns)
-    sheet = Image.new("RGB", (min(columns, len(pictures)) * width - _GAP, rows * height - _GAP), "white")
-    for place, picture in enumerate(pictures):
-        sheet.paste(picture, (place % columns * width, place // columns * height))
+def _side_by_side(images: list[Image.Image], columns: int) -> Image.Image:
+    """Lay images out in rows, each in a cell as large as the largest."""
+    width = max(image.width for image in images) + _GAP
+    height = max(image.height for image in images) + _GAP
+    rows = -(-len(images) // columns)
+    sheet = Image.new("RGB", (min(columns, len(images)) * width - _GAP, rows * height - _GAP), "white")
+    for place, image in enumerate(images):
+        sheet.paste(image, (place % columns * width, place // columns * height))
     return sheet

@@ -1,4 +1,4 @@
-"""Annotated pictures to look at: the ground truth, and what a model found beside it."""
+"""Annotated images to look at: the ground truth, and a model's detections beside it."""
 
 import math
 from collections.abc import Sequence
@@ -19,24 +19,36 @@ READABLE_SIDE = 320
 def draw_record(
     record: Record, class_names: Sequence[str], image: Any = None, scale: int | None = None, **options: Any
 ) -> Image.Image:
-    """Draw the objects of a record on its picture: masks, boxes, names and keypoints.
+    """Draw the objects of a record on its image: masks, boxes, names and keypoints.
 
-    Crowds are hatched, with dashed boxes and "(crowd)" behind their names.
+    Crowds are hatched, with dashed boxes and "(crowd)" after their names.
 
     Args:
-        record: the picture with its ground truth.
+        record: the image with its ground truth.
         class_names: K names, class k being class_names[k - 1].
-        image: another picture of the same size instead: PIL or array; needed for files of more than 3 channels.
-        scale: how many times the picture is enlarged, a whole number; None enlarges small ones so that the long side
+        image: another image of the same size instead: PIL, or an array [H, W] or [H, W, C]; needed for files of more
+            than 3 channels.
+        scale: how many times the image is enlarged, a whole number; None enlarges small ones so that the long side
             has at least 320 pixels.
         options: passed to `drawing.draw_instances`.
 
     Returns:
-        An RGB picture.
+        A PIL image in RGB.
 
     Raises:
-        FileNotFoundError: the picture's file does not exist.
-        ValueError: the picture cannot be read, or a class id has no name; the message names the picture.
+        FileNotFoundError: the image's file does not exist.
+        ValueError: the image cannot be read, or a class id has no name; the message names the image.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.full((40, 60, 3), 90, np.uint8)
+        record = km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[1], image_id=1)
+        drawn = km.draw_record(record, ["nut"])
+        print(drawn.size)  # (360, 240): six times as large, to be readable
+        ```
     """
     names = [_name(record, row, class_names) for row in range(len(record.boxes))]
     masks = record.masks
@@ -60,51 +72,69 @@ def draw_record(
 
 
 def draw_comparison(
-    found: Detections,
+    detections: Detections,
     record: Record,
     class_names: Sequence[str],
     image: Any = None,
     min_score: float = 0.5,
     **options: Any,
 ) -> Image.Image:
-    """Draw what was found and the ground truth side by side, with captions; a class has one colour in both.
+    """Draw detections and the ground truth side by side, with captions; a class has one colour in both.
 
     Args:
-        found: the detections of the record's picture.
-        record: the picture with its ground truth.
+        detections: N detections of the record's image.
+        record: the image with its ground truth.
         class_names: K names, class k being class_names[k - 1].
-        image: another picture of the same size instead: PIL or array.
-        min_score: detections that score less are left out.
+        image: another image of the same size instead: PIL, or an array [H, W] or [H, W, C].
+        min_score: score 0..1 below which detections are left out.
         options: passed to `drawing.draw_instances`.
 
     Returns:
-        An RGB picture, twice the width of `draw_record`'s.
+        A PIL image in RGB, more than twice the width of `draw_record`'s.
 
     Raises:
-        FileNotFoundError: the picture's file does not exist.
-        ValueError: the picture cannot be read, or the sizes disagree; the message names the picture.
+        FileNotFoundError: the image's file does not exist.
+        ValueError: the image cannot be read, or the sizes disagree; the message names the image.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.full((40, 60, 3), 90, np.uint8)
+        record = km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[1], image_id=1)
+        detections = km.Detections(
+            boxes=[[12, 5, 31, 34]], scores=[0.9], class_ids=[1], class_names=["nut"], height=40, width=60
+        )
+        drawn = km.draw_comparison(detections, record, ["nut"])
+        print(drawn.width > 2 * 360)  # True: both are side by side
+        ```
     """
-    if (found.height, found.width) != (record.height, record.width):
+    if (detections.height, detections.width) != (record.height, record.width):
         raise ValueError(
             f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
-            f"but its detections are of {found.height} x {found.width}"
+            f"but its detections are of {detections.height} x {detections.width}"
         )
     if image is None:
         image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
     scale = readable_scale(record.height, record.width)
-    shared: dict[str, Any] = {"scale": scale, "keypoint_names": found.keypoint_names, "color_by": "class"}
+    shared: dict[str, Any] = {
+        "scale": scale,
+        "keypoint_names": detections.keypoint_names,
+        "color_by": "class",
+    }
     shared |= options
-    shown = int((found.scores >= min_score).sum())
-    pictures = (
-        found.draw(image, min_score, class_names=class_names, **shared),
+    shown = int((detections.scores >= min_score).sum())
+    images = (
+        detections.draw(image, min_score, class_names=class_names, **shared),
         draw_record(record, class_names, image, **shared),
     )
-    captions = f"found: {shown} (score from {min_score:g})", f"ground truth: {len(record.boxes)}"
-    return side_by_side(pictures, captions, title=record.name)
+    captions = f"predicted: {shown} (score from {min_score:g})", f"ground truth: {len(record.boxes)}"
+    return side_by_side(images, captions, title=record.name)
 
 
 def readable_scale(height: int, width: int) -> int:
-    """Return how many times a picture must be enlarged for its long side to have 320 pixels or more."""
+    """Return how many times an image must be enlarged for its long side to have 320 pixels or more."""
     return math.ceil(READABLE_SIDE / max(height, width, 1))
 
 

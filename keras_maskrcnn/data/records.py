@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pycocotools.mask as coco_mask
 
-from keras_maskrcnn.data.checks import (
-    check_keypoints,
-    check_mask_meets_box,
-    clipped_box,
-    has_area,
-    mask_extent,
-    naming,
+from keras_maskrcnn.data.checks import check_mask_meets_box, check_same_names, error_prefix
+from keras_maskrcnn.data.record_values import (
+    areas_of,
+    checked_boxes,
+    checked_class_ids,
+    checked_keypoints,
+    encoded_masks,
+    mask_extents,
+    segmentations_of,
 )
 from keras_maskrcnn.images.io import image_size
-from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -25,8 +25,26 @@ class Record:
     """One image and its N annotated objects; `make_record` builds one and checks it.
 
     `records` is anywhere a sequence of these: only its length and `records[i]` are used, so a class that
-    draws or loads its pictures when asked serves as well as a list. `make_dataset` asks it from several threads
+    draws or loads its images when asked serves as well as a list. `make_dataset` asks it from several threads
     at once, unless told `parallel_calls=1`.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        class Squares:  # generates its records when they are asked for
+            def __len__(self):
+                return 3
+
+            def __getitem__(self, index):
+                image = np.full((64, 64, 3), 80 * index, np.uint8)
+                return km.make_record(image, boxes=[[8, 8, 40, 40]], class_ids=[1], image_id=index)
+
+        config = km.Config(class_names=("square",), min_size=64, max_size=64, mask_head="none")
+        dataset = km.make_dataset(Squares(), config, batch_size=3)
+        print(next(iter(dataset))["gt_boxes"].shape)  # (3, 1, 4)
+        ```
     """
 
     image: str | np.ndarray
@@ -48,6 +66,11 @@ class Record:
     keypoints: np.ndarray | None
     """[N, J, 3] float32: x, y in pixels and visibility (0 not labelled, 1 hidden, 2 visible)."""
     image_id: int | str
+    class_names: tuple[str, ...] = ()
+    """[K]: the names that class_ids stand for; empty where nobody said them. Records with names are compared with a
+    model's before they train or evaluate it."""
+    keypoint_names: tuple[str, ...] = ()
+    """[J]: the names of keypoints, likewise."""
 
     @property
     def name(self) -> str:
@@ -64,11 +87,13 @@ def make_record(
     areas: Any = None,
     keypoints: Any = None,
     image_id: int | str | None = None,
+    class_names: Sequence[str] | None = None,
+    keypoint_names: Sequence[str] | None = None,
 ) -> Record:
     """Build a checked record; what is left out is computed.
 
     Args:
-        image: a file path (its header is read for the size), or an array [H, W] or [H, W, C].
+        image: a file path (its header is read for the size), or an array [H, W] or [H, W, C] of pixels 0..255.
         boxes: [N, 4] x1, y1, x2, y2 in pixels; left out: the extents of the masks. Boxes that reach outside
             the image by at most 2 pixels are clipped.
         class_ids: [N] integers from 1.
@@ -77,10 +102,28 @@ def make_record(
         areas: [N] square pixels; left out: of the masks, or of the boxes where there are no masks.
         keypoints: [N, J, 3] x, y in pixels, and visibility: 0 not labelled, 1 hidden, 2 visible.
         image_id: unique id; left out: the path. An image given as an array needs one.
+        class_names: K names, class k being class_names[k - 1]; `make_dataset` and `evaluate_coco` refuse a record
+            whose names are not those of the config.
+        keypoint_names: J names, likewise.
+
+    Returns:
+        The record, with arrays of the types that `Record` says.
 
     Raises:
         FileNotFoundError: there is no such image file.
         ValueError: anything does not fit; the message names the image, the object's position and the reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.zeros((40, 60, 3), np.uint8)
+        masks = np.zeros((1, 40, 60), bool)
+        masks[0, 5:35, 10:30] = True
+        record = km.make_record(image, masks=masks, class_ids=[1], image_id="a", class_names=["nut"])
+        print(record.boxes, record.areas)  # [[10. 5. 30. 35.]] [600.]
+        ```
     """
     if isinstance(image, np.ndarray) and image_id is None:
         raise ValueError(
@@ -88,26 +131,27 @@ def make_record(
         )
     height, width = image_size(image)
     source = image if isinstance(image, np.ndarray) else str(image)
-    with naming(source if isinstance(source, str) else f"image {image_id!r}"):
-        segmentations = None if masks is None else _segmentations(masks, height, width)
-        encoded = _encoded(segmentations or (), height, width)
-        boxes = _checked_boxes(_extents(encoded, segmentations) if boxes is None else boxes, height, width)
+    with error_prefix(source if isinstance(source, str) else f"image {image_id!r}"):
+        segmentations = None if masks is None else segmentations_of(masks, height, width)
+        encoded = encoded_masks(segmentations or (), height, width)
+        boxes = checked_boxes(mask_extents(encoded, segmentations) if boxes is None else boxes, height, width)
         record = Record(
             image=source,
             height=height,
             width=width,
             boxes=boxes,
-            class_ids=_whole_numbers(class_ids),
+            class_ids=checked_class_ids(class_ids),
             masks=segmentations,
             crowd=np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool),
-            areas=_areas(encoded, boxes) if areas is None else np.asarray(areas, np.float32),
-            keypoints=None if keypoints is None else _checked_keypoints(keypoints),
+            areas=areas_of(encoded, boxes) if areas is None else np.asarray(areas, np.float32),
+            keypoints=None if keypoints is None else checked_keypoints(keypoints),
             image_id=str(image) if image_id is None else image_id,
+            class_names=tuple(class_names or ()),
+            keypoint_names=tuple(keypoint_names or ()),
         )
         _check_fields(record)
-        for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
-            with naming(f"object {index}"):
-                check_mask_meets_box(rle, box)
+        _check_own_names(record)
+        _check_masks_meet_boxes(encoded, boxes)
     return record
 
 
@@ -118,7 +162,7 @@ def check_record(record: Record, num_classes: int | None, needs_masks: bool, num
         ValueError: a class id outside 1..num_classes, missing masks, missing or other than `num_keypoints` keypoints
             (0 needs none), or fields whose counts, shapes or types differ; names the image.
     """
-    with naming(record.name):
+    with error_prefix(record.name):
         _check_fields(record)
         most = np.inf if num_classes is None else num_classes
         outside = record.class_ids[(record.class_ids < 1) | (record.class_ids > most)]
@@ -138,80 +182,34 @@ def check_record(record: Record, num_classes: int | None, needs_masks: bool, num
                 )
 
 
-def _segmentations(masks: Any, height: int, width: int) -> tuple[Any, ...]:
-    if isinstance(masks, (list, tuple)) and masks and all(isinstance(mask, np.ndarray) for mask in masks):
-        masks = np.stack(masks)
-    if isinstance(masks, np.ndarray):
-        if masks.ndim != 3 or masks.shape[1:] != (height, width):
-            raise ValueError(f"masks have shape {masks.shape}; the image needs [N, {height}, {width}]")
-        if masks.dtype != np.bool_ and not np.isin(masks, (0, 1)).all():
-            raise ValueError("masks given as an array must be boolean, or hold only 0 and 1")
-        return tuple(mask_to_rle(mask) for mask in masks)
-    if isinstance(masks, dict) or not isinstance(masks, Sequence):
+def check_names(record: Record, class_names: Sequence[str], keypoint_names: Sequence[str] = ()) -> None:
+    """Check that the names a record knows for its classes and keypoints are those of a config, if both have any.
+
+    Raises:
+        ValueError: there are other names, or another order; says which differ, and names the image.
+    """
+    with error_prefix(record.name):
+        check_same_names("class", record.class_names, class_names)
+        check_same_names("keypoint", record.keypoint_names, keypoint_names)
+
+
+def _check_masks_meet_boxes(encoded: list[dict[str, Any]], boxes: np.ndarray) -> None:
+    for index, (rle, box) in enumerate(zip(encoded, boxes, strict=bool(encoded))):
+        with error_prefix(f"object {index}"):
+            check_mask_meets_box(rle, box)
+
+
+def _check_own_names(record: Record) -> None:
+    for what, names in (("class", record.class_names), ("keypoint", record.keypoint_names)):
+        if len(set(names)) < len(names):
+            raise ValueError(f"{what}_names has a name twice: {names}")
+    if record.class_names and record.class_ids.max(initial=0) > len(record.class_names):
         raise ValueError(
-            f"masks must be an array [N, H, W] or a list of segmentations; got {type(masks).__name__}"
+            f"class id {record.class_ids.max()} has no name; class_names has {len(record.class_names)}"
         )
-    return tuple(masks)
-
-
-def _encoded(segmentations: tuple[Any, ...], height: int, width: int) -> list[dict[str, Any]]:
-    encoded = []
-    for index, segmentation in enumerate(segmentations):
-        with naming(f"object {index}"):
-            encoded.append(segmentation_to_rle(segmentation, height, width))
-            if coco_mask.area(encoded[-1]) == 0:
-                raise ValueError("its mask is empty")
-    return encoded
-
-
-def _extents(encoded: list[dict[str, Any]], segmentations: tuple[Any, ...] | None) -> np.ndarray:
-    """Boxes [N, 4] around the masks: around the points of polygons, around the pixels of RLEs."""
-    rows = []
-    for rle, segmentation in zip(encoded, segmentations or (), strict=True):
-        if isinstance(segmentation, dict):
-            rows.append(mask_extent(rle))
-        else:
-            points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in segmentation])
-            rows.append([*points.min(axis=0), *points.max(axis=0)])
-    return np.array(rows, np.float32).reshape(-1, 4)
-
-
-def _checked_boxes(boxes: Any, height: int, width: int) -> np.ndarray:
-    boxes = np.asarray(boxes, np.float64)
-    if boxes.size == 0:
-        return np.zeros((0, 4), np.float32)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes must be [N, 4]; got shape {boxes.shape}")
-    clipped = np.zeros(boxes.shape, np.float32)
-    for index, box in enumerate(boxes.tolist()):
-        with naming(f"object {index}"):
-            clipped[index] = clipped_box(box, height, width)
-            if not has_area(clipped[index]):
-                raise ValueError(f"box {box} has no area inside the image")
-    return clipped
-
-
-def _checked_keypoints(keypoints: Any) -> np.ndarray:
-    values = np.asarray(keypoints, np.float32)
-    if values.ndim == 3 and values.shape[2] == 3:  # or else the counts are refused
-        for index, points in enumerate(values):
-            with naming(f"object {index}"):
-                check_keypoints(points)
-    return values
-
-
-def _whole_numbers(class_ids: Any) -> np.ndarray:
-    values = np.asarray(class_ids)
-    if values.size and not (np.issubdtype(values.dtype, np.integer) and values.min() >= 1):
-        raise ValueError(f"class_ids must be integers from 1 (0 is the background); got {class_ids!r}")
-    return values.astype(np.int32)
-
-
-def _areas(encoded: list[dict[str, Any]], boxes: np.ndarray) -> np.ndarray:
-    if encoded:
-        # One by one: given a list of more than 255, pycocotools overflows.
-        return np.array([coco_mask.area(rle) for rle in encoded], np.float32)
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    count = 0 if record.keypoints is None else record.keypoints.shape[1]
+    if record.keypoint_names and count not in (0, len(record.keypoint_names)):
+        raise ValueError(f"there are {count} keypoints, but {len(record.keypoint_names)} keypoint_names")
 
 
 def _check_fields(record: Record) -> None:

@@ -1,7 +1,6 @@
 """What a reader of annotations found, and what it left out."""
 
 import dataclasses
-from collections.abc import Sequence
 from typing import Any
 
 from keras_maskrcnn.data.records import Record
@@ -26,6 +25,8 @@ class LoadReport:
     category_ids: list[int] = dataclasses.field(default_factory=list)
     """[K]: the file's own id of each class, for writing results; classes that the file lacks get, in their order,
     the next ids above its largest."""
+    class_names: tuple[str, ...] = ()
+    """[K]: the classes in the order of their ids."""
     keypoint_names: tuple[str, ...] = ()
     """[J]: what the file calls an object's keypoints, ready for `Config.keypoint_names`; empty where it has none or
     does not name them."""
@@ -43,7 +44,7 @@ class LoadReport:
 
 
 class Records(list[Record]):
-    """A list of records with the `report` of how they were read."""
+    """A list of records with the `report` of how they were read; a slice of it has a report of its own."""
 
     def __init__(self, records: list[Record], report: LoadReport) -> None:
         super().__init__(records)
@@ -55,18 +56,21 @@ class Records(list[Record]):
         points = [record.keypoints for record in records if record.keypoints is not None]
         report.with_keypoints = sum(int((p[..., 2] > 0).any(axis=1).sum()) for p in points)
 
+    def __getitem__(self, index: Any) -> Any:
+        """Return a record, or of a slice `Records`, with the names but not with what the whole left out."""
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        return Records(super().__getitem__(index), dataclasses.replace(self.report, unusable={}, notes=[]))
 
-def check_keypoint_names(records: Sequence[Record], names: Sequence[str]) -> None:
-    """Check that records that know the names of their keypoints, as `load_coco`'s do, agree with a config's.
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """[K]: the classes in the order of their ids."""
+        return self.report.class_names
 
-    Raises:
-        ValueError: they are other names, or in another order.
-    """
-    found = records.report.keypoint_names if isinstance(records, Records) else ()
-    if found and names and list(found) != list(names):
-        raise ValueError(
-            f"the records' keypoints are {', '.join(found)}; Config.keypoint_names says {', '.join(names)}"
-        )
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """[J]: what an object's keypoints are called; empty where nobody said it."""
+        return self.report.keypoint_names
 
 
 def _listed(ids: list[Any]) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of rare classes, seen more often."""
+"""Images of rare classes, seen more often."""
 
 import dataclasses
 import math
@@ -13,16 +13,16 @@ from keras_maskrcnn.data.report import Records
 
 
 def repeat_factor_sampling(records: Sequence[Record], threshold: float, seed: int = 0) -> Sequence[Record]:
-    """Repeat the pictures of rare classes, as LVIS's baselines do (Gupta et al. 2019).
+    """Repeat the images of rare classes, as the baselines of LVIS do (Gupta et al. 2019).
 
-    A class c on the share f(c) of all pictures asks for r(c) = max(1, sqrt(threshold / f(c))) times as many, and a
-    picture comes as often as its rarest class asks: r = max of r(c) over its classes. Of a fraction the seed decides
-    once, so that every epoch is as long as the other and a resumed run continues exactly. Crowds do not count.
+    A class c in the fraction f(c) of all images asks for r(c) = max(1, sqrt(threshold / f(c))) times as many, and an
+    image comes as often as its rarest class asks: r = max of r(c) over its classes. Of a fraction the seed decides
+    once, so that every epoch is as long as the other and a resumed run continues exactly. Crowds are ignored.
 
     Args:
-        records: each is read once, and again whenever it is used.
-        threshold: share of pictures, 0..1, below which a class is rare; 0.001 for LVIS.
-        seed: of the fractions.
+        records: a list or any sequence of N records; each is read once, and again whenever it is used.
+        threshold: fraction of images, 0..1, below which a class is rare; 0.001 for LVIS.
+        seed: an integer from 0, by which fractions are rounded up or down.
 
     Returns:
         A sequence of the same records, some of them several times in a row, for `make_dataset`. A list stays a list,
@@ -30,6 +30,20 @@ def repeat_factor_sampling(records: Sequence[Record], threshold: float, seed: in
 
     Raises:
         ValueError: there are no records, or the threshold is not in 0..1.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.zeros((40, 60, 3), np.uint8)
+        classes = [1] * 9 + [2]  # class 2 is in a tenth of the images
+        records = [
+            km.make_record(image, boxes=[[10, 5, 30, 35]], class_ids=[k], image_id=i) for i, k in enumerate(classes)
+        ]
+        repeated = km.repeat_factor_sampling(records, threshold=0.4)
+        print(len(repeated), sum(record.class_ids[0] == 2 for record in repeated))  # 11 2
+        ```
     """
     if not len(records) or not 0 <= threshold <= 1:
         raise ValueError(
@@ -47,10 +61,10 @@ def repeat_factor_sampling(records: Sequence[Record], threshold: float, seed: in
 
 
 def repeat_factors(classes: Sequence[set[int]], threshold: float) -> list[float]:
-    """Return how often each picture, given by the set of its classes, should come; 1 or more."""
-    pictures_of = Counter(class_id for of_picture in classes for class_id in of_picture)
-    rate = {c: max(1.0, math.sqrt(threshold * len(classes) / count)) for c, count in pictures_of.items()}
-    return [max([1.0, *(rate[class_id] for class_id in of_picture)]) for of_picture in classes]
+    """Return how often each image, given by the set of its classes, should come; 1 or more."""
+    images_of = Counter(class_id for of_image in classes for class_id in of_image)
+    rate = {c: max(1.0, math.sqrt(threshold * len(classes) / count)) for c, count in images_of.items()}
+    return [max([1.0, *(rate[class_id] for class_id in of_image)]) for of_image in classes]
 
 
 def _classes(record: Record) -> set[int]:

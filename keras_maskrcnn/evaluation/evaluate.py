@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_maskrcnn.config.keypoints import checked_sigmas
-from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.data.records import check_names
 from keras_maskrcnn.detections.batching import make_tiles
 from keras_maskrcnn.detections.detections import Detections, check_category_ids
 from keras_maskrcnn.evaluation.analysis import analyse
@@ -19,6 +19,7 @@ from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
 from keras_maskrcnn.evaluation.report import write_report
 
 if TYPE_CHECKING:
+    from keras_maskrcnn.config.config import Config
     from keras_maskrcnn.data.records import Record
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
@@ -67,13 +68,13 @@ def evaluate_coco(
         "box_AR10" and "box_AR100", or instead of the last "box_AR300" with a limit of 300.
 
     Raises:
-        ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, or the keypoints
-            are other ones or lack their sigmas, all of it before the model runs; or an image is unreadable; see
-            `score_coco`.
+        ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, the names that
+            records know for classes or keypoints are not the model's, or keypoints lack their sigmas, all of it before
+            the model runs; or an image is unreadable; see `score_coco`.
     """
     check_ground_truth(records)
-    _check_keypoints(records, model.config.keypoint_names, keypoint_sigmas)
     class_names = model.config.class_names
+    _check_names_and_keypoints(records, model.config, keypoint_sigmas)
     if category_ids is not None:
         check_category_ids(category_ids, class_names)
     tiles = tile, tile_overlap, tile_whole
@@ -118,10 +119,14 @@ def detect_records(
     return found
 
 
-def _check_keypoints(records: Sequence[Record], names: Sequence[str], sigmas: Sequence[float] | None) -> None:
-    """Check what can be known of scoring keypoints before there are any, by the first record with objects."""
-    check_keypoint_names(records, names)
+def _check_names_and_keypoints(
+    records: Sequence[Record], config: Config, sigmas: Sequence[float] | None
+) -> None:
+    """Check what can be known of scoring before there are detections: of lists, or by the first with objects."""
+    names = config.keypoint_names
     first = next(record for record in map(records.__getitem__, range(len(records))) if len(record.boxes))
+    for record in records if isinstance(records, (list, tuple)) else (first,):
+        check_names(record, config.class_names, names)
     if names and first.keypoints is not None:
         annotated = first.keypoints.shape[1]
         if annotated != len(names):
@@ -216,7 +221,7 @@ class CocoEvaluation(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forget the run before; refuse what could not be scored after an epoch of training."""
         self.scores = {}
-        _check_keypoints(self.records, self.model.config.keypoint_names, self._options["keypoint_sigmas"])
+        _check_names_and_keypoints(self.records, self.model.config, self._options["keypoint_sigmas"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Put the figures into the logs that the callbacks after this one get."""

@@ -1,4 +1,4 @@
-"""Pictures that labelme has put into its annotation files."""
+"""Images that labelme has put into its annotation files."""
 
 import base64
 import binascii

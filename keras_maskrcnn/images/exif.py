@@ -1,4 +1,4 @@
-"""How an image must be turned to be displayed, decided in one place for whoever asks its size or its pixels."""
+"""How an image must be rotated or flipped to be displayed, decided in one place for its size and its pixels."""
 
 import io
 import struct
@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 _TAG = 0x0112
-_TURNS = {
+_TRANSPOSITIONS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -22,24 +22,24 @@ _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_DESCRIPTIONS = (b"IHDR", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 
 
-def is_turned(image: Image.Image) -> bool:
+def swaps_sides(image: Image.Image) -> bool:
     """Tell whether the image's height and width change places when it is displayed; decodes no pixels."""
     return _orientation(image) in (5, 6, 7, 8)
 
 
 def is_upright(image: Image.Image) -> bool:
-    """Tell whether the image is displayed as it is stored, neither turned nor mirrored; decodes no pixels."""
-    return _orientation(image) not in _TURNS
+    """Tell whether the image is displayed as it is stored, neither rotated nor flipped; decodes no pixels."""
+    return _orientation(image) not in _TRANSPOSITIONS
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """Return the image as it is displayed, turned by its EXIF or XMP orientation."""
-    turn = _TURNS.get(_orientation(image))
-    return image if turn is None else image.transpose(turn)
+    """Return the image as it is displayed, rotated or flipped by its EXIF or XMP orientation."""
+    transposition = _TRANSPOSITIONS.get(_orientation(image))
+    return image if transposition is None else image.transpose(transposition)
 
 
 def _orientation(image: Image.Image) -> int:
-    if image.format == "TIFF":  # Pillow gives these already turned.
+    if image.format == "TIFF":  # Pillow returns these as they are displayed.
         return 1
     file = getattr(image, "fp", None)
     if image.format != "PNG" or file is None:

@@ -8,13 +8,13 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.images.embedded import embedded_image, is_embedded
-from keras_maskrcnn.images.exif import is_turned, upright
+from keras_maskrcnn.images.exif import swaps_sides, upright
 
 _LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weights of Pillow's mode "L"
 
 
 def read_image(source: Any, channels: int | None = 3) -> np.ndarray:
-    """Read an image as it is displayed: decoded, turned by its EXIF orientation, with `channels` channels.
+    """Read an image as it is displayed: decoded, rotated or flipped by its EXIF orientation, with `channels` channels.
 
     Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed); of a
     `.json` file of labelme, the image embedded in it.
@@ -60,7 +60,7 @@ def image_size(source: Any) -> tuple[int, int]:
 
 
 def header_sizes(source: Any) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Return (height, width) as displayed and as stored; they differ where EXIF turns it by 90 degrees.
+    """Return (height, width) as displayed and as stored; they differ where EXIF rotates it by 90 degrees.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -74,7 +74,7 @@ def header_sizes(source: Any) -> tuple[tuple[int, int], tuple[int, int]]:
             return shape, shape
         with _open(source) as image:
             width, height = image.size
-            displayed = (width, height) if is_turned(image) else (height, width)
+            displayed = (width, height) if swaps_sides(image) else (height, width)
             return displayed, (height, width)
     except FileNotFoundError:
         raise FileNotFoundError(f"{source}: there is no such image file") from None

@@ -11,7 +11,7 @@ from PIL import Image
 def resized_size(height: int, width: int, min_size: int, max_size: int, rounding: str) -> tuple[int, int]:
     """Return (height, width) with the short side at `min_size`, but the long side at most at `max_size`.
 
-    "floor" is torchvision's rule: one scale, sides cut to whole pixels. "round" is Detectron2's: sides are
+    "floor" is torchvision's rule: one scale, sides truncated to integers. "round" is Detectron2's: sides are
     scaled to `min_size`, then down to `max_size` where needed, and rounded. "half_even" is Matterport's: images
     whose short side is longer than `min_size` stay as they are unless `max_size` shrinks them, and sides are rounded
     half to even. In Python floats as in the sources, so that sides such as 799.9999... fall alike. A side never
@@ -82,7 +82,7 @@ def resize_whole(image: np.ndarray, size: tuple[int, int], method: str) -> np.nd
 
     "pillow" is Detectron2's: antialiased where the image shrinks, and rounded; but values that are not uint8 are
     interpolated without antialiasing. "skimage" is Matterport's: not antialiased, interpolated towards zeros beyond
-    the border, clipped to the image's own range, and cut to whole values.
+    the border, clipped to the image's own range, and truncated to integers.
 
     Args:
         image: [H, W, C] uint8 or float.
@@ -109,7 +109,7 @@ def _interpolated(
     """Interpolate at the centres of the new pixels: [height, width, C] float64.
 
     In the order in which scipy's `zoom` multiplies and adds, on which it depends whether a whole number comes out
-    whole or just below, to be cut to the one before.
+    whole or just below, to be truncated to the one before.
     """
     padded = np.pad(image.astype(np.float64), ((1, 1), (1, 1), (0, 0)), mode=beyond)
     y, lower = _places(image.shape[0], size[0])

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.masks.rle import Region, region_to_rle
+from keras_maskrcnn.masks.rle import (
+    Region,
+    region_to_rle,
+    rle_columns,
+    segmentation_to_mask,
+    segmentation_to_rle,
+)
 
 
 def crop_mask(mask: np.ndarray, box: Sequence[float] | np.ndarray, size: int) -> np.ndarray:
@@ -39,6 +45,31 @@ def crop_mask(mask: np.ndarray, box: Sequence[float] | np.ndarray, size: int) ->
     return np.rint(255 * coverage.clip(0, 1)).astype(np.uint8)
 
 
+def crop_segmentation(segmentation: Any, box: np.ndarray, height: int, width: int, size: int) -> np.ndarray:
+    """Return `crop_mask` of a COCO segmentation, without drawing the whole image.
+
+    Args:
+        segmentation: a list of polygons or an RLE dict, in an image of height x width pixels.
+        box: [4] x1, y1, x2, y2 in pixels.
+        size: S, cells per side.
+
+    Returns:
+        [S, S] uint8.
+    """
+    if isinstance(segmentation, dict):
+        rle = segmentation_to_rle(segmentation, height, width)
+        left, right = np.clip([np.floor(box[0]), np.ceil(box[2])], 0, width).astype(int).tolist()
+        return crop_mask(rle_columns(rle, left, right), box - np.array([left, 0, left, 0]), size)
+    corners = np.reshape(box, (2, 2)).tolist()
+    points = np.array([*corners, *(xy for polygon in segmentation for xy in np.reshape(polygon, (-1, 2)))])
+    # One pixel more at the far sides, because pycocotools rounds the points; moving by whole pixels changes nothing.
+    start = np.floor(points.min(axis=0)).clip(0).astype(int)
+    stop = np.minimum(np.ceil(points.max(axis=0)).astype(int) + 1, [width, height])
+    moved = [(np.reshape(polygon, (-1, 2)) - start).ravel().tolist() for polygon in segmentation]
+    mask = segmentation_to_mask(moved, int(stop[1] - start[1]), int(stop[0] - start[0]))
+    return crop_mask(mask, box - np.tile(start, 2), size)
+
+
 def paste_mask(
     probabilities: np.ndarray,
     box: Sequence[float] | np.ndarray,
@@ -60,7 +91,7 @@ def paste_mask(
 
     Returns:
         ([h, w] bool, x, y): the part of the image under the box and where it starts. A box without a pixel
-        centre of the image inside gives an array without elements.
+        centre of the image inside returns an array without elements.
     """
     x1, y1, x2, y2 = (float(value) for value in box)
     if not (x2 > x1 and y2 > y1):

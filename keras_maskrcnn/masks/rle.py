@@ -50,7 +50,7 @@ def rle_columns(rle: dict[str, Any], left: int, right: int) -> np.ndarray:
     """Decode the columns left..right of a mask alone: under an object that is small in a large image, few.
 
     Args:
-        rle: as `segmentation_to_rle` gives it.
+        rle: as `segmentation_to_rle` returns it.
         left, right: inside the image; the column `right` is left out.
 
     Returns:

@@ -85,7 +85,7 @@ def runs_of_compressed(encoded: bytes) -> np.ndarray:
     """
     digits = np.frombuffer(encoded, np.uint8).astype(np.int64) - 48
     if digits.size == 0 or digits.min() < 0 or digits.max() > 63 or digits[-1] & 32:
-        raise ValueError("An RLE's compressed counts are cut off or not in COCO's format")
+        raise ValueError("An RLE's compressed counts are truncated or not in COCO's format")
     ends = np.flatnonzero(digits & 32 == 0)
     starts = np.concatenate([[0], ends[:-1] + 1])
     lengths = ends - starts + 1

@@ -5,7 +5,7 @@ import re
 
 import pytest
 from command_line import data, draw_pictures, error
-from dataset_files import WRITERS, pictures
+from dataset_files import WRITERS, made_images
 from examples import drawn_records, tiny
 
 from keras_maskrcnn.cli.main import main
@@ -79,7 +79,7 @@ def test_what_cannot_be_run_ends_with_2(folder, capsys):
 
 @pytest.mark.parametrize("name", ["via", "labelme", "label images", "yolo", "voc"])
 def test_every_format_is_checked(name, tmp_path, capsys, quick_estimate):
-    annotations, images = WRITERS[name](tmp_path, pictures(8))
+    annotations, images = WRITERS[name](tmp_path, made_images(8))
     arguments = ["check", "--annotations", str(annotations), *SMALL]
     assert main(arguments + ([] if images is None else ["--images", str(images)])) == 0
     out = capsys.readouterr().out

@@ -43,7 +43,7 @@ for arguments in (["train", "--help"], ["train", "--output", "x"], ["predict", "
         main(arguments)
     except SystemExit:
         pass
-print("loaded:", [name for name in ("tensorflow", "keras", "numpy") if name in sys.modules])
+print("loaded:", [name for name in ("tensorflow", "keras", "skimage") if name in sys.modules])
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""Pictures of augmented examples show what the model is given."""
+"""Images of augmented examples show what the model is given."""
 
 import numpy as np
 import pytest
@@ -24,8 +24,8 @@ def test_the_record_and_its_draws_lie_side_by_side():
     assert (first[35, 5] == 200).all()
     masked = np.abs(first.astype(int) - 200).max(axis=2) > 20
     assert masked[20:28, 22:28].all() and not masked[20:28, 32:].any()
-    mirrored = np.abs(second.astype(int) - 200).max(axis=2) > 20
-    assert mirrored[20:28, 32:38].all() and not mirrored[20:28, :28].any()
+    flipped = np.abs(second.astype(int) - 200).max(axis=2) > 20
+    assert flipped[20:28, 32:38].all() and not flipped[20:28, :28].any()
     np.testing.assert_array_equal(second, last)
     assert (sheet[96:, 68:] == 255).all()  # no fifth draw
 

@@ -13,7 +13,7 @@ GRAY = 90
 
 
 def record(crowd=(False, False), image=None, **changes):
-    """A gray picture of 400 x 300 pixels with a cat at 20..120 x 30..130 and a dog at 200..350 x 100..280."""
+    """A gray image of 400 x 300 pixels with a cat at 20..120 x 30..130 and a dog at 200..350 x 100..280."""
     masks = np.zeros((2, 300, 400), bool)
     masks[0, 30:130, 20:120] = masks[1, 100:280, 200:350] = True
     image = np.full((300, 400, 3), GRAY, np.uint8) if image is None else image
@@ -80,14 +80,14 @@ def test_keypoints_are_drawn_and_those_not_labelled_are_not():
         np.full((5, 3, 6), 9.0, np.float32),
     ],
 )
-def test_pictures_of_any_kind_and_without_objects_are_drawn(image):
+def test_images_of_any_kind_and_without_objects_are_drawn(image):
     empty = make_record(image, image_id="empty")
-    picture = draw_record(empty, NAMES)
-    assert picture.mode == "RGB" and max(picture.size) >= 320
-    assert (np.asarray(picture) == 9).all()
+    drawn_on = draw_record(empty, NAMES)
+    assert drawn_on.mode == "RGB" and max(drawn_on.size) >= 320
+    assert (np.asarray(drawn_on) == 9).all()
     height, width = image.shape[:2]
     both = draw_comparison(found([], [], height, width), empty, NAMES)
-    assert both.width > 2 * picture.width
+    assert both.width > 2 * drawn_on.width
 
 
 def test_a_file_of_many_channels_is_drawn(tmp_path):
@@ -103,7 +103,7 @@ def test_an_object_of_one_pixel_is_visible():
     assert not pixels[160, 160].any()
 
 
-def test_small_pictures_are_enlarged_whole_times_and_large_ones_are_not():
+def test_small_images_are_enlarged_whole_times_and_large_ones_are_not():
     assert [readable_scale(*size) for size in [(1, 1), (32, 20), (300, 319), (320, 10), (6000, 8000)]] == [
         320, 10, 2, 1, 1,
     ]  # fmt: skip
@@ -116,10 +116,10 @@ def test_small_pictures_are_enlarged_whole_times_and_large_ones_are_not():
 
 def test_prediction_and_ground_truth_are_side_by_side_in_the_colours_of_their_classes():
     dogs = found(BOXES[1:], [2])
-    picture = draw_comparison(dogs, record(masks=None, boxes=BOXES), NAMES)
-    pixels = np.asarray(picture)
-    top = picture.height - 300
-    right = picture.width - 400
+    image = draw_comparison(dogs, record(masks=None, boxes=BOXES), NAMES)
+    pixels = np.asarray(image)
+    top = image.height - 300
+    right = image.width - 400
     assert tuple(pixels[top + 279, 300]) == PALETTE[1]  # the dog's box in the prediction
     assert tuple(pixels[top + 279, right + 300]) == PALETTE[1]  # and in the truth
     assert tuple(pixels[top + 129, right + 70]) == PALETTE[0]  # the cat is in the truth alone
@@ -131,10 +131,10 @@ def test_prediction_and_ground_truth_are_side_by_side_in_the_colours_of_their_cl
 def test_weak_detections_are_left_out_of_the_comparison():
     weak = found(BOXES, [1, 2], scores=np.array([0.6, 0.4]))
     strong = found(BOXES[:1], [1], scores=np.array([0.6]))
-    pictures = [np.asarray(draw_comparison(one, record(), NAMES)) for one in (weak, strong)]
-    assert (pictures[0] == pictures[1]).all()
+    images = [np.asarray(draw_comparison(one, record(), NAMES)) for one in (weak, strong)]
+    assert (images[0] == images[1]).all()
     everything = draw_comparison(weak, record(), NAMES, min_score=0)
-    assert (np.asarray(everything) != pictures[0]).any()
+    assert (np.asarray(everything) != images[0]).any()
 
 
 def test_what_does_not_fit_is_refused_by_name():
@@ -142,15 +142,15 @@ def test_what_does_not_fit_is_refused_by_name():
         draw_record(record(), ["cat"])
     with pytest.raises(ValueError, match=r"'two' is 300 x 400 .* its detections are of 400 x 300"):
         draw_comparison(found([], [], 400, 300), record(), NAMES)
-    with pytest.raises(ValueError, match="2 pictures and 1 captions"):
+    with pytest.raises(ValueError, match=r"2 \w+ and 1 captions"):
         side_by_side([Image.new("RGB", (9, 9))] * 2, ["one"])
 
 
-def test_captions_longer_than_their_pictures_are_cut():
-    pictures = [Image.new("RGB", (200, 100))] * 2
-    page = np.asarray(side_by_side(pictures, ["x" * 500, "right"], title="y" * 500))
-    short = np.asarray(side_by_side(pictures, ["x", "right"], title="y"))
+def test_captions_longer_than_their_images_are_cut():
+    images = [Image.new("RGB", (200, 100))] * 2
+    page = np.asarray(side_by_side(images, ["x" * 500, "right"], title="y" * 500))
+    short = np.asarray(side_by_side(images, ["x", "right"], title="y"))
     assert page.shape == short.shape
     captions = page[(page.shape[0] - 100) // 2 : -100]
-    assert (captions[:, 196:208] == 255).all()  # nothing reaches from one picture to the next
+    assert (captions[:, 196:208] == 255).all()  # nothing reaches from one image to the next
     assert (captions[:, 100:190] < 100).any() and (page[:10, 300:390] < 100).any()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_maskrcnn.data.records import check_record, make_record
+from keras_maskrcnn.data.records import check_names, check_record, make_record
 from keras_maskrcnn.masks.rle import rle_to_mask
 
 SQUARE = [[2, 3, 8, 3, 8, 9, 2, 9]]
@@ -125,3 +125,45 @@ def test_keypoints_are_checked_against_a_model():
         check_record(record(boxes=boxes, class_ids=[1], keypoints=points), 1, False, num_keypoints=17)
     with pytest.raises(ValueError, match="image 'it': its objects have no keypoints"):
         check_record(record(boxes=boxes, class_ids=[1]), 1, False, num_keypoints=17)
+
+
+def test_a_record_may_know_the_names_of_its_classes_and_keypoints():
+    made = record(boxes=[[1, 2, 4, 6]], class_ids=[2], class_names=["bolt", "nut"], keypoint_names=["tip"])
+    assert made.class_names == ("bolt", "nut") and made.keypoint_names == ("tip",)
+    assert record().class_names == record().keypoint_names == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"class_names": ["nut"]}, "class id 2 has no name; class_names has 1"),
+        ({"class_names": ["nut", "nut"]}, "class_names has a name twice"),
+        ({"keypoint_names": ["tip"]}, "there are 2 keypoints, but 1 keypoint_names"),
+        ({"keypoint_names": ["tip", "tip"]}, "keypoint_names has a name twice"),
+    ],
+)
+def test_names_must_fit_the_objects(fields, reason):
+    with pytest.raises(ValueError, match=f"image 'it': {reason}"):
+        record(boxes=[[1, 2, 4, 6]], class_ids=[2], keypoints=np.zeros((1, 2, 3)), **fields)
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"),
+    [
+        (
+            ["nut", "bolt"],
+            "its class names are in another order than Config.class_names: class 1 is 'bolt', not 'nut'",
+        ),
+        (["bolt", "cap"], "among its class names there is nut, which Config.class_names lacks, and no cap"),
+        (["bolt"], "among its class names there is nut, which Config.class_names lacks$"),
+        (["bolt", "nut", "cap"], "among its class names there is no cap$"),
+    ],
+)
+def test_other_names_than_a_configs_are_told(names, reason):
+    with pytest.raises(ValueError, match=f"image 'it': {reason}"):
+        check_names(record(class_names=["bolt", "nut"]), names)
+
+
+def test_names_that_nobody_knows_are_not_compared():
+    check_names(record(), ["bolt"], ["tip"])
+    check_names(record(class_names=["bolt"], keypoint_names=["tip"]), ["bolt"], ())

@@ -14,12 +14,12 @@ from keras_maskrcnn.data.sampling import repeat_factor_sampling, repeat_factors
 
 def record(number, *classes, crowd=None):
     boxes = [[1, 1, 9, 9]] * len(classes)
-    picture = np.zeros((16, 16, 3), np.uint8)
-    return make_record(picture, boxes=boxes, class_ids=classes, crowd=crowd, image_id=number)
+    image = np.zeros((16, 16, 3), np.uint8)
+    return make_record(image, boxes=boxes, class_ids=classes, crowd=crowd, image_id=number)
 
 
 def test_factors_follow_the_formula_of_the_paper():
-    # class 1 on 8 of 10 pictures, class 2 on 2, class 3 on 1
+    # class 1 on 8 of 10 images, class 2 on 2, class 3 on 1
     classes = [{1}] * 7 + [{1, 2}, {2, 3}, set()]
     threshold = 0.4
     common, seldom, rare = 1.0, math.sqrt(0.4 / 0.2), math.sqrt(0.4 / 0.1)
@@ -27,7 +27,7 @@ def test_factors_follow_the_formula_of_the_paper():
     assert rare == 2.0
 
 
-def test_pictures_come_as_often_as_their_factor_says():
+def test_images_come_as_often_as_their_factor_says():
     records = [record(i, 1) for i in range(99)] + [record(99, 1, 2)]
     chosen = repeat_factor_sampling(records, threshold=0.09)
     assert [r.image_id for r in chosen] == [*range(99), 99, 99, 99]  # sqrt(0.09 / 0.01) = 3
@@ -39,16 +39,16 @@ def test_fractions_are_drawn_once_from_the_seed():
     assert [r.image_id for r in once] == [r.image_id for r in again] != [r.image_id for r in other]
     times = [sum(r.image_id == i for r in once) for i in range(400, 500)]
     assert set(times) == {1, 2}
-    assert np.mean(times) == pytest.approx(1.5, abs=0.15)  # sqrt(0.45 / 0.2), three standard deviations
+    assert np.mean(times) == pytest.approx(1.5, abs=0.15)  # sqrt(0.45 / 0.2), three std
 
 
 def test_crowds_do_not_make_a_class_more_common():
     records = [record(i, 1) for i in range(3)] + [record(3, 1, 2), record(4, 1, 2, crowd=[False, True])]
-    chosen = repeat_factor_sampling(records, threshold=0.8)  # class 2 on one picture of five: factor 2
+    chosen = repeat_factor_sampling(records, threshold=0.8)  # class 2 on one image of five: factor 2
     assert [r.image_id for r in chosen] == [0, 1, 2, 3, 3, 4]
 
 
-def test_every_picture_comes_once_at_a_threshold_of_zero():
+def test_every_image_comes_once_at_a_threshold_of_zero():
     records = [record(0, 1), record(1)]
     assert repeat_factor_sampling(records, 0.0) == records
 

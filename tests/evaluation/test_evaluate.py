@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from keras_maskrcnn.data.records import make_record
-from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.evaluation.analysis import analyse
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, detect_records, evaluate_coco
@@ -198,13 +197,24 @@ def test_keypoints_that_cannot_be_scored_are_refused_before_the_model_runs():
     model, annotated = with_keypoints()
     with pytest.raises(ValueError, match="keypoint_sigmas is needed"):
         evaluate_coco(model, annotated)
-    swapped = Records(annotated, LoadReport(keypoint_names=("tail", "nose")))
-    with pytest.raises(ValueError, match="the records' keypoints are tail, nose"):
+    swapped = [dataclasses.replace(record, keypoint_names=("tail", "nose")) for record in annotated]
+    with pytest.raises(
+        ValueError, match=r"keypoint names are in another order .*keypoint 1 is 'tail', not 'nose'"
+    ):
         evaluate_coco(model, swapped, keypoint_sigmas=[0.1, 0.1])
     model.config.keypoint_names = ("nose",)
     with pytest.raises(ValueError, match="its objects have 2 keypoints; the model finds 1"):
         evaluate_coco(model, annotated, keypoint_sigmas=[0.1])
     assert model.asked == []
+
+
+def test_classes_of_other_names_are_refused_before_the_model_runs():
+    model = FindsEverything()
+    named = [dataclasses.replace(record, class_names=tuple(NAMES)) for record in records()]
+    assert evaluate_coco(model, named, progress=False)["box_AP"] == pytest.approx(1)
+    others = [*named[:2], dataclasses.replace(named[2], class_names=tuple(NAMES)[::-1])]
+    with pytest.raises(ValueError, match="image 102: its class names are in another order"):
+        evaluate_coco(FindsEverything(), others)
 
 
 # --- During training

@@ -32,11 +32,11 @@ def test_every_mode_becomes_rgb(tmp_path, photo, mode):
     path = tmp_path / "photo.tif"
     if mode == "P":
         path = tmp_path / "photo.png"
-    picture = Image.fromarray(photo).convert(mode)
-    picture.save(path)
+    image = Image.fromarray(photo).convert(mode)
+    image.save(path)
     pixels = read_image(str(path))
     assert pixels.dtype == np.uint8
-    np.testing.assert_array_equal(pixels, np.asarray(picture.convert("RGB")))
+    np.testing.assert_array_equal(pixels, np.asarray(image.convert("RGB")))
 
 
 def test_gray_array_is_repeated_and_rgb_becomes_luminosity(photo):
@@ -96,7 +96,7 @@ def moved_behind_the_pixels(png: bytes, kinds: tuple[bytes, ...]) -> bytes:
     return png[:8] + b"".join([*early, *late, chunks[-1]])
 
 
-def turned_png(photo, kind):
+def rotated_png(photo, kind):
     """A PNG with orientation 6 as EXIF or as XMP, the way each is embedded."""
     data, options = io.BytesIO(), {}
     if kind == "exif":
@@ -112,7 +112,7 @@ def turned_png(photo, kind):
 @pytest.mark.parametrize("kind", ["exif", "xmp"])
 @pytest.mark.parametrize("late", [False, True])
 def test_a_png_says_its_orientation_before_or_behind_its_pixels(tmp_path, photo, kind, late):
-    content = turned_png(photo, kind)
+    content = rotated_png(photo, kind)
     path = tmp_path / "turned.png"
     path.write_bytes(moved_behind_the_pixels(content, (b"eXIf", b"iTXt")) if late else content)
     assert header_sizes(path) == ((30, 20), (20, 30))
@@ -133,7 +133,7 @@ def test_the_size_of_a_png_cut_off_in_its_pixels_is_known(tmp_path):
         read_image(path)
 
 
-def test_every_exif_orientation_is_turned_as_pillow_does(tmp_path, photo):
+def test_every_exif_orientation_is_rotated_as_pillow_does(tmp_path, photo):
     for orientation in range(10):
         exif = Image.Exif()
         exif[ORIENTATION] = orientation

@@ -137,7 +137,7 @@ def test_crop_pastes_back_to_the_same_mask():
     assert iou(pasted, mask) > 0.995
 
 
-def test_run_lengths_equal_the_pasted_masks():
+def test_rles_equal_the_pasted_masks():
     rng = np.random.default_rng(3)
     corners = rng.uniform(-10, 50, (40, 2, 2))
     boxes = np.concatenate([corners.min(1), corners.max(1)], axis=1)
@@ -153,7 +153,7 @@ def test_run_lengths_equal_the_pasted_masks():
         assert rle["size"] == [37, 45]
 
 
-def test_run_lengths_of_large_images_need_little_memory():
+def test_rles_of_large_images_need_little_memory():
     # As arrays these forty masks would take 480 MB.
     starts = np.random.default_rng(1).uniform(0, 2000, (40, 2))
     boxes = np.concatenate([starts, starts + 1000], axis=1)
@@ -201,7 +201,7 @@ def test_polygons_are_joined_and_rasterised_as_pycocotools_does():
     assert mask[1:3, 1:3].all() and mask[4:6, 4:6].all() and not mask[2, 5]
 
 
-def test_every_kind_of_run_length_decodes_to_the_same_mask():
+def test_every_kind_of_rle_decodes_to_the_same_mask():
     mask = disc(30, 41, 11, 13, 20)
     flat = mask.ravel(order="F")
     edges = np.flatnonzero(np.diff(flat)) + 1
@@ -218,14 +218,14 @@ def test_encoding_and_decoding_give_back_the_mask(mask):
     assert (rle_to_mask(mask_to_rle(mask)) == mask).all()
 
 
-@pytest.mark.parametrize("share", [0, 0.02, 0.5, 1])
+@pytest.mark.parametrize("fraction", [0, 0.02, 0.5, 1])
 @pytest.mark.parametrize("compressed", [True, False])
-def test_columns_decoded_alone_are_those_of_the_whole_mask(share, compressed):
+def test_columns_decoded_alone_are_those_of_the_whole_mask(fraction, compressed):
     rng = np.random.default_rng(0)
     for number in range(40):
         height, width = rng.integers(1, 9, 2)
-        mask = rng.random((height, width)) < share
-        mask[0, 0] |= share > 0 and number % 2 == 0
+        mask = rng.random((height, width)) < fraction
+        mask[0, 0] |= fraction > 0 and number % 2 == 0
         rle = mask_to_rle(mask)
         if not compressed:
             flat = mask.ravel(order="F")
@@ -281,8 +281,8 @@ def test_columns_of_a_large_image_need_little_memory():
         ({"size": [4, 4], "counts": [16]}, "does not fit its image"),
         ({"size": [8, 8], "counts": [16]}, "fill 16 pixels"),
         ({"size": [8, 8], "counts": [-1, 65]}, "negative"),
-        ({"size": [8, 8], "counts": "0P"}, "cut off"),
-        ({"size": [8, 8], "counts": ""}, "cut off"),
+        ({"size": [8, 8], "counts": "0P"}, "truncated"),
+        ({"size": [8, 8], "counts": ""}, "truncated"),
     ],
 )
 def test_malformed_segmentations_are_refused_with_a_reason(segmentation, reason):
@@ -291,7 +291,7 @@ def test_malformed_segmentations_are_refused_with_a_reason(segmentation, reason)
 
 
 @pytest.mark.parametrize("rle", [{}, {"size": None, "counts": [4]}, {"size": 2, "counts": [4]}])
-def test_decoding_refuses_malformed_run_lengths(rle):
+def test_decoding_refuses_malformed_rles(rle):
     with pytest.raises(ValueError, match=r'An RLE.*"size"'):
         rle_to_mask(rle)
 
@@ -300,7 +300,7 @@ def test_whole_floats_count_as_whole_numbers():
     assert rle_to_mask({"size": [2.0, 2.0], "counts": [1.0, 3.0]}).sum() == 3
 
 
-def test_truncated_run_lengths_are_refused():
+def test_truncated_rles_are_refused():
     counts = mask_to_rle(disc(200, 200, 80, 100, 100))["counts"]
     for length in range(1, len(counts)):
         with pytest.raises(ValueError, match="RLE"):
@@ -308,7 +308,7 @@ def test_truncated_run_lengths_are_refused():
 
 
 @pytest.mark.skipif(not COCO.exists(), reason="needs the coco_mini images beside the repository")
-def test_run_lengths_in_real_annotations_are_accepted():
+def test_rles_in_real_annotations_are_accepted():
     annotations = json.loads((COCO / "annotations/instances_val2017.json").read_text())
     sizes = {image["id"]: (image["height"], image["width"]) for image in annotations["images"]}
     for annotation in annotations["annotations"]:

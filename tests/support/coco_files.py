@@ -32,7 +32,7 @@ def content(*annotations, **changes):
     }
 
 
-def with_pictures(folder):
+def with_images(folder):
     for name in ("a.png", "b.png"):
         Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / name)
     return folder

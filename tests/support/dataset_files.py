@@ -1,7 +1,7 @@
-"""One small made-up dataset, written as files of every format that can be read.
+"""One small generated dataset, written as files of every format that can be read.
 
-`pictures()` makes it, `WRITERS[name](folder)` writes it as a format, and returns what `load_dataset` needs to read it
-(annotations and images). What is in it is known exactly: each `Shape` tells its outline, its box and its pixels.
+`made_images()` makes it, `WRITERS[name](folder)` writes it as a format, and returns what `load_dataset` needs to read
+it (annotations and images). What is in it is known exactly: each `Shape` tells its outline, its box and its pixels.
 """
 
 import base64
@@ -62,7 +62,7 @@ class Shape:
 
 
 @dataclasses.dataclass(frozen=True)
-class Picture:
+class MadeImage:
     name: str
     shapes: tuple[Shape, ...]
 
@@ -75,8 +75,8 @@ class Picture:
         return image
 
 
-def pictures(count=3, seed=0):
-    """`count` pictures with four objects each, which do not touch, and one more without any."""
+def made_images(count=3, seed=0):
+    """`count` images with four objects each, which do not touch, and one more without any."""
     rng = np.random.default_rng(seed)
     made = []
     for number in range(count):
@@ -85,8 +85,8 @@ def pictures(count=3, seed=0):
             centre = 40 + 80 * (cell % 2), 30 + 60 * (cell // 2)
             class_name = CLASSES[(number + cell) % len(CLASSES)]
             shapes.append(Shape(class_name, str(kind), tuple(_numbers(str(kind), *centre, rng))))
-        made.append(Picture(f"picture {number}", tuple(shapes)))
-    return [*made, Picture("nothing", ())]
+        made.append(MadeImage(f"image {number}", tuple(shapes)))
+    return [*made, MadeImage("nothing", ())]
 
 
 def _numbers(kind, cx, cy, rng):
@@ -104,10 +104,10 @@ def _numbers(kind, cx, cy, rng):
     return np.rint(points).ravel().tolist()
 
 
-def _save_pictures(folder, made):
+def _save_images(folder, made):
     folder.mkdir(parents=True, exist_ok=True)
-    for picture in made:
-        Image.fromarray(picture.pixels()).save(folder / f"{picture.name}.png")
+    for one in made:
+        Image.fromarray(one.pixels()).save(folder / f"{one.name}.png")
     return folder
 
 
@@ -122,8 +122,8 @@ def _rle(mask):
 
 
 def _coco_rows(made):
-    for image_id, picture in enumerate(made, start=1):
-        for shape in picture.shapes:
+    for image_id, one in enumerate(made, start=1):
+        for shape in one.shapes:
             x1, y1, x2, y2 = shape.box()
             as_mask = shape.kind == "circle"
             yield {
@@ -136,23 +136,23 @@ def _coco_rows(made):
 
 def write_coco(folder, made=None):
     """Polygons, circles as RLE; category ids from 0 with gaps."""
-    made = pictures() if made is None else made
+    made = made_images() if made is None else made
     content = {
         "images": [
-            {"id": number, "file_name": f"{picture.name}.png", "height": HEIGHT, "width": WIDTH}
-            for number, picture in enumerate(made, start=1)
+            {"id": number, "file_name": f"{one.name}.png", "height": HEIGHT, "width": WIDTH}
+            for number, one in enumerate(made, start=1)
         ],
         "annotations": [{"id": n, "iscrowd": 0, **row} for n, row in enumerate(_coco_rows(made), start=1)],
         "categories": [{"id": 10 * n, "name": name} for n, name in enumerate(CLASSES)],
     }
-    images = _save_pictures(folder / "images", made)
+    images = _save_images(folder / "images", made)
     return _save_json(folder / "annotations.json", content), images
 
 
 def write_results(folder, made=None):
     """Detections as `maskrcnn predict` writes them."""
-    made = pictures() if made is None else made
-    images = _save_pictures(folder / "images", made)
+    made = made_images() if made is None else made
+    images = _save_images(folder / "images", made)
     rows = [
         {
             **row,
@@ -166,19 +166,19 @@ def write_results(folder, made=None):
 
 
 def write_via(folder, made=None, version=2):
-    """A project of VIA 2, or an export of VIA 1, which has no turned ellipses: there they are polygons."""
-    made = pictures() if made is None else made
-    images = _save_pictures(folder / "images", made)
+    """A project of VIA 2, or an export of VIA 1, which has no rotated ellipses: there they are polygons."""
+    made = made_images() if made is None else made
+    images = _save_images(folder / "images", made)
     entries = {}
-    for picture in made:
+    for one in made:
         regions = [
             {
                 "shape_attributes": _via_shape(shape, version),
                 "region_attributes": {"part": shape.class_name},
             }
-            for shape in picture.shapes
+            for shape in one.shapes
         ]
-        name = f"{picture.name}.png"
+        name = f"{one.name}.png"
         size = (images / name).stat().st_size
         numbered = {str(number): region for number, region in enumerate(regions)}
         entries[f"{name}{size}"] = {
@@ -212,22 +212,22 @@ def _via_shape(shape, version):
 
 
 def write_labelme(folder, made=None):
-    """JSON files beside the pictures; the ellipses are masks. The picture without objects is in its file only."""
-    made = pictures() if made is None else made
-    folder = _save_pictures(folder / "labelled", made)
-    for picture in made:
-        image = folder / f"{picture.name}.png"
+    """JSON files beside the images; the ellipses are masks. The image without objects is in its file only."""
+    made = made_images() if made is None else made
+    folder = _save_images(folder / "labelled", made)
+    for one in made:
+        image = folder / f"{one.name}.png"
         content = {
             "version": "5.4.1",
             "flags": {},
-            "shapes": [_labelme_shape(shape) for shape in picture.shapes],
-            "imagePath": f"..\\labelled\\{picture.name}.png",
-            "imageData": None if picture.shapes else base64.b64encode(image.read_bytes()).decode(),
+            "shapes": [_labelme_shape(shape) for shape in one.shapes],
+            "imagePath": f"..\\labelled\\{one.name}.png",
+            "imageData": None if one.shapes else base64.b64encode(image.read_bytes()).decode(),
             "imageHeight": HEIGHT,
             "imageWidth": WIDTH,
         }
-        _save_json(folder / f"{picture.name}.json", content)
-        if not picture.shapes:
+        _save_json(folder / f"{one.name}.json", content)
+        if not one.shapes:
             image.unlink()
     return folder, None
 
@@ -256,45 +256,45 @@ def _png(array):
 
 
 def write_label_images(folder, made=None):
-    """One 16-bit label image per picture, and a JSON file with the class of each value."""
-    made = pictures() if made is None else made
-    images, masks = _save_pictures(folder / "images", made), folder / "masks"
+    """One 16-bit label image per image, and a JSON file with the class of each value."""
+    made = made_images() if made is None else made
+    images, masks = _save_images(folder / "images", made), folder / "masks"
     masks.mkdir()
     classes = {}
-    for picture in made:
+    for one in made:
         values = np.zeros((HEIGHT, WIDTH), np.uint16)
-        for number, shape in enumerate(picture.shapes, start=1):
+        for number, shape in enumerate(one.shapes, start=1):
             values[shape.mask()] = 1000 * number
-        Image.fromarray(values).save(masks / f"{picture.name}.png")
-        rows = enumerate(picture.shapes, start=1)
-        classes[picture.name] = {str(1000 * number): shape.class_name for number, shape in rows}
+        Image.fromarray(values).save(masks / f"{one.name}.png")
+        rows = enumerate(one.shapes, start=1)
+        classes[one.name] = {str(1000 * number): shape.class_name for number, shape in rows}
     _save_json(masks / "classes.json", classes)
     return masks, images
 
 
 def write_mask_files(folder, made=None):
-    """A folder per picture, with one mask file per object in a folder of its class."""
-    made = pictures() if made is None else made
-    images, masks = _save_pictures(folder / "images", made), folder / "masks"
-    for picture in made:
-        (masks / picture.name).mkdir(parents=True)
-        for number, shape in enumerate(picture.shapes):
-            path = masks / picture.name / shape.class_name / f"{number}.png"
+    """A folder per image, with one mask file per object in a folder of its class."""
+    made = made_images() if made is None else made
+    images, masks = _save_images(folder / "images", made), folder / "masks"
+    for one in made:
+        (masks / one.name).mkdir(parents=True)
+        for number, shape in enumerate(one.shapes):
+            path = masks / one.name / shape.class_name / f"{number}.png"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(shape.mask()).save(path)
     return masks, images
 
 
 def write_voc(folder, made=None):
-    """Palette pictures of objects and classes, with a void line around each object."""
-    made = pictures() if made is None else made
+    """Palette images of objects and classes, with a void line around each object."""
+    made = made_images() if made is None else made
     root = folder / "VOC"
     for name in ("JPEGImages", "SegmentationObject", "SegmentationClass", "ImageSets/Segmentation"):
         (root / name).mkdir(parents=True)
-    for picture in made:
-        Image.fromarray(picture.pixels()).save(root / "JPEGImages" / f"{picture.name}.jpg", quality=95)
+    for one in made:
+        Image.fromarray(one.pixels()).save(root / "JPEGImages" / f"{one.name}.jpg", quality=95)
         objects, classes = np.zeros((2, HEIGHT, WIDTH), np.uint8)
-        for number, shape in enumerate(picture.shapes, start=1):
+        for number, shape in enumerate(one.shapes, start=1):
             mask = shape.mask()
             around = mask.copy()
             around[1:] |= mask[:-1]
@@ -305,27 +305,27 @@ def write_voc(folder, made=None):
         for name, values in (("SegmentationObject", objects), ("SegmentationClass", classes)):
             image = Image.fromarray(values, "P")
             image.putpalette(np.random.default_rng(0).integers(0, 256, 768, np.uint8).tobytes())
-            image.save(root / name / f"{picture.name}.png")
-    names = [picture.name for picture in made]
+            image.save(root / name / f"{one.name}.png")
+    names = [one.name for one in made]
     (root / "ImageSets" / "Segmentation" / "train.txt").write_text("\n".join(names) + "\n")
     (root / "class_names.txt").write_text("\n".join(["_background_", *CLASSES]))
     return root, None
 
 
 def write_yolo(folder, made=None):
-    """images/train and labels/train, with data.yaml beside them; the picture without objects has no label file."""
-    made = pictures() if made is None else made
-    _save_pictures(folder / "images" / "train", made)
+    """images/train and labels/train, with data.yaml beside them; the image without objects has no label file."""
+    made = made_images() if made is None else made
+    _save_images(folder / "images" / "train", made)
     labels = folder / "labels" / "train"
     labels.mkdir(parents=True)
-    for picture in made:
+    for one in made:
         lines = []
-        for shape in picture.shapes:
+        for shape in one.shapes:
             points = np.reshape(shape.polygon(), (-1, 2)) / [WIDTH, HEIGHT]
             numbers = " ".join(f"{value:.6f}" for value in points.ravel())
             lines.append(f"{CLASSES.index(shape.class_name)} {numbers}")
         if lines:
-            (labels / f"{picture.name}.txt").write_text("\n".join(lines) + "\n")
+            (labels / f"{one.name}.txt").write_text("\n".join(lines) + "\n")
     names = "".join(f"  {number}: {name}\n" for number, name in enumerate(CLASSES))
     (folder / "data.yaml").write_text(f"train: images/train\nnames:\n{names}")
     return labels, None
@@ -342,4 +342,4 @@ WRITERS = {
     "yolo": write_yolo,
     "results": write_results,
 }
-"""By the name of the format; each takes a folder, and perhaps pictures to write instead of `pictures()`."""
+"""By the name of the format; each takes a folder, and perhaps images to write instead of `made_images()`."""

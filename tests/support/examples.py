@@ -69,7 +69,7 @@ def batch(config: Config = TINY, objects=(1, 2), size=(64, 96), seed=0) -> dict[
 
 
 def drawn_records(count: int, height: int = 64, width: int = 80, seed: int = 0) -> list[Record]:
-    """`count` pictures of one bright square (class 2) and one brighter disc (class 1) each, with their masks."""
+    """`count` images of one bright square (class 2) and one brighter disc (class 1) each, with their masks."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     records = []
@@ -78,10 +78,10 @@ def drawn_records(count: int, height: int = 64, width: int = 80, seed: int = 0) 
         top, left = rng.integers(0, height - side), rng.integers(0, width // 2 - side // 2)
         square = (y >= top) & (y < top + side) & (x >= left) & (x < left + side)
         disc = (y - rng.integers(radius, height - radius)) ** 2 + (x - (width - radius - 1)) ** 2 < radius**2
-        picture = rng.integers(0, 60, (height, width, 3))
-        picture[square], picture[disc] = 160, 240
+        image = rng.integers(0, 60, (height, width, 3))
+        image[square], image[disc] = 160, 240
         masks = np.stack([square & ~disc, disc])
         records.append(
-            make_record(picture.astype(np.uint8), masks=masks, class_ids=[2, 1], image_id=f"drawn {number}")
+            make_record(image.astype(np.uint8), masks=masks, class_ids=[2, 1], image_id=f"drawn {number}")
         )
     return records

@@ -10,11 +10,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-from dataset_files import CLASSES, WRITERS, pictures
+from dataset_files import CLASSES, WRITERS, made_images
 from PIL import Image
 
-MADE = pictures(2)
-ALL = frozenset((picture.name, number) for picture in MADE for number in range(len(picture.shapes)))
+MADE = made_images(2)
+ALL = frozenset((one.name, number) for one in MADE for number in range(len(one.shapes)))
 WRONG = (
     None, True, "", "12", "text", "é漢字", "\ud800", "../..", "a\0b", [], {}, [[]], [None], {"id": 1}, 0, 1, -1, 2, 1.5,
     1e9, -1e9, 1e308, 10**400, 2**63, math.nan, math.inf, -math.inf, [math.nan], [1, 2, 3, 4], ["1", "2"], "NaN", 255,
@@ -31,7 +31,7 @@ class Broken:
     what: str
     """The change, for messages."""
     touched: frozenset
-    """(picture, number of the object) of those that may differ from the unbroken dataset's."""
+    """(image, number of the object) of those that may differ from the unbroken dataset's."""
     removed: bool
     """Whether what it touched may be gone without a word, since nothing tells that it was there."""
     names: set[str]
@@ -60,15 +60,15 @@ def _names(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*")}
 
 
-def _of_picture(name: str) -> frozenset:
+def _of_image(name: str) -> frozenset:
     return frozenset(one for one in ALL if one[0] == name)
 
 
 def _of_class(name: str) -> frozenset:
     of_class = {
-        (picture.name, number)
-        for picture in MADE
-        for number, shape in enumerate(picture.shapes)
+        (one.name, number)
+        for one in MADE
+        for number, shape in enumerate(one.shapes)
         if shape.class_name == name
     }
     return frozenset(of_class)
@@ -134,28 +134,28 @@ def _changed(tree, place, rng):
 
 def _owner(format_, tree, place, path) -> tuple[frozenset, int]:
     """The objects that a value of the unbroken tree is about, and how deep in the tree an object lies."""
-    rows = [(picture.name, number) for picture in MADE for number in range(len(picture.shapes))]
+    rows = [(one.name, number) for one in MADE for number in range(len(one.shapes))]
     if format_ == "results" and place:
         return frozenset([rows[place[0]]]), 1
     if format_ == "coco" and len(place) > 1:
         part, number = place[:2]
         if part == "annotations":
             return frozenset([rows[number]]), 2
-        return (_of_picture(MADE[number].name) if part == "images" else _of_class(CLASSES[number])), 2
+        return (_of_image(MADE[number].name) if part == "images" else _of_class(CLASSES[number])), 2
     if format_ == "labelme":
         if len(place) > 1 and place[0] == "shapes":
             return frozenset([(path.stem, place[1])]), 2
-        return _of_picture(path.stem), 1
+        return _of_image(path.stem), 1
     if format_.startswith("via"):
         place = place[1:] if "_via_img_metadata" in tree else place
         depth = 3 + ("_via_img_metadata" in tree)
         if place:
-            picture = place[0].partition(".png")[0]
+            image = place[0].partition(".png")[0]
             if len(place) > 2 and place[1] == "regions":
-                return frozenset([(picture, int(place[2]))]), depth
-            return _of_picture(picture), depth
+                return frozenset([(image, int(place[2]))]), depth
+            return _of_image(image), depth
     if format_ == "label images" and place:
-        touched = _of_picture(place[0])
+        touched = _of_image(place[0])
         return (touched if len(place) == 1 else frozenset([(place[0], int(place[1]) // 1000 - 1)])), 2
     return ALL, 9
 
@@ -200,12 +200,8 @@ def _change_file(path: Path, rng: np.random.Generator) -> tuple[str, frozenset, 
     action = rng.choice(
         ["cut", "flip", "flip", "rename", "delete", "empty", "resize", "other kind", "folder"]
     )
-    owners = [
-        picture.name
-        for picture in MADE
-        if picture.name in (path.stem, path.parent.name, path.parents[1].name)
-    ]
-    touched = _of_picture(owners[0]) if owners else ALL
+    owners = [one.name for one in MADE if one.name in (path.stem, path.parent.name, path.parents[1].name)]
+    touched = _of_image(owners[0]) if owners else ALL
     content = path.read_bytes()
     lines = path.suffix == ".txt"  # an object each
     removed = action in ("delete", "rename", "folder") or (lines and action in ("cut", "empty"))

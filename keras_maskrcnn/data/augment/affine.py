@@ -1,4 +1,4 @@
-"""One affine map that a picture, its objects' shapes and its points follow together."""
+"""One affine transform that an image, its objects' shapes and its points follow together."""
 
 import dataclasses
 from typing import Any
@@ -11,22 +11,22 @@ from keras_maskrcnn.masks.rle import rle_columns, segmentation_to_mask, segmenta
 
 
 @dataclasses.dataclass(frozen=True)
-class Placement:
-    """Where a picture goes: an affine map, and the canvas on which the result is seen."""
+class AffineTransform:
+    """Where an image goes: an affine map, and the canvas on which the result is seen."""
 
     matrix: np.ndarray
-    """[2, 3] float64: takes (x, y, 1) in pixels of the picture to (x, y) in pixels of the canvas, both continuous."""
+    """[2, 3] float64: takes (x, y, 1) in pixels of the image to (x, y) in pixels of the canvas, both continuous."""
     height: int
     """Of the canvas, in pixels."""
     width: int
 
     @property
     def scale(self) -> float:
-        """Length on the canvas of what is one pixel long in the picture."""
+        """Length on the canvas of what is one pixel long in the image."""
         return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
 
     @property
-    def mirrored(self) -> bool:
+    def flips(self) -> bool:
         """Whether left and right change sides."""
         return bool(np.linalg.det(self.matrix[:, :2]) < 0)
 
@@ -34,20 +34,20 @@ class Placement:
         """Move points [..., 2]."""
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
-    def window(self, corners: np.ndarray, cells: int) -> "Placement":
-        """Return the placement on a canvas of its own, `cells` times as fine, around points [P, 2] of the picture."""
-        fine = dataclasses.replace(self, matrix=self.matrix * cells)
+    def window(self, corners: np.ndarray, supersampling: int) -> "AffineTransform":
+        """Return the transform to a canvas of its own, that many times as fine, around points [P, 2] of the image."""
+        fine = dataclasses.replace(self, matrix=self.matrix * supersampling)
         moved = fine.points(corners)
         start = np.floor(moved.min(axis=0))
         # One cell more at the far sides, because pycocotools rounds the points.
         width, height = (np.ceil(moved.max(axis=0)) + 1 - start).astype(int)
         shift = np.concatenate([np.zeros((2, 2)), start[:, None]], axis=1)
-        return Placement(fine.matrix - shift, int(height), int(width))
+        return AffineTransform(fine.matrix - shift, int(height), int(width))
 
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """What can be seen of a moved object, on a grid of `cells` x `cells` to a pixel of the canvas."""
+    """What can be seen of a moved object, on a grid of some cells to a pixel of the canvas, the supersampling."""
 
     mask: np.ndarray
     """[h, w] bool."""
@@ -67,33 +67,35 @@ class Shape:
         return dataclasses.replace(self, mask=self.mask[rows, columns], left=left, top=top)
 
     @property
-    def place(self) -> tuple[slice, slice]:
+    def slices(self) -> tuple[slice, slice]:
         """Rows and columns of the grid that the mask of a clipped shape lies on."""
         height, width = self.mask.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
 
-    def box(self, cells: int) -> np.ndarray:
+    def box(self, supersampling: int) -> np.ndarray:
         """Return [4] float64 x1, y1, x2, y2 in pixels of the canvas around what can be seen, which must be something.
 
         Where the object is seen to its end, the box ends with its outline and not with the cell.
         """
         rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
         seen = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
-        seen = (seen + [self.left, self.top, self.left, self.top]) / cells
-        exact = np.where(np.abs(self.extent - seen) <= 1 / cells, self.extent, seen)
-        return exact if (exact[2:] - exact[:2] >= 1 / cells).all() else seen
+        seen = (seen + [self.left, self.top, self.left, self.top]) / supersampling
+        exact = np.where(np.abs(self.extent - seen) <= 1 / supersampling, self.extent, seen)
+        return exact if (exact[2:] - exact[:2] >= 1 / supersampling).all() else seen
 
 
-def move_shape(segmentation: Any, height: int, width: int, placement: Placement, cells: int) -> Shape:
-    """Move a COCO segmentation of a picture of height x width pixels.
+def move_shape(
+    segmentation: Any, height: int, width: int, transform: AffineTransform, supersampling: int
+) -> Shape:
+    """Move a COCO segmentation of an image of height x width pixels.
 
     Points of polygons are moved and then drawn; the pixels of an RLE are warped, each cell taking the nearest.
 
     Args:
         segmentation: a list of polygons or an RLE dict.
-        height, width: size of the picture.
-        placement: where it goes.
-        cells: cells of the shape's grid to a side of a pixel of the canvas.
+        height, width: size of the image.
+        transform: where it goes.
+        supersampling: cells of the shape's grid to a side of a pixel of the canvas.
 
     Returns:
         The shape, not yet clipped to the canvas.
@@ -102,15 +104,15 @@ def move_shape(segmentation: Any, height: int, width: int, placement: Placement,
         points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in segmentation])
         if (points < 0).any() or (
             points > [width, height]
-        ).any():  # only what lies in the picture is the object
+        ).any():  # only what lies in the image is the object
             segmentation = segmentation_to_rle(segmentation, height, width)
     if isinstance(segmentation, dict):
         rle = segmentation_to_rle(segmentation, height, width)
         x1, y1, x2, y2 = map(int, mask_extent(rle))
         points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-    window = placement.window(points, cells)
+    window = transform.window(points, supersampling)
     if isinstance(segmentation, dict):
-        # The object alone, not the picture around it, which may be a hundred times as large.
+        # The object alone, not the image around it, which may be a hundred times as large.
         mask = rle_columns(rle, x1, x2)[y1:y2].astype(np.uint8)
         start = window.points(np.array([x1, y1]))
         placed = dataclasses.replace(window, matrix=np.column_stack([window.matrix[:, :2], start]))
@@ -118,8 +120,8 @@ def move_shape(segmentation: Any, height: int, width: int, placement: Placement,
     else:
         polygons = [window.points(np.reshape(polygon, (-1, 2))).ravel().tolist() for polygon in segmentation]
         moved = segmentation_to_mask(polygons, window.height, window.width)
-    left, top = np.rint(placement.matrix[:, 2] * cells - window.matrix[:, 2]).astype(int)
-    ends = placement.points(points)
+    left, top = np.rint(transform.matrix[:, 2] * supersampling - window.matrix[:, 2]).astype(int)
+    ends = transform.points(points)
     extent = np.concatenate([ends.min(axis=0), ends.max(axis=0)])
     return Shape(moved, int(left), int(top), extent, int(moved.sum()))
 
@@ -130,29 +132,29 @@ def box_corners(box: np.ndarray) -> list[list[float]]:
     return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 
 
-def move_image(image: np.ndarray, placement: Placement, fill: tuple[float, ...]) -> np.ndarray:
-    """Move a picture, interpolating between its pixels once.
+def move_image(image: np.ndarray, transform: AffineTransform, fill: tuple[float, ...]) -> np.ndarray:
+    """Move an image, interpolating between its pixels once.
 
     Keras' `RandomRotation`, `RandomZoom` and `RandomCrop` would interpolate one after the other, and
-    `keras.ops.image.affine_transform` mixes the border with what lies beyond it and gives a canvas of the picture's
+    `keras.ops.image.affine_transform` mixes the border with what lies beyond it and returns a canvas of the image's
     own size only.
 
     Args:
         image: [H, W, C] uint8 or float32.
-        placement: where it goes; where it shrinks to a half or less, whole blocks of pixels are averaged first.
-        fill: C values for what the picture does not cover.
+        transform: where it goes; where it shrinks to a half or less, whole blocks of pixels are averaged first.
+        fill: C values for what the image does not cover.
 
     Returns:
-        [placement.height, placement.width, C] of the image's type; uint8 is rounded.
+        [transform.height, transform.width, C] of the image's type; uint8 is rounded.
     """
-    shrink = max(1, int(1 / placement.scale))
-    matrix = placement.matrix * [[shrink, shrink, 1]]
-    reduced = dataclasses.replace(placement, matrix=matrix)
+    shrink = max(1, int(1 / transform.scale))
+    matrix = transform.matrix * [[shrink, shrink, 1]]
+    reduced = dataclasses.replace(transform, matrix=matrix)
 
     def moved(pixels: np.ndarray, color: Any) -> np.ndarray:
-        picture = Image.fromarray(np.ascontiguousarray(pixels))
-        picture = picture.reduce(shrink) if shrink > 1 else picture
-        return np.asarray(_warped(picture, reduced, Image.Resampling.BILINEAR, color))
+        whole = Image.fromarray(np.ascontiguousarray(pixels))
+        reduced_image = whole.reduce(shrink) if shrink > 1 else whole
+        return np.asarray(_warped(reduced_image, reduced, Image.Resampling.BILINEAR, color))
 
     if image.dtype == np.uint8:
         fill = tuple(round(value) for value in fill)
@@ -162,8 +164,10 @@ def move_image(image: np.ndarray, placement: Placement, fill: tuple[float, ...])
     return np.stack([moved(image[..., i], value) for i, value in enumerate(fill)], axis=2)
 
 
-def _warped(picture: Image.Image, placement: Placement, method: Image.Resampling, fill: Any) -> Image.Image:
+def _warped(
+    image: Image.Image, transform: AffineTransform, method: Image.Resampling, fill: Any
+) -> Image.Image:
     # Pillow asks where each pixel of the canvas comes from, and takes centres of pixels at 0.5.
-    inverse = np.linalg.inv(np.concatenate([placement.matrix, [[0, 0, 1]]]))[:2]
-    size = placement.width, placement.height
-    return picture.transform(size, Image.Transform.AFFINE, inverse.ravel().tolist(), method, fillcolor=fill)
+    inverse = np.linalg.inv(np.concatenate([transform.matrix, [[0, 0, 1]]]))[:2]
+    size = transform.width, transform.height
+    return image.transform(size, Image.Transform.AFFINE, inverse.ravel().tolist(), method, fillcolor=fill)

@@ -1,4 +1,4 @@
-"""Colour and blur of a training image: what moves nothing."""
+"""Photometric augmentation: colour and blur, which move nothing."""
 
 import math
 from collections.abc import Callable
@@ -8,16 +8,16 @@ import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
 
-Draw = Callable[[str, float, float], tf.Tensor]
-"""Draws a number from between two, for the Config field that it is named."""
-ColorJitter = Callable[[tf.Tensor, Draw], tf.Tensor]
+Uniform = Callable[[str, float, float], tf.Tensor]
+"""Returns a random number between two, for the Config field that it is named."""
+ColorJitter = Callable[[tf.Tensor, Uniform], tf.Tensor]
 
 
 def color_jitter(config: Config) -> ColorJitter | None:
     """Return what changes the brightness, contrast, saturation and hue of [H, W, C] float32 pixels 0..255, in this
     order; None if the config asks for none of it.
 
-    These are Keras' layers, but for the numbers that they would draw themselves: a resumed run would draw others. Made
+    These are Keras' layers, but for the numbers that they would choose themselves: a resumed run would get others. Made
     once, outside of the input pipeline, since layers make variables.
     """
     if not (config.brightness or config.contrast or config.saturation or config.hue):
@@ -31,33 +31,35 @@ def color_jitter(config: Config) -> ColorJitter | None:
     )
     rotate = keras.layers.RandomHue(0.0, dtype="float32", data_format="channels_last")
 
-    def jitter(image: tf.Tensor, draw: Draw) -> tf.Tensor:
+    def jitter(image: tf.Tensor, uniform: Uniform) -> tf.Tensor:
         images = image[None]
         if config.brightness:
-            delta = 255 * draw("brightness", -config.brightness, config.brightness)
+            delta = 255 * uniform("brightness", -config.brightness, config.brightness)
             images = brighten.transform_images(images, {"rgb_delta": delta})
         if config.contrast:
-            factor = draw("contrast", 1 - config.contrast, 1 + config.contrast)
+            factor = uniform("contrast", 1 - config.contrast, 1 + config.contrast)
             images = spread.transform_images(images, {"contrast_factor": factor})
         if config.saturation:
-            factor = draw("saturation", 1 - config.saturation, 1 + config.saturation)
+            factor = uniform("saturation", 1 - config.saturation, 1 + config.saturation)
             images = saturate.transform_images(images, {"factor": factor[None]})
         if config.hue:
-            images = rotate.transform_images(images, {"factor": draw("hue", -config.hue, config.hue)[None]})
+            images = rotate.transform_images(
+                images, {"factor": uniform("hue", -config.hue, config.hue)[None]}
+            )
         return images[0]
 
     return jitter
 
 
 def blurred(image: tf.Tensor, sigma: tf.Tensor, largest: float) -> tf.Tensor:
-    """Blur by a Gaussian, cut off at three times the largest standard deviation; pixels at the border go on beyond it.
+    """Blur by a Gaussian, truncated at three times the largest std; pixels at the border go on beyond it.
 
     Keras' `RandomGaussianBlur` goes on with zeros, which darkens the border, takes no more than one pixel, and
     convolves in two dimensions at once, which takes three times as long.
 
     Args:
         image: [H, W, C] float32.
-        sigma: standard deviation in pixels, 0..largest.
+        sigma: std in pixels, 0..largest.
         largest: says how many pixels are weighed.
 
     Returns:

@@ -1,52 +1,59 @@
-"""What is drawn at random about one training image: where it goes, what is pasted on it, what is cut out."""
+"""The random choices about one training image: where it goes, what is pasted on it, where cutout covers it."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.data.augment.affine import Placement
-from keras_maskrcnn.data.augment.scene import (
-    Scene,
-    cells_per_pixel,
+from keras_maskrcnn.data.augment.affine import AffineTransform
+from keras_maskrcnn.data.augment.compose import (
+    composed_example,
     cover,
+    needed_supersampling,
     paste,
     place,
     remaining,
-    scene_example,
 )
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.augment.composed_image import ComposedImage
+from keras_maskrcnn.data.checks import error_prefix
+from keras_maskrcnn.data.fields import Field
 from keras_maskrcnn.data.pipeline.examples import load_example, read_pixels, scaled_size
 from keras_maskrcnn.data.records import Record
 
 Stream = Callable[[int], np.random.Generator]
-"""Gives the random numbers of one purpose, the same whatever else is drawn."""
+"""Returns the random numbers of one purpose, the same whatever others are asked for."""
 
 # From 1, since numpy takes a seed with zeros at its end for the same seed without.
 _SCALE, _ANGLE, _CROP, _FLIP, _CUTOUT, _PASTE, _DONOR = range(1, 8)
 
 
-def redraws_objects(config: Config) -> bool:
-    """Tell whether objects may be moved, cut or covered otherwise than by resizing and mirroring their picture."""
+def composes_images(config: Config) -> bool:
+    """Tell whether objects may be moved, cropped or covered otherwise than by resizing and flipping their image."""
     return bool(
         config.rotation_degrees or config.crop_size or config.cutout_count or config.copy_paste_probability
     )
 
 
 def augmented_example(
-    records: Sequence[Record], index: int, config: Config, min_size: int, seed: np.ndarray
+    records: Sequence[Record],
+    index: int,
+    config: Config,
+    fields: Sequence[Field],
+    min_size: int,
+    seed: np.ndarray,
 ) -> tuple[tuple[np.ndarray, ...], int, int]:
     """Load a training example with the random choices that follow from its seed.
 
     Args:
         records: all of them: any may give objects to paste.
         index: of the record to load.
-        config: says what is drawn.
+        config: names the augmentation.
+        fields: the ground truth wanted.
         min_size: short side to resize the image to, before `config.scale_jitter`.
         seed: [2] int32.
 
     Returns:
-        The fields of `load_example`, but with the image resized if `redraws_objects(config)`; how many of the record's
+        What `load_example` returns, but with the image resized if `composes_images(config)`; how many of the record's
         objects were dropped, because less than config.min_object_share of them can be seen; and how many it has.
 
     Raises:
@@ -54,20 +61,22 @@ def augmented_example(
     """
     stream = _stream(*seed.view(np.uint32))
     record = records[index]
-    if not redraws_objects(config):
-        return load_example(record, config, min_size, _scale(config, stream)), 0, len(record.boxes)
-    placement = _placement(record, config, min_size, stream)
-    cells = cells_per_pixel(placement)
-    scene = _placed(record, config, placement, cells)
+    if not composes_images(config):
+        example = load_example(record, config, fields, min_size, _scale(config, stream))
+        return example, 0, len(record.boxes)
+    transform = _transform(record, config, min_size, stream)
+    composed = _placed(record, config, fields, transform, needed_supersampling(transform))
     if stream(_PASTE).random() < config.copy_paste_probability:
         step = 1 + int(stream(_DONOR).integers(max(len(records) - 1, 1)))  # to another image, if there is one
         donor = records[(index + step) % len(records)]
-        scene = _pasted(scene, donor, config, min_size, _stream(*seed.view(np.uint32), _DONOR))
+        donor_stream = _stream(*seed.view(np.uint32), _DONOR)
+        composed = _pasted(composed, donor, config, fields, min_size, donor_stream)
     if config.cutout_count:
-        scene = cover(scene, _squares(scene, config, stream(_CUTOUT)), _fill(scene, config))
-    kept = remaining(scene, config.min_object_share)
+        squares = _squares(composed, config, stream(_CUTOUT))
+        composed = cover(composed, squares, _fill(composed, config), fields)
+    kept = remaining(composed, config.min_object_share)
     own = len(record.boxes)  # which come before those that were pasted
-    return scene_example(scene, kept, config), int(own - kept[:own].sum()), own
+    return composed_example(composed, kept, fields), int(own - kept[:own].sum()), own
 
 
 def _stream(*entropy: int) -> Stream:
@@ -79,22 +88,22 @@ def _scale(config: Config, stream: Stream) -> float:
     return float(stream(_SCALE).uniform(low, high))
 
 
-def _placement(
+def _transform(
     record: Record, config: Config, min_size: int, stream: Stream, canvas: tuple[int, int] | None = None
-) -> Placement:
-    """Draw where a picture goes.
+) -> AffineTransform:
+    """Choose at random where an image goes.
 
-    The picture is resized, turned about its centre, and cropped at random where its canvas is smaller. Where the canvas
-    is larger, it begins at the upper left corner, but on the `canvas` of another picture anywhere; there it may be
-    mirrored too, since that other picture is mirrored only after all.
+    It is resized, rotated about its centre, and cropped at random where its canvas is smaller. Where the canvas is
+    larger, it begins at the upper left corner, but on the `canvas` of another image anywhere; there it may be flipped
+    too, since that other image is flipped only at the end.
     """
     height, width = scaled_size(record, config, min_size, _scale(config, stream))
     resized = np.diag([width / record.width, height / record.height, 1.0])
     angle = np.deg2rad(stream(_ANGLE).uniform(-config.rotation_degrees, config.rotation_degrees))
-    turned = _about(
+    rotation = _about(
         width / 2, height / 2, np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     )
-    matrix = turned @ resized
+    matrix = rotation @ resized
     own = (config.crop_size, config.crop_size) if config.crop_size else (height, width)
     spare = np.array(canvas or own) - [height, width]
     if canvas is None:
@@ -103,7 +112,7 @@ def _placement(
         matrix = _about(width / 2, height / 2, np.diag([-1.0, 1.0])) @ matrix
     down, right = np.rint(spare * stream(_CROP).random(2))
     matrix[:2, 2] += right, down
-    return Placement(matrix[:2], *(canvas or own))
+    return AffineTransform(matrix[:2], *(canvas or own))
 
 
 def _about(x: float, y: float, linear: np.ndarray) -> np.ndarray:
@@ -114,29 +123,38 @@ def _about(x: float, y: float, linear: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _placed(record: Record, config: Config, placement: Placement, cells: int) -> Scene:
+def _placed(
+    record: Record, config: Config, fields: Sequence[Field], transform: AffineTransform, supersampling: int
+) -> ComposedImage:
     image = read_pixels(record, config)
-    with naming(record.name):
-        return place(record, image, placement, cells, config)
+    with error_prefix(record.name):
+        return place(record, image, transform, supersampling, fields, config.pixel_mean)
 
 
-def _pasted(scene: Scene, record: Record, config: Config, min_size: int, stream: Stream) -> Scene:
+def _pasted(
+    composed: ComposedImage,
+    record: Record,
+    config: Config,
+    fields: Sequence[Field],
+    min_size: int,
+    stream: Stream,
+) -> ComposedImage:
     """Paste some of a record's objects, each with probability 1/2, unless it is a crowd or mostly out of sight."""
-    canvas = scene.image.shape[:2]
-    placement = _placement(record, config, min_size, stream, canvas)
-    donor = _placed(record, config, placement, scene.cells)
-    drawn = stream(_PASTE).random(len(donor.shapes)) < 0.5
-    chosen = drawn & ~donor.crowd.astype(bool) & remaining(donor, config.min_object_share)
-    return paste(scene, donor, chosen) if chosen.any() else scene
+    canvas = composed.image.shape[:2]
+    transform = _transform(record, config, min_size, stream, canvas)
+    donor = _placed(record, config, fields, transform, composed.supersampling)
+    sampled = stream(_PASTE).random(len(donor.shapes)) < 0.5
+    chosen = sampled & ~donor.crowd & remaining(donor, config.min_object_share)
+    return paste(composed, donor, chosen, fields) if chosen.any() else composed
 
 
-def _squares(scene: Scene, config: Config, random: np.random.Generator) -> np.ndarray:
-    """Draw the squares to cut out: [H * cells, W * cells] bool.
+def _squares(composed: ComposedImage, config: Config, random: np.random.Generator) -> np.ndarray:
+    """Choose the squares of cutout: [H * supersampling, W * supersampling] bool.
 
-    Their centres lie anywhere in the picture, so some reach out of it (DeVries and Taylor 2017). Keras'
+    Their centres lie anywhere in the image, so some reach out of it (DeVries and Taylor 2017). Keras'
     `RandomErasing` has one square and does not say which objects it covers.
     """
-    height, width = (side * scene.cells for side in scene.image.shape[:2])
+    height, width = composed.grid
     covered = np.zeros((height, width), bool)
     side = max(1, round(config.cutout_size * min(height, width)))
     for y, x in (random.random((config.cutout_count, 2)) * [height, width]).tolist():
@@ -145,6 +163,6 @@ def _squares(scene: Scene, config: Config, random: np.random.Generator) -> np.nd
     return covered
 
 
-def _fill(scene: Scene, config: Config) -> np.ndarray:
+def _fill(composed: ComposedImage, config: Config) -> np.ndarray:
     fill = np.array(config.pixel_mean)
-    return np.rint(fill) if scene.image.dtype == np.uint8 else fill
+    return np.rint(fill) if composed.image.dtype == np.uint8 else fill

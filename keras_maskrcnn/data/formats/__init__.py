@@ -1,1 +1,14 @@
-"""Readers of annotation formats, and the COCO writer."""
+"""Readers of annotation formats, one module each, and the COCO writer."""
+
+from keras_maskrcnn.data.formats import coco, coco_results, labelme, mask_folders, via, voc, yolo
+
+FORMATS = (
+    coco.FORMAT,
+    via.FORMAT,
+    labelme.FORMAT,
+    mask_folders.FORMAT,
+    voc.FORMAT,
+    yolo.FORMAT,
+    coco_results.FORMAT,
+)
+"""All that `load_dataset` and the command line know of formats."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collecting, mask_extent, naming
+from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.coco_content import hand_over, read_content
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.io import image_size
@@ -16,9 +16,11 @@ from keras_maskrcnn.utils.files import image_files
 
 Size = tuple[int, int]
 """Height and width in pixels."""
+ONE_CLASS = "object"
+"""What things are called whose annotations have no classes."""
 
 
-class Draft:
+class CocoBuilder:
     """Images, objects and problems of a dataset that is being read.
 
     Args:
@@ -44,7 +46,7 @@ class Draft:
         Returns:
             Its (height, width) in pixels; None, and nothing is added but a problem, if its file has to tell and cannot.
         """
-        with collecting(self.problems):
+        with collect_errors(self.problems):
             height, width = image_size(path) if size is None else size
             number = len(self._images) + 1
             self._images.append({"id": number, "file_name": str(path), "height": height, "width": width})
@@ -69,7 +71,7 @@ class Draft:
             fields: more of COCO's fields.
         """
         image = self._images[-1]
-        with collecting(self.problems), naming(name):
+        with collect_errors(self.problems), error_prefix(name):
             if isinstance(segmentation, np.ndarray):
                 segmentation = _encoded(segmentation, image["height"], image["width"])
             if box is None:
@@ -103,7 +105,7 @@ class Draft:
             own_names = sorted({annotation["category_id"] for annotation in self._annotations})
         if not self._images or not (own_names or class_names):
             hand_over([f"{self.source}: {problem}" for problem in self.problems], problems)
-            what = "pictures" if not self._images else "objects, so its classes must be named: class_names"
+            what = "images" if not self._images else "objects, so its classes must be named: class_names"
             raise ValueError(f"{self.source}: there are no {what}")
         ids = {name: number for number, name in enumerate(own_names, start=1)}
         content = {
@@ -125,11 +127,11 @@ class Draft:
         )
 
 
-def note_unused(draft: Draft, folders: Iterable[Path], used: set[Path]) -> None:
+def note_unused(builder: CocoBuilder, folders: Iterable[Path], used: set[Path]) -> None:
     """Note the image files in folders that no annotation is of: what is not used should be known."""
     unused = [file for folder in folders for file in image_files(folder) if file.resolve() not in used]
     if unused:
-        draft.notes.append(f"{len(unused)} pictures without annotations are left out: {listed(unused)}")
+        builder.notes.append(f"{len(unused)} images without annotations are left out: {listed(unused)}")
 
 
 def listed(files: Sequence[Path]) -> str:
@@ -140,7 +142,7 @@ def listed(files: Sequence[Path]) -> str:
 def _encoded(mask: np.ndarray, height: int, width: int) -> dict[str, Any]:
     if mask.shape != (height, width):
         raise ValueError(
-            f"its mask is {mask.shape[1]} x {mask.shape[0]} (width x height), its picture {width} x {height}"
+            f"its mask is {mask.shape[1]} x {mask.shape[0]} (width x height), its image {width} x {height}"
         )
     return mask_to_rle(mask)
 

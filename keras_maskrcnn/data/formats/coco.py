@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.formats.coco_content import read_content
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.text import read_json
 
@@ -35,17 +36,40 @@ def load_coco(
             objects, and images that are missing, unreadable or of another size, are then left out.
 
     Returns:
-        (records, class names): one record per image in the file's order, also of images without objects, with
-        the class ids 1..K, and keypoints [N, J, 3] where the file has any (zeros for objects without), whose names
-        are `records.report.keypoint_names`.
+        (records, class names): a `Record` per image in the file's order, also of images without objects, with boxes
+        [N, 4] float32, class ids [N] int32 of 1..K, and keypoints [N, J, 3] float32 where the file has any (zeros for
+        objects without). `records` is a list that has a `report`, and each record knows its `class_names` and
+        `keypoint_names`.
 
     Raises:
         FileNotFoundError: the annotation file is missing.
         ValueError: the file is no COCO annotation file; or, without `problems`, anything is broken: the message
             names file, image, annotation and reason of the first problem, and how many more there are.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        annotation = {"id": 1, "image_id": 1, "category_id": 5, "bbox": [10, 5, 20, 30]}
+        annotation["segmentation"] = [[10, 5, 30, 5, 30, 35]]
+        content = {
+            "images": [{"id": 1, "file_name": "a.png", "height": 40, "width": 60}],
+            "annotations": [annotation],
+            "categories": [{"id": 5, "name": "bolt"}],
+        }
+        (folder / "train.json").write_text(json.dumps(content))
+        records, class_names = km.load_coco(folder / "train.json", folder)
+        print(class_names, records[0].boxes)  # ['bolt'] [[10. 5. 30. 35.]]
+        ```
     """
     source = str(annotation_file)
-    with naming(source):
+    with error_prefix(source):
         content = read_annotations(annotation_file)
     return read_content(content, source, image_folder, class_names, masks, check_images, problems)
 
@@ -69,3 +93,17 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
     if not content["images"]:
         raise ValueError('"images" is empty')
     return content
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
+
+
+FORMAT = Format(
+    "coco",
+    "a JSON file of COCO",
+    object_name="annotation",
+    looks_like=_looks_like,
+    load=load_coco,
+    needs_images=True,
+)

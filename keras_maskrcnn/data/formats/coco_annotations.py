@@ -12,9 +12,9 @@ from keras_maskrcnn.data.checks import (
     check_keypoints,
     check_mask_meets_box,
     clipped_box,
+    error_prefix,
     has_area,
     mask_extent,
-    naming,
 )
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -42,6 +42,17 @@ class ObjectRow:
     keypoints: np.ndarray | None
 
 
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What records should have."""
+
+    masks: bool
+    keypoints: int
+    """Number of keypoints of an object."""
+    class_names: tuple[str, ...]
+    keypoint_names: tuple[str, ...]
+
+
 class UnusableError(Exception):
     """A well-formed annotation that no detector can learn from; says why."""
 
@@ -50,12 +61,11 @@ class Annotations:
     """Sorts annotations to their images, and collects what is broken or unusable on the way."""
 
     def __init__(
-        self, images: dict[Any, ImageRow], classes: dict[Any, int], masks: bool, keypoints: int, noun: str
+        self, images: dict[Any, ImageRow], classes: dict[Any, int], wanted: Wanted, noun: str
     ) -> None:
         self.images = images
         self.classes = classes
-        self.masks = masks
-        self.keypoints = keypoints
+        self.wanted = wanted
         self.noun = noun
         self.seen: set[int | str] = set()
         self.problems: list[str] = []
@@ -66,7 +76,7 @@ class Annotations:
             annotation_id = annotation.get("id", f"number {position}")
             name = annotation_id if isinstance(annotation_id, (int, str)) else f"number {position}"
             try:
-                with naming(f"{self.noun}{name}"):
+                with error_prefix(f"{self.noun}{name}"):
                     self._add(annotation, annotation_id)
             except UnusableError as reason:
                 self.unusable.setdefault(str(reason), []).append(annotation_id)
@@ -78,7 +88,7 @@ class Annotations:
         image = self.images.get(image_id) if isinstance(image_id, (int, str)) else None
         if image is None:
             raise ValueError(f"no image has its image_id {image_id!r}")
-        with naming(f"image {image.path}"):
+        with error_prefix(f"image {image.path}"):
             if not isinstance(annotation_id, (int, str)):
                 raise ValueError(f'its "id" must be a whole number or a string; got {annotation_id!r}')
             if annotation_id in self.seen:
@@ -93,8 +103,8 @@ class Annotations:
         if annotation.get("iscrowd", 0) not in (0, 1):
             raise ValueError(f'"iscrowd" must be 0 or 1; got {annotation["iscrowd"]!r}')
         corners = _corners(annotation.get("bbox"))
-        keypoints = _keypoints(annotation.get("keypoints"), self.keypoints)
-        rle = _rle(annotation, image) if self.masks else None
+        keypoints = _keypoints(annotation.get("keypoints"), self.wanted.keypoints)
+        rle = _rle(annotation, image) if self.wanted.masks else None
         _refuse_corners_as_bbox(annotation["bbox"], image, rle)
         box = clipped_box(corners, image.height, image.width)
         if not has_area(box):
@@ -103,7 +113,7 @@ class Annotations:
             raise UnusableError("an empty mask")
         if rle is not None:
             check_mask_meets_box(rle, box)
-        elif self.masks:
+        elif self.wanted.masks:
             raise UnusableError("no segmentation")
         return ObjectRow(
             box=box,
@@ -116,18 +126,23 @@ class Annotations:
 
     def record(self, image: ImageRow) -> Record:
         objects = image.objects
-        points = [np.zeros((self.keypoints, 3)) if o.keypoints is None else o.keypoints for o in objects]
+        count = self.wanted.keypoints
+        points = [np.zeros((count, 3)) if o.keypoints is None else o.keypoints for o in objects]
         return Record(
             image=image.path,
             height=image.height,
             width=image.width,
             boxes=np.array([o.box for o in objects], np.float32).reshape(-1, 4),
             class_ids=np.array([o.class_id for o in objects], np.int32),
-            masks=tuple(o.mask for o in objects) if self.masks else None,
+            masks=tuple(o.mask for o in objects) if self.wanted.masks else None,
             crowd=np.array([o.crowd for o in objects], bool),
             areas=np.array([o.area for o in objects], np.float32),
-            keypoints=np.array(points, np.float32).reshape(-1, self.keypoints, 3) if self.keypoints else None,
+            keypoints=np.array(points, np.float32).reshape(-1, self.wanted.keypoints, 3)
+            if self.wanted.keypoints
+            else None,
             image_id=image.image_id,
+            class_names=self.wanted.class_names,
+            keypoint_names=self.wanted.keypoint_names,
         )
 
 

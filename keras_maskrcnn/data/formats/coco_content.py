@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.coco_annotations import Annotations, ImageRow, is_number
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.coco_annotations import Annotations, ImageRow, Wanted, is_number
 from keras_maskrcnn.data.formats.image_files import file_problems
 from keras_maskrcnn.data.report import LoadReport, Records
 
@@ -37,24 +37,24 @@ def read_content(
         notes: more for the report.
     """
     met = list(met)
-    with naming(source):
+    with error_prefix(source):
         classes, names = _match_categories(content["categories"], class_names, met)
     count = _keypoint_count(content)
-    keypoint_names: tuple[str, ...] = ()
-    with collecting(met):
-        keypoint_names = _keypoint_names(content["categories"], count)
+    keypoint_names = _keypoint_names(content["categories"], count, met)
     images = _images_by_id(content["images"], Path(image_folder), met)
     unreadable = _unreadable(images) if check_images else {}
     met.extend(unreadable.values())
-    reader = Annotations(images, classes, _has_masks(content) and masks, count, noun)
+    wanted = Wanted(_has_masks(content) and masks, count, tuple(names), keypoint_names)
+    reader = Annotations(images, classes, wanted, noun)
     reader.read(content["annotations"])
     met.extend(reader.problems)
-    with collecting(met):
+    with collect_errors(met):
         _check_crowds(content["annotations"])
     hand_over([f"{source}: {problem}" for problem in met], problems)
     report = LoadReport(
         unusable=reader.unusable,
         category_ids=_category_ids(classes, len(names)),
+        class_names=tuple(names),
         keypoint_names=keypoint_names,
         notes=[*notes, *_notes(content, masks, classes, names)],
     )
@@ -80,7 +80,7 @@ def _match_categories(
     """Return the class id of each category id, and the class names."""
     found: dict[Any, str] = {}
     for category in categories:
-        with naming(f"category {category}"):
+        with error_prefix(f"category {category}"):
             category_id, name = _whole(category, "id"), category.get("name")
             if not isinstance(name, str):
                 raise ValueError(f'"name" must be a string; got {name!r}')
@@ -109,7 +109,7 @@ def _category_ids(classes: dict[Any, int], count: int) -> list[int]:
 def _images_by_id(rows: list[dict[str, Any]], folder: Path, met: list[str]) -> dict[Any, ImageRow]:
     images: dict[Any, ImageRow] = {}
     for row in rows:
-        with collecting(met), naming(f"image {row.get('file_name', row.get('id'))}"):
+        with collect_errors(met), error_prefix(f"image {row.get('file_name', row.get('id'))}"):
             image = _image(row, folder)
             if image.image_id in images:
                 raise ValueError(f"its id {image.image_id} occurs twice")
@@ -153,11 +153,17 @@ def _keypoint_count(content: dict[str, Any]) -> int:
     return max(counts, key=lambda count: counts[count], default=0)  # the first of those that occur most
 
 
-def _keypoint_names(categories: list[dict[str, Any]], count: int) -> tuple[str, ...]:
-    """What the categories call their keypoints: all of them the same, or nothing where they do not say."""
+def _keypoint_names(categories: list[dict[str, Any]], count: int, met: list[str]) -> tuple[str, ...]:
+    """What the categories call their keypoints; nothing where they do not say, or not all the same."""
+    with collect_errors(met):
+        return _one_set_of_names(categories, count)
+    return ()
+
+
+def _one_set_of_names(categories: list[dict[str, Any]], count: int) -> tuple[str, ...]:
     known: dict[tuple[str, ...], str] = {}
     for category in categories if count else []:
-        with naming(f"category {category['name']}"):
+        with error_prefix(f"category {category['name']}"):
             names = category.get("keypoints") or []
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise ValueError(f'"keypoints" must be a list of names; got {names!r}')

@@ -1,14 +1,14 @@
-"""COCO results as annotations: what a model has found, to train another on, or to correct by hand."""
+"""COCO results as annotations: detections to train another model on, or to correct by hand."""
 
 from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
-from keras_maskrcnn.data.checks import collecting, mask_extent, naming
+from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.coco import read_annotations
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.coco_content import read_content
-from keras_maskrcnn.data.formats.detect import is_results
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.io import image_size
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -49,26 +49,35 @@ def load_coco_results(
         FileNotFoundError: a file or folder is missing.
         ValueError: a file is of another kind or, without `problems`, anything is broken; the message names file,
             detection and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        found = {"file_name": "a.png", "image_id": 1, "category_name": "nut", "category_id": 1, "bbox": [10, 5, 20, 30]}
+        rows = [found | {"score": 0.9}, found | {"score": 0.3}]
+        (folder / "detections.json").write_text(json.dumps(rows))
+        records, class_names = km.load_coco_results(folder / "detections.json", folder, score_threshold=0.5)
+        print(class_names, records[0].boxes)  # ['nut'] [[10. 5. 30. 35.]]
+        ```
     """
     source, met = str(results_file), list[str]()
-    with naming(source):
+    with error_prefix(source):
         results = read_json(results_file)
-        if not is_results(results):
+        if not _looks_like(Path(results_file), results):
             raise ValueError("these are no COCO results: they are a list of objects with image_id and score")
         if annotation_file is None:
             images, categories = _named(results, Path(image_folder), met)
         else:
             content = read_annotations(annotation_file)
             images, categories = content["images"], content["categories"]
-    annotations, few = [], 0
-    for number, result in enumerate(results):
-        with collecting(met), naming(f"detection {number}"):
-            if not is_number(result.get("score")):
-                raise ValueError(f'its "score" must be a number; got {shown(result.get("score"))}')
-            if result["score"] < score_threshold:
-                few += 1
-            else:
-                annotations.append({**result, "id": number, **_completed(result)})
+    annotations, few = _annotations(results, score_threshold, met)
     notes = [f"{few} detections score less than {score_threshold:g} and are left out"] if few else []
     content = {"images": images, "categories": categories, "annotations": annotations}
     return read_content(
@@ -85,6 +94,22 @@ def load_coco_results(
     )
 
 
+def _annotations(
+    results: list[dict[str, Any]], score_threshold: float, met: list[str]
+) -> tuple[list[dict[str, Any]], int]:
+    """Return the results that score enough, as annotations, and the number of the others."""
+    annotations, few = [], 0
+    for number, result in enumerate(results):
+        with collect_errors(met), error_prefix(f"detection {number}"):
+            if not is_number(result.get("score")):
+                raise ValueError(f'its "score" must be a number; got {shown(result.get("score"))}')
+            if result["score"] < score_threshold:
+                few += 1
+            else:
+                annotations.append({**result, "id": number, **_completed(result)})
+    return annotations, few
+
+
 def _named(
     results: list[dict[str, Any]], folder: Path, met: list[str]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -96,24 +121,24 @@ def _named(
             raise ValueError(
                 f"detection {number} has no file_name and category_name, so that annotation_file is needed"
             )
-    pictures = {row["file_name"]: _picture(row["file_name"], folder) for row in results}
-    found = {picture for picture in pictures.values() if (folder / picture).is_file()}
+    files = {row["file_name"]: _found_file(row["file_name"], folder) for row in results}
+    found = {file for file in files.values() if (folder / file).is_file()}
     images = []
     for number, name in enumerate(sorted({file.name for file in image_files(folder)} | found), start=1):
-        with collecting(met):
+        with collect_errors(met):
             height, width = image_size(folder / name)
             images.append({"id": number, "file_name": name, "height": height, "width": width})
     ids = {image["file_name"]: image["id"] for image in images}
-    unclear = _unclear(results, pictures, met)
+    unclear = _unclear(results, files, met)
     names = sorted({row["category_name"] for row in results})
     for row in results:
-        picture = pictures[row["file_name"]]
-        row["image_id"] = row["file_name"] if picture in unclear else ids.get(picture, picture)
+        file = files[row["file_name"]]
+        row["image_id"] = row["file_name"] if file in unclear else ids.get(file, file)
         row["category_id"] = 1 + names.index(row["category_name"])
     return images, [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
 
 
-def _picture(file_name: str, folder: Path) -> str:
+def _found_file(file_name: str, folder: Path) -> str:
     """As much of the end of a path as leads to a file in the folder; if none does, its name."""
     path = PureWindowsPath(file_name)
     parts = [part for part in path.parts if part not in (path.anchor, "..")]
@@ -121,17 +146,17 @@ def _picture(file_name: str, folder: Path) -> str:
     return next((tail for tail in tails if (folder / tail).is_file()), path.name)
 
 
-def _unclear(results: list[dict[str, Any]], pictures: dict[str, str], met: list[str]) -> set[str]:
-    """The pictures that detections of several pictures would land on."""
+def _unclear(results: list[dict[str, Any]], files: dict[str, str], met: list[str]) -> set[str]:
+    """The images on which detections of several others would land."""
     sources: dict[str, dict[tuple[tuple[str, ...], str], str]] = {}
     for row in results:
         name, image_id = row["file_name"], row["image_id"]
         source = (PureWindowsPath(name).parts, repr(image_id))
         described = f"{name} (image_id {shown(image_id)})"
-        sources.setdefault(pictures[name], {})[source] = described
-    unclear = {picture: list(found.values()) for picture, found in sources.items() if len(found) > 1}
-    for picture, found in unclear.items():
-        met.append(f"detections of {' and of '.join(found[:3])} all lead to one picture, {picture}")
+        sources.setdefault(files[name], {})[source] = described
+    unclear = {file: list(found.values()) for file, found in sources.items() if len(found) > 1}
+    for file, found in unclear.items():
+        met.append(f"detections of {' and of '.join(found[:3])} all lead to one image, {file}")
     return set(unclear)
 
 
@@ -147,3 +172,21 @@ def _completed(result: dict[str, Any]) -> dict[str, Any]:
             2 if place % 3 == 2 else value for place, value in enumerate(result["keypoints"])
         ]
     return fields
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    return isinstance(content, list) and all(isinstance(row, dict) and "image_id" in row for row in content)
+
+
+FORMAT = Format(
+    "coco-results",
+    "a JSON file of COCO results",
+    object_name="detection",
+    looks_like=_looks_like,
+    load=load_coco_results,
+    needs_images=True,
+    options={
+        "score_threshold": "detections that score less are left out (default: 0.5)",
+        "annotation_file": "COCO file with the images and categories that the results mean",
+    },
+)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_maskrcnn.data.checks import naming
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.records import Record, check_record
-from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.detections.detections import check_category_ids
 from keras_maskrcnn.images.embedded import embedded_image, is_embedded
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -31,7 +30,7 @@ def write_coco(
 ) -> None:
     """Write records as a COCO annotation file, which `load_coco(path, image_folder)` reads back equal.
 
-    Polygons stay polygons, and other masks become COCO's compressed run lengths.
+    Polygons stay polygons, and other masks become compressed RLE.
 
     Args:
         path: the JSON file; what is there is replaced when the new one is complete.
@@ -47,6 +46,23 @@ def write_coco(
         FileNotFoundError: there is no such folder.
         ValueError: an image is no file and save_images is False, two images have the same id, a class id is outside
             1..K, or a mask is broken; the message names the image.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+
+        folder = Path(tempfile.mkdtemp())
+        image = np.zeros((40, 60, 3), np.uint8)
+        mask = np.zeros((1, 40, 60), bool)
+        mask[0, 5:35, 10:30] = True
+        record = km.make_record(image, masks=mask, class_ids=[1], image_id=1)
+        km.write_coco(folder / "coco.json", [record], ["nut"], save_images=True)
+        again, class_names = km.load_coco(folder / "coco.json", folder)
+        print(class_names, again[0].boxes)  # ['nut'] [[10. 5. 30. 35.]]
+        ```
     """
     folder = Path(path).parent if image_folder is None else Path(image_folder)
     if save_images:
@@ -56,26 +72,20 @@ def write_coco(
     if category_ids is None:
         category_ids = range(1, len(class_names) + 1)
     check_category_ids(category_ids, class_names)
-    if keypoint_names is None and isinstance(records, Records):
-        keypoint_names = records.report.keypoint_names
-    named = {"keypoints": list(keypoint_names)} if keypoint_names else {}
     images: dict[Any, dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
     for index in range(len(records)):
         record = records[index]
         check_record(record, len(class_names), needs_masks=False)
+        keypoint_names = keypoint_names or record.keypoint_names
         image_id = record.image_id if isinstance(record.image_id, str) else int(record.image_id)
         if image_id in images:
             raise ValueError(f"{record.name}: another image has its id {image_id!r}")
-        file_name = _file_name(record, folder, save_images)
-        images[image_id] = {
-            "id": image_id,
-            "file_name": file_name,
-            "height": record.height,
-            "width": record.width,
-        }
+        size = {"height": record.height, "width": record.width}
+        images[image_id] = {"id": image_id, "file_name": _file_name(record, folder, save_images), **size}
         for row in _annotations(record, image_id, category_ids):
             annotations.append({"id": len(annotations) + 1, **row})
+    named = {"keypoints": list(keypoint_names)} if keypoint_names else {}
     categories = [
         {"id": int(number), "name": name, **named}
         for number, name in zip(category_ids, class_names, strict=True)
@@ -97,7 +107,7 @@ def _annotations(
             "iscrowd": int(record.crowd[index]),
         }
         if record.masks is not None:
-            with naming(f"{record.name}: object {index}"):
+            with error_prefix(f"{record.name}: object {index}"):
                 row["segmentation"] = _segmentation(record.masks[index], record.height, record.width)
         if record.keypoints is not None:
             points = record.keypoints[index]

@@ -30,6 +30,6 @@ def _problem(file: tuple[str, int, int]) -> str | None:
     if (height, width) == stored:
         return (
             f"{path}: by its EXIF orientation the image is displayed as {sizes}, the way it is stored; "
-            "save the image without EXIF orientation, or turn its annotations"
+            "save the image without EXIF orientation, or rotate its annotations"
         )
     return f"{path}: the image is {sizes}"

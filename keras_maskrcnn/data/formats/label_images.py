@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from skimage.measure import regionprops
-from skimage.segmentation import relabel_sequential
 
 from keras_maskrcnn.masks.crop_paste import Region
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES
@@ -49,6 +47,10 @@ def read_labels(path: str | Path) -> np.ndarray:
 
 def instances(labels: np.ndarray) -> Iterator[tuple[int, Region]]:
     """Yield each number but 0 in [H, W] int64 and the region of its pixels, in ascending order."""
+    # Here, because they take longer to import than all other readers together, and `maskrcnn --help` waits for these.
+    from skimage.measure import regionprops
+    from skimage.segmentation import relabel_sequential
+
     # Only what is around an instance is looked at: a slide of 100 million pixels may have thousands.
     numbered, _, numbers = relabel_sequential(labels)
     originals = np.asarray(numbers)  # scikit-image's own map is searched through for each number

@@ -10,10 +10,10 @@ import numpy as np
 import pycocotools.mask as coco_mask
 from PIL import Image
 
-from keras_maskrcnn.data.checks import collecting, mask_extent, naming
-from keras_maskrcnn.data.formats.builder import Draft, Size, note_unused
+from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
+from keras_maskrcnn.data.formats.builder import CocoBuilder, Size, note_unused
 from keras_maskrcnn.data.formats.coco_annotations import is_number
-from keras_maskrcnn.data.formats.detect import is_labelme
+from keras_maskrcnn.data.formats.format import Format, json_contents
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.embedded import decoded
@@ -37,7 +37,7 @@ def load_labelme(
 
     Polygons, rectangles, circles and masks are objects; shapes of the same label and group_id are parts of one.
     Points, lines and strips of lines have no area and are errors. Circles may reach outside the image. Files
-    without shapes are images without objects. Pictures without a JSON file are left out, and the report says how many.
+    without shapes are images without objects. Images without a JSON file are left out, and the report says how many.
 
     Args:
         folder: where the JSON files are; or one such file.
@@ -53,25 +53,41 @@ def load_labelme(
         FileNotFoundError: there is no such folder.
         ValueError: no file is labelme's, or, without `problems`, anything is broken; the message names file, shape and
             reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        shape = {"label": "nut", "shape_type": "polygon", "points": [[10, 5], [30, 5], [30, 35]]}
+        (folder / "a.json").write_text(json.dumps({"imagePath": "a.png", "shapes": [shape]}))
+        records, class_names = km.load_labelme(folder)
+        print(class_names, records[0].boxes)  # ['nut'] [[10. 5. 30. 35.]]
+        ```
     """
-    draft, top = Draft(folder), Path(folder)
+    builder, top = CocoBuilder(folder), Path(folder)
     files = _files(top)
     used: set[Path] = set()
     annotated: set[Path] = set()
     for file in files:
         name = file.name if file == top else file.relative_to(top).as_posix()
-        with collecting(draft.problems), naming(name):
+        with collect_errors(builder.problems), error_prefix(name):
             content = _content(file)
             image = _image_file(content, file, None if image_folder is None else Path(image_folder))
             used.add(image.resolve())
             if image != file and image.resolve() in annotated:
-                raise ValueError(f"{image}: another file has the objects of this picture")
-            size = draft.add_image(image, _size(content))
+                raise ValueError(f"{image}: another file has the objects of this image")
+            size = builder.add_image(image, _size(content))
             if size is not None:
                 annotated.add(image.resolve())
-                _add_objects(draft, name, content["shapes"], size)
-    note_unused(draft, {file.parent for file in used if file.suffix != ".json"}, used)
-    return draft.records(class_names, masks, check_images, problems)
+                _add_objects(builder, name, content["shapes"], size)
+    note_unused(builder, {file.parent for file in used if file.suffix != ".json"}, used)
+    return builder.records(class_names, masks, check_images, problems)
 
 
 def _files(folder: Path) -> list[Path]:
@@ -87,7 +103,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _content(file: Path) -> dict[str, Any]:
     content = read_json(file)
-    if not is_labelme(content):
+    if not _is_labelme(content):
         raise ValueError('this is no file of labelme: it has no "shapes" or no "imagePath"')
     return content
 
@@ -117,15 +133,15 @@ def _size(content: dict[str, Any]) -> Size | None:
     return height, width
 
 
-def _add_objects(draft: Draft, file: str, shapes: list[Any], size: Size) -> None:
+def _add_objects(builder: CocoBuilder, file: str, shapes: list[Any], size: Size) -> None:
     for numbers in _grouped(shapes):
         listed = " and ".join(map(str, numbers))
         name = f"{file}: shape {listed}"
-        with collecting(draft.problems), naming(name):
+        with collect_errors(builder.problems), error_prefix(name):
             parts = [_part(shapes[number], *size) for number in numbers]
             boxes = np.array([box for _, box in parts])
             box = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
-            draft.add_object(
+            builder.add_object(
                 name, shapes[numbers[0]]["label"], _merged([part for part, _ in parts], size), box
             )
 
@@ -174,7 +190,7 @@ def _points(points: Any) -> np.ndarray:
 
 
 def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) -> dict[str, Any]:
-    """The run lengths of a shape that is a PNG of the pixels from its first point to its second."""
+    """The RLE of a shape that is a PNG of the pixels from its first point to its second."""
     if not isinstance(shape.get("mask"), str):
         raise ValueError('it has no "mask"')
     try:
@@ -194,9 +210,27 @@ def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) ->
 
 
 def _merged(parts: list[Any], size: Size) -> Any:
-    """The segmentation of an object: its polygons, or run lengths if one of its parts is a mask."""
+    """The segmentation of an object: its polygons, or an RLE if one of its parts is a mask."""
     if len(parts) == 1 and isinstance(parts[0], dict):
         return parts[0]
     if all(isinstance(part, list) for part in parts):
         return [polygon for part in parts for polygon in part]
     return coco_mask.merge([segmentation_to_rle(part, *size) for part in parts])
+
+
+def _is_labelme(content: Any) -> bool:
+    return isinstance(content, dict) and isinstance(content.get("shapes"), list) and "imagePath" in content
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    contents = (inside for _, inside in json_contents(path)) if path.is_dir() else [content]
+    return any(map(_is_labelme, contents))
+
+
+FORMAT = Format(
+    "labelme",
+    "a folder of labelme's JSON files",
+    object_name="shape",
+    looks_like=_looks_like,
+    load=load_labelme,
+)

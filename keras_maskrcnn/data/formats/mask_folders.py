@@ -1,4 +1,4 @@
-"""Folders of instance masks: one label image per picture, or a folder of mask files per picture."""
+"""Folders of instance masks: one label image per image, or a folder of mask files per image."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.builder import Draft, note_unused
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder, note_unused
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
-from keras_maskrcnn.data.formats.via import ONE_CLASS
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.rle import region_to_rle
 from keras_maskrcnn.masks.segmentation_checks import shown
@@ -32,21 +32,21 @@ def load_masks(
 ) -> tuple[Records, list[str]]:
     """Read instance masks from image files (PNG, TIFF, BMP, .npy; 1 to 32 bits; palettes by their values).
 
-    Either there is one label image per picture, of the same name or with "_mask" behind it: 0 is background, and the
-    pixels of any other value are one object. Or there is a folder per picture, in which each file is the mask of one
-    object: 0, and one other value. Masks without objects and empty folders are pictures without objects.
-    Pictures without a mask are left out, and the report says how many.
+    Either there is one label image per image, of the same name or with "_mask" behind it: 0 is background, and the
+    pixels of any other value are one object. Or there is a folder per image, in which each file is the mask of one
+    object: 0, and one other value. Masks without objects and empty folders are images without objects.
+    Images without a mask are left out, and the report says how many.
 
     Args:
-        mask_folder: where the masks are. Folders of pictures may have their masks in a subfolder "masks", and the
-            picture in one called "images".
-        image_folder: where the pictures are.
+        mask_folder: where the masks are. Folders of images may have their masks in a subfolder "masks", and the
+            image in one called "images".
+        image_folder: where the images are.
         class_names: as in `load_coco`; left out: the classes found, sorted.
-        classes: of label images, the class of each value, the same for all pictures ({1: "cat", 2: "dog"}) or by the
-            name of the picture ({"street": {1: "cat"}}); or a JSON file of this. Left out: classes.json in mask_folder,
+        classes: of label images, the class of each value, the same for all images ({1: "cat", 2: "dog"}) or by the
+            name of the image ({"street": {1: "cat"}}); or a JSON file of this. Left out: classes.json in mask_folder,
             if it is there.
         class_key: of mask files, what tells the class: "file" (cat_1.png is a cat) or "folder" (cat/1.png, in the
-            picture's folder). Left out: the folders, if there are any. Without classes all objects are of the one class
+            image's folder). Left out: the folders, if there are any. Without classes all objects are of the one class
             of class_names, or "object".
         masks, check_images, problems: as in `load_coco`.
 
@@ -56,14 +56,33 @@ def load_masks(
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: there are no masks or, without `problems`, anything is broken; the message names file and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        for name in ("images", "masks"):
+            (folder / name).mkdir()
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "images" / "a.png")
+        labels = np.zeros((40, 60), np.uint8)
+        labels[5:15, 10:30], labels[20:30, 40:50] = 1, 2
+        Image.fromarray(labels).save(folder / "masks" / "a.png")
+        records, class_names = km.load_masks(folder / "masks", folder / "images", classes={1: "bolt", 2: "nut"})
+        print(class_names, records[0].boxes)  # ['bolt', 'nut'] [[10. 5. 30. 15.] [40. 20. 50. 30.]]
+        ```
     """
-    draft, folder = Draft(mask_folder), Path(mask_folder)
+    builder, folder = CocoBuilder(mask_folder), Path(mask_folder)
     for one in (folder, Path(image_folder)):
         if not one.is_dir():
             raise FileNotFoundError(f"{one}: there is no such folder")
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
     label_images, folders = _label_images(folder, Path(image_folder)), _folders(folder)
-    pictures = _Pictures(Path(image_folder), label_images)
+    images = _Images(Path(image_folder), label_images)
     if bool(label_images) == bool(folders):
         found = (
             "both label images and folders of masks"
@@ -71,21 +90,21 @@ def load_masks(
             else "neither label images nor folders of masks"
         )
         raise ValueError(f"{folder}: there are {found}")
-    with naming(draft.source):
+    with error_prefix(builder.source):
         if label_images:
             if class_key is not None:
                 raise ValueError("class_key is for folders of mask files; label images have classes")
-            _read_label_images(draft, label_images, pictures, _classes(classes, folder), one_class)
+            _read_label_images(builder, label_images, images, _classes(classes, folder), one_class)
         else:
             if classes is not None:
                 raise ValueError("classes is for label images; folders of mask files have class_key")
-            _read_folders(draft, folders, pictures, class_key, one_class)
-    note_unused(draft, [Path(image_folder)], pictures.used)
-    return draft.records(class_names, masks, check_images, problems)
+            _read_folders(builder, folders, images, class_key, one_class)
+    note_unused(builder, [Path(image_folder)], images.used)
+    return builder.records(class_names, masks, check_images, problems)
 
 
-class _Pictures:
-    """The pictures in a folder by their names without the ending, and which files there are in use."""
+class _Images:
+    """The images in a folder by their names without the ending, and which files there are in use."""
 
     def __init__(self, folder: Path, masks: list[Path]) -> None:
         self.folder = folder
@@ -98,20 +117,20 @@ class _Pictures:
     def find(self, *stems: str) -> Path:
         found = next((self._files[stem] for stem in stems if stem in self._files), [])
         if len(found) > 1:
-            raise ValueError(f"there are several pictures for it: {', '.join(map(str, found))}")
+            raise ValueError(f"there are several images for it: {', '.join(map(str, found))}")
         if not found:
             raise FileNotFoundError(
-                f"{self.folder / stems[0]}: there is no picture of this name, with any ending"
+                f"{self.folder / stems[0]}: there is no image of this name, with any ending"
             )
         if found[0].resolve() in self.used:
-            raise ValueError(f"{found[0]}: two masks are of this picture")
+            raise ValueError(f"{found[0]}: two masks are of this image")
         self.used.add(found[0].resolve())
         return found[0]
 
 
-def _label_images(folder: Path, pictures: Path) -> list[Path]:
-    """The label images; those beside their pictures end in "_mask"."""
-    beside = folder.resolve() == pictures.resolve()
+def _label_images(folder: Path, images: Path) -> list[Path]:
+    """The label images; those beside their images end in "_mask"."""
+    beside = folder.resolve() == images.resolve()
     return [file for file in image_files(folder) if not beside or file.stem.endswith("_mask")]
 
 
@@ -120,12 +139,12 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
-    """The classes by values, or by pictures and values, the values as text."""
+    """The classes by values, or by images and values, the values as text."""
     file = folder / CLASSES_FILE if classes is None else classes
     if classes is None and not file.is_file():
         return None
     if isinstance(file, (str, Path)):
-        with naming(str(file)):
+        with error_prefix(str(file)):
             classes = read_json(file)
     if not isinstance(classes, Mapping) or not classes:
         raise ValueError(f"classes must be a mapping of values to names; got {shown(classes)}")
@@ -135,54 +154,58 @@ def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
     }
 
 
-def _class(classes: Mapping[str, Any], picture: Path, value: int) -> str:
-    by_picture = classes.get(picture.stem, classes.get(picture.name))
-    name = (by_picture if isinstance(by_picture, Mapping) else classes).get(str(value))
+def _class(classes: Mapping[str, Any], image: Path, value: int) -> str:
+    by_image = classes.get(image.stem, classes.get(image.name))
+    name = (by_image if isinstance(by_image, Mapping) else classes).get(str(value))
     if not isinstance(name, str) or not name:
         raise ValueError(f"classes has no name for it; got {name!r}")
     return name
 
 
 def _read_label_images(
-    draft: Draft, files: list[Path], pictures: _Pictures, classes: Mapping[str, Any] | None, one_class: str
+    builder: CocoBuilder,
+    files: list[Path],
+    images: _Images,
+    classes: Mapping[str, Any] | None,
+    one_class: str,
 ) -> None:
     for file in files:
-        with collecting(draft.problems):
-            picture = pictures.find(file.stem, file.stem.removesuffix("_mask"))
+        with collect_errors(builder.problems):
+            image = images.find(file.stem, file.stem.removesuffix("_mask"))
             labels = read_labels(file)
-            draft.add_image(picture, labels.shape)
+            builder.add_image(image, labels.shape)
             for value, region in instances(labels):
                 name = f"value {value} of {file.name}"
-                with collecting(draft.problems), naming(name):
-                    class_name = one_class if classes is None else _class(classes, picture, value)
-                    draft.add_object(name, class_name, region_to_rle(region, *labels.shape))
+                with collect_errors(builder.problems), error_prefix(name):
+                    class_name = one_class if classes is None else _class(classes, image, value)
+                    builder.add_object(name, class_name, region_to_rle(region, *labels.shape))
 
 
 def _read_folders(
-    draft: Draft, folders: list[Path], pictures: _Pictures, class_key: str | None, one_class: str
+    builder: CocoBuilder, folders: list[Path], images: _Images, class_key: str | None, one_class: str
 ) -> None:
     if class_key not in (None, "file", "folder"):
         raise ValueError(f'class_key must be "file" or "folder" for mask files; got {class_key!r}')
     for folder in folders:
-        with collecting(draft.problems):
-            if draft.add_image(_picture_of(folder, pictures)) is None:
+        with collect_errors(builder.problems):
+            if builder.add_image(_image_of(folder, images)) is None:
                 continue
             inside = folder / "masks" if (folder / "masks").is_dir() else folder
             for file in _mask_files(inside):
                 name = file.relative_to(folder.parent).as_posix()
-                with collecting(draft.problems), naming(name):
+                with collect_errors(builder.problems), error_prefix(name):
                     in_folder = file.parent != inside
                     class_name = _class_of_file(file, in_folder, class_key) or one_class
-                    draft.add_object(name, class_name, _one_mask(file))
+                    builder.add_object(name, class_name, _one_mask(file))
 
 
-def _picture_of(folder: Path, pictures: _Pictures) -> Path:
+def _image_of(folder: Path, images: _Images) -> Path:
     own = folder / "images"
     if not own.is_dir():
-        return pictures.find(folder.name)
+        return images.find(folder.name)
     files = image_files(own)
     if len(files) != 1:
-        raise ValueError(f"{own}: there must be one picture here; got {len(files)}")
+        raise ValueError(f"{own}: there must be one image here; got {len(files)}")
     return files[0]
 
 
@@ -209,3 +232,26 @@ def _one_mask(file: Path) -> np.ndarray:
     if len(values) > 1:
         raise ValueError(f"a mask of one object has 0 and one other value; this has {len(values)} others")
     return labels > 0
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    """Whether there are images in a folder, or in one or two folders below."""
+    if not path.is_dir():
+        return False
+    places = [path, *(place for pattern in ("*", "*/*") for place in path.glob(pattern) if place.is_dir())]
+    return any(image_files(place) for place in places)
+
+
+FORMAT = Format(
+    "masks",
+    "a folder of mask images",
+    object_name="value",
+    looks_like=_looks_like,
+    load=load_masks,
+    needs_images=True,
+    options={
+        "class_key": '"file" (cat_1.png) or "folder" (cat/1.png)',
+        "classes": "the class of each value of label images, or a JSON file of this",
+    },
+    last_resort=True,  # images lie beside the annotations of other formats as well
+)

@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 
-_DEVIATION = 0.1
+_TOLERANCE = 0.1
 """Pixels by which the polygon of an ellipse may differ from it."""
 _LARGEST_AXIS = 1e5
-"""Half axis in pixels beyond which no picture has an ellipse."""
+"""Half axis in pixels beyond which no image has an ellipse."""
 
 
 def rectangle(x1: float, y1: float, x2: float, y2: float) -> list[float]:
@@ -16,20 +16,20 @@ def rectangle(x1: float, y1: float, x2: float, y2: float) -> list[float]:
 
 
 def ellipse(cx: float, cy: float, rx: float, ry: float, theta: float = 0.0) -> list[float]:
-    """Return a polygon of an ellipse, which deviates from it by at most 0.1 pixels.
+    """Return a polygon of an ellipse, which differs from it by at most 0.1 pixels.
 
     Args:
         cx, cy: its centre.
         rx, ry: its half axes.
-        theta: radians by which rx is turned from the x axis towards the y axis, clockwise as displayed.
+        theta: rotation of rx in radians, from the x axis towards the y axis, clockwise as displayed.
 
     Raises:
-        ValueError: a half axis is negative, or longer than any picture.
+        ValueError: a half axis is negative, or longer than any image.
     """
     if not (0 <= rx <= _LARGEST_AXIS and 0 <= ry <= _LARGEST_AXIS):
         raise ValueError(f"its radius must lie in 0..{_LARGEST_AXIS:g} pixels; got {rx:g} and {ry:g}")
     # A chord over the angle 2a leaves an arc of radius r by r (1 - cos a), which is about r a^2 / 2.
-    points = 4 * math.ceil(math.pi / math.sqrt(2 * _DEVIATION / max(rx, ry, 1.0)) / 4)
+    points = 4 * math.ceil(math.pi / math.sqrt(2 * _TOLERANCE / max(rx, ry, 1.0)) / 4)
     angles = np.linspace(0, 2 * math.pi, max(points, 16), endpoint=False)
     along, across = rx * np.cos(angles), ry * np.sin(angles)
     x = cx + along * math.cos(theta) - across * math.sin(theta)
@@ -54,8 +54,8 @@ def _half(points: np.ndarray, depth: np.ndarray) -> np.ndarray:
     """The part [N, 2] of a convex polygon [M, 2] on one side of a line, behind which its points are that deep."""
     following, deep = np.roll(points, -1, axis=0), np.roll(depth, -1)
     crossing = depth * deep < 0
-    shares = (depth[crossing] / (depth[crossing] - deep[crossing]))[:, None]
-    met = points[crossing] + shares * (following - points)[crossing]
+    fractions = (depth[crossing] / (depth[crossing] - deep[crossing]))[:, None]
+    met = points[crossing] + fractions * (following - points)[crossing]
     # The points that are kept and those on the line, in the order of the outline.
     places = np.concatenate([np.flatnonzero(depth >= 0), np.flatnonzero(crossing) + 0.5])
     return np.concatenate([points[depth >= 0], met])[places.argsort()]

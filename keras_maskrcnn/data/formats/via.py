@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.builder import Draft
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder
 from keras_maskrcnn.data.formats.coco_annotations import is_number
-from keras_maskrcnn.data.formats.detect import is_via
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.segmentation_checks import shown
@@ -15,8 +15,6 @@ from keras_maskrcnn.utils.text import read_json
 
 Region = tuple[Any, Any]
 """A region's number and what the file says of it."""
-ONE_CLASS = "object"
-"""What things are called whose annotations have no classes."""
 
 
 def load_via(
@@ -50,28 +48,45 @@ def load_via(
         FileNotFoundError: there is no such file.
         ValueError: the file is not VIA's, regions have several attributes and class_key is left out, or, without
             `problems`, anything is broken; the message names file, image, region and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import json, tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        Image.fromarray(np.zeros((40, 60, 3), np.uint8)).save(folder / "a.png")
+        circle = {"name": "circle", "cx": 30, "cy": 20, "r": 9}
+        region = {"shape_attributes": circle, "region_attributes": {"part": "nut"}}
+        (folder / "via.json").write_text(json.dumps({"a.png": {"filename": "a.png", "regions": [region]}}))
+        records, class_names = km.load_via(folder / "via.json", folder, class_key="part")
+        print(class_names, records[0].boxes)  # ['nut'] [[21. 11. 39. 29.]]
+        ```
     """
-    draft = Draft(annotation_file)
-    with naming(draft.source):
+    builder = CocoBuilder(annotation_file)
+    with error_prefix(builder.source):
         entries = _entries(read_json(annotation_file))
-        images = list(_images(entries, draft.problems))
+        images = list(_images(entries, builder.problems))
         class_key = _class_key([region for _, regions in images for _, region in regions], class_key)
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
     for file_name, regions in images:
-        size = draft.add_image(Path(image_folder) / file_name)
+        size = builder.add_image(Path(image_folder) / file_name)
         if size is None:
             continue
         for number, region in regions:
             name = f"region {number} of {file_name}"
-            with collecting(draft.problems), naming(name):
+            with collect_errors(builder.problems), error_prefix(name):
                 class_name = one_class if class_key is None else _class(region, class_key)
                 polygon, box = _outline(region, *size)
-                draft.add_object(name, class_name, [polygon], box)
-    return draft.records(class_names, masks, check_images, problems)
+                builder.add_object(name, class_name, [polygon], box)
+    return builder.records(class_names, masks, check_images, problems)
 
 
 def _entries(content: Any) -> dict[str, Any]:
-    if not is_via(content):
+    if not _looks_like(content):
         raise ValueError(
             'this is no JSON of VIA 1 or 2: it has no "_via_img_metadata" nor images with "regions"'
         )
@@ -85,7 +100,7 @@ def _images(entries: dict[str, Any], problems: list[str]) -> Iterator[tuple[str,
     """The images' file names and regions with their numbers: VIA 1 has a dict of them, VIA 2 a list."""
     seen: set[str] = set()
     for key, entry in entries.items():
-        with collecting(problems), naming(f"image {key}"):
+        with collect_errors(problems), error_prefix(f"image {key}"):
             name = entry.get("filename") if isinstance(entry, dict) else None
             if not isinstance(name, str) or not name:
                 raise ValueError('it has no "filename"')
@@ -165,3 +180,23 @@ def _numbers(shape: dict[str, Any], *keys: str) -> list[float]:
     if not all(map(is_number, values)):
         raise ValueError(f"its {', '.join(keys)} must be numbers; got {shown(values)}")
     return [float(value) for value in values]
+
+
+def _looks_like(content: Any) -> bool:
+    if not isinstance(content, dict) or not content:
+        return False
+    entries = content.values()
+    return "_via_img_metadata" in content or any(
+        isinstance(row, dict) and "regions" in row for row in entries
+    )
+
+
+FORMAT = Format(
+    "via",
+    "a JSON file of VIA",
+    object_name="region",
+    looks_like=lambda path, content: _looks_like(content),
+    load=load_via,
+    needs_images=True,
+    options={"class_key": "the name of the region attribute (default: the only one there is)"},
+)

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collecting, naming
-from keras_maskrcnn.data.formats.builder import Draft
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.formats.builder import CocoBuilder
+from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.crop_paste import Region
@@ -34,7 +36,7 @@ def load_voc(
 ) -> tuple[Records, list[str]]:
     """Read SegmentationObject and SegmentationClass of a folder like VOCdevkit/VOC2012.
 
-    An object is what has one value in the picture's SegmentationObject; 0 is background, 255 the void around objects,
+    An object is what has one value in the image's SegmentationObject; 0 is background, 255 the void around objects,
     which belongs to none. Its class is the value that most of it has in SegmentationClass.
 
     Args:
@@ -50,29 +52,51 @@ def load_voc(
     Raises:
         FileNotFoundError: there is no such folder or split.
         ValueError: without `problems`, anything is broken; the message names file, object and reason.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import tempfile
+        from pathlib import Path
+        import numpy as np
+        from PIL import Image
+
+        folder = Path(tempfile.mkdtemp())
+        labels = np.zeros((40, 60), np.uint8)
+        labels[5:15, 10:30] = 1
+        for name, pixels, suffix in (
+            ("JPEGImages", np.zeros((40, 60, 3), np.uint8), "jpg"),
+            ("SegmentationObject", labels, "png"),
+            ("SegmentationClass", 12 * labels, "png"),  # the twelfth of VOC's classes
+        ):
+            (folder / name).mkdir()
+            Image.fromarray(pixels).save(folder / name / f"a.{suffix}")
+        records, class_names = km.load_voc(folder)
+        print(class_names[records[0].class_ids[0] - 1], records[0].boxes)  # dog [[10. 5. 30. 15.]]
+        ```
     """
-    draft, root = Draft(folder), Path(folder)
+    builder, root = CocoBuilder(folder), Path(folder)
     for name in ("SegmentationObject", "SegmentationClass", "JPEGImages"):
         if not (root / name).is_dir():
             raise FileNotFoundError(f"{root / name}: there is no such folder")
     own_names = _own_names(root)
     if not (root / NAMES_FILE).is_file():
-        draft.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE}")
+        builder.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE}")
     for stem in _stems(root, split):
-        with collecting(draft.problems), naming(stem):
+        with collect_errors(builder.problems), error_prefix(stem):
             objects = read_labels(root / "SegmentationObject" / f"{stem}.png")
             classes = read_labels(root / "SegmentationClass" / f"{stem}.png")
             if objects.shape != classes.shape:
-                raise ValueError("its pictures of objects and of classes have different sizes")
-            draft.add_image(_picture(root / "JPEGImages", stem), objects.shape)
+                raise ValueError("its images of objects and of classes have different sizes")
+            builder.add_image(_image(root / "JPEGImages", stem), objects.shape)
             if objects.max(initial=0) <= VOID:  # in files of 16 bits it is an object like others
                 objects = np.where(objects == VOID, 0, objects)
             for value, region in instances(objects):
                 name = f"object {value} of {stem}"
-                with collecting(draft.problems), naming(name):
+                with collect_errors(builder.problems), error_prefix(name):
                     class_name = _class(_under(region, classes), own_names)
-                    draft.add_object(name, class_name, region_to_rle(region, *objects.shape))
-    return draft.records(class_names, masks, check_images, problems, own_names)
+                    builder.add_object(name, class_name, region_to_rle(region, *objects.shape))
+    return builder.records(class_names, masks, check_images, problems, own_names)
 
 
 def _own_names(root: Path) -> list[str]:
@@ -100,12 +124,12 @@ def _stems(root: Path, split: str | None) -> list[str]:
 
 
 def _lines(file: Path) -> list[str]:
-    with naming(str(file)):
+    with error_prefix(str(file)):
         return [line.strip() for line in read_text(file).splitlines() if line.strip()]
 
 
-def _picture(folder: Path, stem: str) -> Path:
-    """The picture of this name, usually a .jpg."""
+def _image(folder: Path, stem: str) -> Path:
+    """The image of this name, usually a .jpg."""
     places = [folder / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
     return next((place for place in places if place.is_file()), places[0])
 
@@ -130,3 +154,24 @@ def _class(values: np.ndarray, names: list[str]) -> str:
             f"its value {value} in SegmentationClass has no name; there are {len(names)} classes"
         )
     return names[value - 1]
+
+
+def _folder(path: Path) -> Path:
+    """The dataset's folder, also of one of its files ImageSets/Segmentation/*.txt."""
+    return path if path.is_dir() or len(path.absolute().parents) < 3 else path.absolute().parents[2]
+
+
+def _looks_like(path: Path, content: Any) -> bool:
+    return (path.is_dir() or path.suffix == ".txt") and (_folder(path) / "SegmentationObject").is_dir()
+
+
+def _load(annotations: str | Path, images: str | Path | None, **options: Any) -> tuple[Records, list[str]]:
+    if images is not None:
+        raise ValueError(
+            f"{annotations}: voc annotations have their images in JPEGImages; got {images} (--images)"
+        )
+    path = Path(annotations)
+    return load_voc(_folder(path), None if path.is_dir() else path.stem, **options)
+
+
+FORMAT = Format("voc", "a folder like VOC2012", object_name="object", looks_like=_looks_like, load=_load)

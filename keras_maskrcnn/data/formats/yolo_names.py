@@ -1,33 +1,18 @@
 """The class names of a YOLO dataset, from data.yaml or from a text file with a name per line."""
 
-import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_maskrcnn.data.checks import naming
+import yaml
+
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.utils.text import read_text
 
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
 """What is looked for, in this order."""
-_KEY = re.compile(r"^names[ \t]*:[ \t]*(.*)$", re.MULTILINE)
-_KEYPOINTS = re.compile(r"^kpt_shape[ \t]*:", re.MULTILINE)
-_COUNT = re.compile(r"^nc[ \t]*:[ \t]*(\d+)", re.MULTILINE)
-_SINGLE = r"'(?:[^'\n]|'')*'"
-_DOUBLE = r'"(?:[^"\\\n]|\\.)*"'
-_PLAIN = r"""[^\s'"#,\[\]{}](?:[^'"#,\[\]{}\n]*)"""
-_GAP = r"(?:\s|#[^\n]*+)*+"
-_IN_BRACKETS = {
-    "[": re.compile(rf"{_GAP}()({_SINGLE}|{_DOUBLE}|{_PLAIN}){_GAP}(,{_GAP}\]|[,\]])"),
-    "{": re.compile(rf"{_GAP}(\d+)\s*:\s*({_SINGLE}|{_DOUBLE}|{_PLAIN}){_GAP}(,{_GAP}\}}|[,}}])"),
-}
-"""A number in braces, the name, and the comma or bracket behind it."""
-_ITEM = re.compile(r"[ \t]*(?:-|(\d+)[ \t]*:)[ \t]+(.+)")
-_QUOTED = re.compile(rf"({_SINGLE}|{_DOUBLE})[ \t]*(?:#.*)?")
-_KNOWN_ESCAPES = re.compile(
-    r"""(?:[^\\]|\\(?:["\\abfnrtv]|x[\da-fA-F]{2}|u(?![dD][89a-fA-F])[\da-fA-F]{4}|U000[\da-fA-F]{5}))*"""
-)
-"""What means in YAML what it means in Python."""
+_YAML_SUFFIXES = (".yaml", ".yml")
+_LONGEST = 1_000_000
+"""Characters of YAML; parsing takes seconds for each million, and the names of 20,000 classes fit into one."""
 
 
 def find_names(folder: Path) -> list[str]:
@@ -51,11 +36,12 @@ def refuse_keypoints(folder: Path, *files: Path) -> None:
         ValueError: the file has "kpt_shape"; the keypoints in such labels would pass for points of polygons.
     """
     for file in (*_files_around(folder), *files):
-        with naming(str(file)):
-            if file.suffix in (".yaml", ".yml") and _KEYPOINTS.search(read_text(file)):
-                raise ValueError(
-                    "its kpt_shape says that the labels have keypoints; only polygons and boxes are read"
-                )
+        if file.suffix in _YAML_SUFFIXES:
+            with error_prefix(str(file)):
+                if "kpt_shape" in _settings(read_text(file)):
+                    raise ValueError(
+                        "its kpt_shape says that the labels have keypoints; only polygons and boxes are read"
+                    )
 
 
 def _files_around(folder: Path) -> Iterator[Path]:
@@ -67,77 +53,81 @@ def _files_around(folder: Path) -> Iterator[Path]:
 def read_names(path: str | Path) -> list[str]:
     """Return the class names in the order of their numbers.
 
-    Of YAML, `names:` is understood with a list in brackets, with a mapping of numbers in braces, and with either on
-    lines of its own.
+    Of YAML, "names" is a list, or a mapping of the numbers from 0 to names; "nc", if it is there, must be their number.
+    Names are text whatever YAML takes them for: no, 1 and on are names like others.
 
     Raises:
-        ValueError: there are none, or they are written in another way.
+        ValueError: there are none, or they are written in another way; the message names file and line.
     """
-    with naming(str(path)):
+    with error_prefix(str(path)):
         text = read_text(path)
-    if Path(path).suffix not in (".yaml", ".yml"):
-        names = [line.strip() for line in text.splitlines() if line.strip()]
-    else:
-        names = _yaml_names(text, str(path))
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"{path}: the class names must be different, at least one; got {names}")
+        if Path(path).suffix in _YAML_SUFFIXES:
+            names = _yaml_names(_settings(text))
+        else:
+            names = [line.strip() for line in text.splitlines() if line.strip()]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"the class names must be different, at least one; got {names}")
     return names
 
 
-def _yaml_names(text: str, path: str) -> list[str]:
-    key = _KEY.search(text)
-    if key is None:
-        raise ValueError(f"{path}: there is no names: in it")
-    rows = _bracketed(text[key.start(1) :]) if key[1][:1] in ("[", "{") else _on_lines(text[key.end() :])
-    numbers = [int(number) for number, _ in rows if number is not None]
-    if numbers:
-        rows = sorted(rows, key=lambda row: int(row[0] or 0))
-    count = _COUNT.search(text)
-    whole = count is None or int(count[1]) == len(rows)
-    if not rows or not whole or (numbers and sorted(numbers) != list(range(len(rows)))):
+def _settings(text: str) -> dict[str, yaml.Node]:
+    """The outermost keys of YAML with their nodes, of which nothing is built: neither Python objects that tags ask for
+    nor what aliases would make of a few lines."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"it has more than {_LONGEST} characters, too many for settings of a dataset")
+    try:
+        root = yaml.compose(text, Loader=yaml.BaseLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"line {mark.line + 1}: " if mark else ""
+        raise ValueError(f"{place}this is no valid YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"this is no valid YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(root, yaml.MappingNode):
+        raise ValueError('it has no "names:"')
+    return _by_key(root)
+
+
+def _by_key(node: yaml.MappingNode) -> dict[str, yaml.Node]:
+    found: dict[str, yaml.Node] = {}
+    for key, value in node.value:
+        text = _text(key)
+        if text in found:
+            raise ValueError(f"{_line(key)}: the key {text} occurs twice")
+        found[text] = value
+    return found
+
+
+def _yaml_names(settings: dict[str, yaml.Node]) -> list[str]:
+    node = settings.get("names")
+    if node is None:
+        raise ValueError('it has no "names:"')
+    if isinstance(node, yaml.SequenceNode):
+        names = [_text(item) for item in node.value]
+    elif isinstance(node, yaml.MappingNode):
+        numbered = _by_key(node)
+        numbers = [str(number) for number in range(len(numbered))]
+        if set(numbered) != set(numbers):
+            raise ValueError(f"{_line(node)}: names must be numbered from 0 without gaps; got {[*numbered]}")
+        names = [_text(numbered[number]) for number in numbers]
+    else:
+        raise ValueError(f"{_line(node)}: names must be a list or a mapping of numbers to names")
+    if "nc" in settings and _text(settings["nc"]) != str(len(names)):
         raise ValueError(
-            f"{path}: its names: cannot be read; they must be a list, or numbered from 0 without gaps, as many as nc:"
+            f"{_line(settings['nc'])}: nc is {_text(settings['nc'])}, but there are {len(names)} names"
         )
-    return [name for _, name in rows]
+    return names
 
 
-Row = tuple[str | None, str]
-"""A name's number, if it has one, and the name."""
+def _text(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode) or not node.value:
+        raise ValueError(f"{_line(node)}: there must be text here")
+    try:
+        node.value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        raise ValueError(f"{_line(node)}: this is no text in UTF-8: {node.value!r}") from None
+    return node.value
 
 
-def _bracketed(text: str) -> list[Row]:
-    rows: list[Row] = []
-    place, behind = 1, ","
-    while behind == ",":
-        item = _IN_BRACKETS[text[0]].match(text, place)
-        name = None if item is None else _unquoted(item[2].strip())
-        if item is None or name is None:
-            return []
-        rows.append((item[1] or None, name))
-        place, behind = item.end(), item[3]
-    return rows
-
-
-def _on_lines(text: str) -> list[Row]:
-    rows: list[Row] = []
-    for line in text.splitlines():
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        item = _ITEM.fullmatch(line)
-        if item is None:
-            break
-        quoted = _QUOTED.fullmatch(item[2].strip())
-        name = _unquoted(quoted[1] if quoted else re.sub(r"\s#.*", "", item[2]).strip())
-        if name is None:
-            return []
-        rows.append((item[1], name))
-    return rows
-
-
-def _unquoted(text: str) -> str | None:
-    """What a name in quotes, or without them, stands for; None if that is not understood."""
-    if re.fullmatch(_SINGLE, text):
-        return text[1:-1].replace("''", "'")
-    if re.fullmatch(_DOUBLE, text) and _KNOWN_ESCAPES.fullmatch(text):
-        return ast.literal_eval(text)
-    return None if text[:1] in ("'", '"') else text
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"

@@ -7,20 +7,20 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.config.keypoints import mirror_order
+from keras_maskrcnn.config.keypoints import flip_indices
 from keras_maskrcnn.data.augment.color import blurred, color_jitter
-from keras_maskrcnn.data.augment.flips import Example, mirrored, turned
-from keras_maskrcnn.data.augment.random import augmented_example, redraws_objects
+from keras_maskrcnn.data.augment.flips import Example, flip, rotate90
+from keras_maskrcnn.data.augment.random import augmented_example, composes_images
+from keras_maskrcnn.data.fields import Field, fields_of
 from keras_maskrcnn.data.pipeline.clock import Clock
 from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
 from keras_maskrcnn.data.pipeline.examples import load_example
-from keras_maskrcnn.data.records import Record, check_record
-from keras_maskrcnn.data.report import check_keypoint_names
+from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.images.resize import pad_to_multiple, resize_image
 
 # Each random choice about an image folds its own number into the image's seed.
 _PURPOSES = (
-    "model", "size", "flip", "example", "vertical_flip", "turn", "quarters", "blur", "brightness", "contrast",
+    "model", "size", "flip", "example", "vertical_flip", "rotate90", "times", "blur", "brightness", "contrast",
     "saturation", "hue",
 )  # fmt: skip
 
@@ -36,7 +36,7 @@ def make_dataset(
     """Make the batches that `fit` and `evaluate` take.
 
     With `training`, images come in a new order each epoch, flipped with config.flip_probability, at a short
-    side drawn from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
+    side chosen from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
     out of sight are dropped, and counted by `dataset.dropped` (a `DroppedObjects`). Everything random follows from
     (seed, epoch, position in the epoch): the same seed gives the same batches, whatever was read before. Each
     iteration delivers the epoch after the last one; `dataset.clock` (a `Clock`) tells which comes next and can be
@@ -65,24 +65,40 @@ def make_dataset(
         gt_keypoints [B, G, J, 3] float32, if config.keypoint_names has any: x and y in pixels of the resized images,
         config.keypoint_offset added before, and visibility 0 (not labelled, x and y 0), 1 (hidden) or 2; zeros in
         padded rows;
-        seeds [B, 2] int32, for what the model draws at random.
+        seeds [B, 2] int32, for the model's samplers.
 
     Raises:
-        ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints); the
-            message names the image. Or a keypoint has a side but no partner to swap with in flipped images. Images
-            are read later: an unreadable one stops the iteration with a TensorFlow error that names it.
+        ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints, or the
+            names that it knows for them); the message names the image. Or a keypoint has a side but no partner to swap
+            with in flipped images. Images are read later: an unreadable one stops the iteration with a TensorFlow error
+            that names it.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        image = np.zeros((40, 60, 3), np.uint8)
+        masks = np.zeros((1, 40, 60), bool)
+        masks[0, 5:35, 10:30] = True
+        record = km.make_record(image, masks=masks, class_ids=[1], image_id=1)
+        config = km.Config(class_names=("nut",), min_size=64, max_size=96)
+        dataset = km.make_dataset([record] * 4, config, batch_size=2, training=True)
+        batch = next(iter(dataset))
+        print(len(dataset), batch["images"].shape, batch["gt_masks"].shape)  # 2 (2, 64, 96, 3) (2, 1, 112, 112)
+        ```
     """
     if not len(records) or batch_size < 1:
         raise ValueError(
             f"make_dataset needs records and a positive batch_size; got {len(records)} and {batch_size}"
         )
-    check_keypoint_names(records, config.keypoint_names)
     if isinstance(records, (list, tuple)):
         for record in records:
+            check_names(record, config.class_names, config.keypoint_names)
             check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
     if training and (config.flip_probability or config.vertical_flip_probability):
-        mirror_order(config.keypoint_names)  # which refuses names that cannot be mirrored
-    clock, dropped = Clock(), DroppedObjects(len(records), logged=redraws_objects(config))
+        flip_indices(config.keypoint_names)  # which refuses names that have no place in a flipped image
+    clock, dropped = Clock(), DroppedObjects(len(records), logged=composes_images(config))
     places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
     examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
     batches = examples.padded_batch(batch_size).prefetch(2)
@@ -104,34 +120,35 @@ def make_examples(
     `make_dataset`, but that examples are not batched; objects that augmentation drops are counted in `dropped`.
     """
     jitter = color_jitter(config) if training else None
+    fields = fields_of(config)
 
     def load(epoch: int, first: int, position: int, index: int, size: int, seed: np.ndarray) -> tuple:
         if not training:
-            return load_example(records[int(index)], config, int(size))
-        fields, lost, objects = augmented_example(records, int(index), config, int(size), seed)
+            return load_example(records[int(index)], config, fields, int(size))
+        values, lost, objects = augmented_example(records, int(index), config, fields, int(size), seed)
         dropped.add(int(epoch), int(position), int(first), objects, lost)
-        return fields
+        return values
 
     def example(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
-        draws = _Draws(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
+        random = _Random(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
         short_sides = tf.constant((training and config.train_min_sizes) or (config.min_size,))
-        short_side = short_sides[draws.whole("size", len(short_sides))]
-        inputs = [epoch, first, position, index, short_side, draws.seed("example")]
-        loaded = _loaded(load, inputs, config)
+        short_side = short_sides[random.whole("size", len(short_sides))]
+        inputs = [epoch, first, position, index, short_side, random.seed("example")]
+        loaded = _loaded(load, inputs, config.channels, fields)
         if jitter is not None:
-            loaded["images"] = jitter(loaded["images"], draws.uniform)
-        if config.resize == "bilinear" and not (training and redraws_objects(config)):
+            loaded["images"] = jitter(loaded["images"], random.uniform)
+        if config.resize == "bilinear" and not (training and composes_images(config)):
             loaded["images"] = resize_image(loaded["images"], loaded["sizes"])
         if training:
-            loaded = _augmented(loaded, config, draws)
-        loaded["seeds"] = tf.random.stateless_uniform([2], draws.seed("model"), None, None, tf.int32)
-        return _padded(loaded, config.size_divisor)
+            loaded = _augmented(loaded, config, fields, random)
+        loaded["seeds"] = tf.random.stateless_uniform([2], random.seed("model"), None, None, tf.int32)
+        return _padded(loaded, fields, config.size_divisor)
 
     return places.map(example, num_parallel_calls=parallel_calls, deterministic=True)
 
 
-class _Draws:
-    """The random numbers of one image, each purpose with its own seed, so that none depends on what else is drawn."""
+class _Random:
+    """The random numbers of one image, each purpose with its own seed, so that none depends on the others."""
 
     def __init__(self, image_seed: tf.Tensor) -> None:
         self._image_seed = image_seed
@@ -174,7 +191,7 @@ class _TrainingDataset(tf.data.Dataset):
         super().__init__(self._dataset._variant_tensor)
 
     def names_of(self, epoch: int, step: int) -> list[str]:
-        """Return the names of the pictures of a step's batch; epochs and steps count from 0."""
+        """Return the names of the images of a step's batch; epochs and steps count from 0."""
         order = _order(len(self.records), self._seed, tf.constant(epoch)).numpy()
         places = order[step * self._batch_size : (step + 1) * self._batch_size]
         return [self.records[int(place)].name for place in places]
@@ -191,7 +208,7 @@ class _TrainingDataset(tf.data.Dataset):
 
 
 def _in_order(count: int) -> tf.data.Dataset:
-    # Epoch -1, so that evaluation never draws as an epoch of training does.
+    # Epoch -1, so that evaluation never has the random numbers of an epoch of training.
     return tf.data.Dataset.range(count).map(
         lambda index: (-tf.ones_like(index), tf.zeros_like(index), index, index)
     )
@@ -216,57 +233,49 @@ def _pair(seed: int, epoch: tf.Tensor) -> tf.Tensor:
     return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
 
 
-def _augmented(example: Example, config: Config, draws: _Draws) -> Example:
-    """Blur a resized example and mirror and turn it, each if it is drawn."""
-    names = config.keypoint_names
+def _augmented(example: Example, config: Config, fields: Sequence[Field], random: _Random) -> Example:
+    """Blur, flip and rotate a resized example, each with its probability."""
     if config.blur_sigma:
-        sigma = draws.uniform("blur", 0, config.blur_sigma)
+        sigma = random.uniform("blur", 0, config.blur_sigma)
         example = example | {"images": blurred(example["images"], sigma, config.blur_sigma)}
-    for purpose, share, axis in (
+    for purpose, probability, axis in (
         ("flip", config.flip_probability, 1),
         ("vertical_flip", config.vertical_flip_probability, 0),
     ):
-        if share:
+        if probability:
             example = tf.cond(
-                draws.uniform(purpose) < share,
-                lambda example=example, axis=axis: mirrored(example, names, axis),
+                random.uniform(purpose) < probability,
+                lambda example=example, axis=axis: flip(example, fields, axis),
                 lambda example=example: example,
             )
     if config.turn_probability:
-        turns = draws.uniform("turn") < config.turn_probability
-        example = turned(example, tf.where(turns, 1 + draws.whole("quarters", 3), 0))
+        rotates = random.uniform("rotate90") < config.turn_probability
+        example = rotate90(example, fields, tf.where(rotates, 1 + random.whole("times", 3), 0))
     return example
 
 
-def _loaded(load: Callable[..., tuple], inputs: list[tf.Tensor], config: Config) -> Example:
+def _loaded(
+    load: Callable[..., tuple], inputs: list[tf.Tensor], channels: int, fields: Sequence[Field]
+) -> Example:
     """Load one example in Python."""
-    crop = config.mask_crop_size
-    fields: dict[str, tuple[tf.DType, list[int | None]]] = {
-        "images": (tf.float32, [None, None, config.channels]),
-        "sizes": (tf.int32, [2]),
-        "gt_boxes": (tf.float32, [None, 4]),
-        "gt_classes": (tf.int32, [None]),
-        "gt_crowd": (tf.bool, [None]),
-    }
-    if config.mask_head != "none":
-        fields["gt_masks"] = (tf.uint8, [None, crop, crop])
-    if config.keypoint_names:
-        fields["gt_keypoints"] = (tf.float32, [None, len(config.keypoint_names), 3])
-
+    specs = {"images": ((None, None, channels), "float32"), "sizes": ((2,), "int32")}
+    specs |= {field.name: field.spec for field in fields}
     loaded = tf.numpy_function(
-        tf.autograph.experimental.do_not_convert(load), inputs, [dtype for dtype, _ in fields.values()]
+        tf.autograph.experimental.do_not_convert(load),
+        inputs,
+        [tf.as_dtype(dtype) for _, dtype in specs.values()],
     )
     return {
-        key: tf.ensure_shape(value, shape)
-        for (key, (_, shape)), value in zip(fields.items(), loaded, strict=True)
+        name: tf.ensure_shape(value, shape)
+        for (name, (shape, _)), value in zip(specs.items(), loaded, strict=True)
     }
 
 
-def _padded(example: Example, divisor: int) -> Example:
+def _padded(example: Example, fields: Sequence[Field], divisor: int) -> Example:
     """Pad the image to a multiple of `divisor`, and an image without objects with one row of zeros."""
-    missing = tf.maximum(1 - tf.shape(example["gt_classes"])[0], 0)
     padded = example | {"images": pad_to_multiple(example["images"], divisor)}
-    for key, value in example.items():
-        if key.startswith("gt_"):
-            padded[key] = tf.pad(value, [[0, missing]] + [[0, 0]] * (value.shape.rank - 1))
+    for field in fields:
+        values = example[field.name]
+        missing = tf.maximum(1 - tf.shape(values)[0], 0)
+        padded[field.name] = tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
     return padded

@@ -61,16 +61,16 @@ class DroppedObjects:
         return sum(dropped for _, dropped in self.by_epoch().values())
 
     @property
-    def share(self) -> float:
+    def fraction(self) -> float:
         """`dropped` over `objects`; 0 where there are none."""
         return self.dropped / max(self.objects, 1)
 
     def _line(self, epoch: int) -> str:
         objects, dropped = self._done[epoch]
-        share = dropped / max(objects, 1)
+        fraction = dropped / max(objects, 1)
         return (
-            f"epoch {epoch + 1}: augmentation dropped {dropped} of {objects} objects ({share:.1%}), which were outside "
-            "of the picture, covered or too small"
+            f"epoch {epoch + 1}: augmentation dropped {dropped} of {objects} objects ({fraction:.1%}), which were "
+            "outside of the image, covered or too small"
         )
 
 

@@ -9,9 +9,10 @@ import keras
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.data.augment.random import redraws_objects
+from keras_maskrcnn.data.augment.random import composes_images
 from keras_maskrcnn.data.checks import has_area
-from keras_maskrcnn.data.pipeline.examples import scaled_size, vanishing
+from keras_maskrcnn.data.fields import vanishing
+from keras_maskrcnn.data.pipeline.examples import scaled_size
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.diagnostics.anchors import anchor_advice
 from keras_maskrcnn.diagnostics.dataset.findings import Finding
@@ -64,7 +65,7 @@ class _Look:
             check_record(record, None, needs_masks, keypoints)
         except ValueError as error:
             yield Finding("error", "not what the model learns", _reason(error, record))
-        if not redraws_objects(self.config):  # or what vanishes is dropped and counted
+        if not composes_images(self.config):  # or what vanishes is dropped and counted
             short_side = min(self.config.train_min_sizes or (self.config.min_size,))
             height, width = scaled_size(record, self.config, short_side, *self.config.scale_jitter[:1])
             for index in vanishing(record, (height, width)):

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
+from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.diagnostics.dataset.findings import Finding
 
 _IDS_SHOWN = 5
-_OBJECT = re.compile(r"(annotation|detection|object|region|shape|value) \S|.* line \d+$")
+_OBJECT = re.compile(rf"(object|{'|'.join(row.object_name for row in FORMATS)}) \S")
 """What the readers call an object."""
 
 

@@ -1,50 +1,51 @@
-"""Moved pictures and shapes, against scikit-image's warp of whole pictures and hand-made maps."""
+"""Moved images and shapes, against scikit-image's warp of whole images and hand-made maps."""
 
 import numpy as np
 import pytest
 from PIL import Image
 from skimage.draw import polygon2mask
-from skimage.transform import AffineTransform, warp
+from skimage.transform import AffineTransform as SkimageTransform
+from skimage.transform import warp
 
-from keras_maskrcnn.data.augment.affine import Placement, _warped, box_corners, move_image, move_shape
+from keras_maskrcnn.data.augment.affine import AffineTransform, _warped, box_corners, move_image, move_shape
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 HEIGHT, WIDTH = 60, 80
 IDENTITY = np.eye(2, 3)
 
 
-def random_placement(rng, scales=(0.4, 1.6)):
-    """A turn by any angle, mirrored or not, that puts the middle of the picture into the middle of a canvas."""
+def random_transform(rng, scales=(0.4, 1.6)):
+    """A rotation by any angle, flipped or not, that puts the middle of the image into the middle of a canvas."""
     angle, scale = rng.uniform(0, 2 * np.pi), rng.uniform(*scales)
     linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     linear = linear @ np.diag([rng.choice([-1, 1]), 1])
     height, width = rng.integers(60, 120, 2)
     shift = np.array([width, height]) / 2 - linear @ [WIDTH / 2, HEIGHT / 2]
-    return Placement(np.concatenate([linear, shift[:, None]], axis=1), int(height), int(width))
+    return AffineTransform(np.concatenate([linear, shift[:, None]], axis=1), int(height), int(width))
 
 
-def reference(picture, placement, order):
+def reference(image, transform, order):
     """scikit-image counts from the centre of the first pixel."""
     half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])
-    forward = np.linalg.inv(half) @ np.concatenate([placement.matrix, [[0, 0, 1]]]) @ half
+    forward = np.linalg.inv(half) @ np.concatenate([transform.matrix, [[0, 0, 1]]]) @ half
     return warp(
-        picture.astype(np.float64),
-        AffineTransform(forward).inverse,
+        image.astype(np.float64),
+        SkimageTransform(forward).inverse,
         order=order,
-        output_shape=(placement.height, placement.width),
+        output_shape=(transform.height, transform.width),
     )
 
 
-def seen(shape, placement, cells=1):
+def seen(shape, transform, supersampling=1):
     """The shape as a mask of the whole canvas."""
-    mask = np.zeros((placement.height * cells, placement.width * cells), bool)
-    mask[shape.place] = shape.mask
+    mask = np.zeros((transform.height * supersampling, transform.width * supersampling), bool)
+    mask[shape.slices] = shape.mask
     return mask
 
 
-def moved(segmentation, placement, cells=1):
-    shape = move_shape(segmentation, HEIGHT, WIDTH, placement, cells)
-    return shape.clipped(placement.height * cells, placement.width * cells)
+def moved(segmentation, transform, supersampling=1):
+    shape = move_shape(segmentation, HEIGHT, WIDTH, transform, supersampling)
+    return shape.clipped(transform.height * supersampling, transform.width * supersampling)
 
 
 def extent(mask):
@@ -54,52 +55,52 @@ def extent(mask):
 
 @pytest.mark.parametrize("kind", ["polygons", "rle"])
 @pytest.mark.parametrize("seed", range(12))
-def test_shapes_move_as_whole_pictures_do(seed, kind):
+def test_shapes_move_as_whole_images_do(seed, kind):
     rng = np.random.default_rng(seed)
-    placement = random_placement(rng)
+    transform = random_transform(rng)
     blunt = np.array([[10, 8], [50, 4], [70, 20], [60, 50], [20, 55], [8, 30]]) + rng.uniform(-3, 3, (6, 2))
     mask = polygon2mask((HEIGHT, WIDTH), blunt[:, ::-1] - 0.5)
     segmentation = [blunt.ravel().tolist()] if kind == "polygons" else mask_to_rle(mask)
-    shape = moved(segmentation, placement)
-    found, expected = seen(shape, placement), reference(mask, placement, 0) > 0.5
+    shape = moved(segmentation, transform)
+    found, expected = seen(shape, transform), reference(mask, transform, 0) > 0.5
     assert (found & expected).sum() / (found | expected).sum() > (0.93 if kind == "polygons" else 0.98)
     assert np.abs(shape.box(1) - extent(expected)).max() <= 1
     assert np.abs(shape.box(1) - extent(found)).max() <= 1
-    assert shape.area == pytest.approx(mask.sum() * placement.scale**2, rel=0.05)
+    assert shape.area == pytest.approx(mask.sum() * transform.scale**2, rel=0.05)
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_run_lengths_are_warped_as_with_the_whole_picture_around_them(seed):
+def test_rles_are_warped_as_with_the_whole_image_around_them(seed):
     rng = np.random.default_rng(seed)
-    placement, cells = random_placement(rng), 1 + seed % 3
+    transform, supersampling = random_transform(rng), 1 + seed % 3
     mask = np.zeros((HEIGHT, WIDTH), bool)
     left, top = rng.integers(0, [WIDTH - 15, HEIGHT - 12])
     mask[top : top + 12, left : left + 15] = rng.random((12, 15)) < 0.8
     x1, y1, x2, y2 = extent(mask)
-    window = placement.window(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]), cells)
+    window = transform.window(np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]]), supersampling)
     whole = _warped(Image.fromarray(mask.astype(np.uint8)), window, Image.Resampling.NEAREST, 0)
-    shape = move_shape(mask_to_rle(mask), HEIGHT, WIDTH, placement, cells)
+    shape = move_shape(mask_to_rle(mask), HEIGHT, WIDTH, transform, supersampling)
     np.testing.assert_array_equal(shape.mask, np.asarray(whole) > 0)
 
 
 def test_an_empty_mask_has_no_cells():
-    shape = moved(mask_to_rle(np.zeros((HEIGHT, WIDTH), bool)), Placement(IDENTITY, HEIGHT, WIDTH))
+    shape = moved(mask_to_rle(np.zeros((HEIGHT, WIDTH), bool)), AffineTransform(IDENTITY, HEIGHT, WIDTH))
     assert shape.area == 0 and not shape.mask.any()
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_pixels_move_as_scikit_image_moves_them(seed):
     rng = np.random.default_rng(seed)
-    placement = random_placement(rng, scales=(0.6, 1.6))
+    transform = random_transform(rng, scales=(0.6, 1.6))
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     image = (2 * columns + rows).astype(np.float32)[..., None]
-    found = move_image(image, placement, (-50.0,))
-    expected = reference(image[..., 0], placement, 1)
-    weight = reference(np.ones_like(image[..., 0]), placement, 1)
+    found = move_image(image, transform, (-50.0,))
+    expected = reference(image[..., 0], transform, 1)
+    weight = reference(np.ones_like(image[..., 0]), transform, 1)
     inside, outside = weight > 0.999, weight == 0  # and in between the border
     np.testing.assert_allclose(found[inside, 0], expected[inside], atol=0.01)
     assert (found[outside, 0] == -50).all()
-    rounded = move_image(image.astype(np.uint8).repeat(3, axis=2), placement, (9.0,) * 3)
+    rounded = move_image(image.astype(np.uint8).repeat(3, axis=2), transform, (9.0,) * 3)
     np.testing.assert_allclose(rounded[inside], found[inside].repeat(3, axis=1), atol=1)
 
 
@@ -107,29 +108,29 @@ def test_without_a_move_everything_stays_to_the_pixel():
     rng = np.random.default_rng(0)
     image = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
     mask = rng.random((HEIGHT, WIDTH)) < 0.3
-    placement = Placement(IDENTITY, HEIGHT, WIDTH)
-    np.testing.assert_array_equal(move_image(image, placement, (0.0,) * 3), image)
-    np.testing.assert_array_equal(seen(moved(mask_to_rle(mask), placement), placement), mask)
+    transform = AffineTransform(IDENTITY, HEIGHT, WIDTH)
+    np.testing.assert_array_equal(move_image(image, transform, (0.0,) * 3), image)
+    np.testing.assert_array_equal(seen(moved(mask_to_rle(mask), transform), transform), mask)
 
 
-def test_a_picture_that_shrinks_much_is_averaged():
+def test_an_image_that_shrinks_much_is_averaged():
     image = np.zeros((HEIGHT, WIDTH, 1), np.float32)
     image[::2, ::2] = 100  # a quarter of the pixels
-    found = move_image(image, Placement(IDENTITY / 4, HEIGHT // 4, WIDTH // 4), (0.0,))
+    found = move_image(image, AffineTransform(IDENTITY / 4, HEIGHT // 4, WIDTH // 4), (0.0,))
     np.testing.assert_allclose(found, 25)
 
 
 def test_shapes_on_a_finer_grid_keep_fractions_of_pixels():
     rectangle = box_corners(np.array([10, 10, 30, 22]))
-    shrunk = Placement(IDENTITY / 4, 15, 20)
-    shape = moved(rectangle, shrunk, cells=4)
+    shrunk = AffineTransform(IDENTITY / 4, 15, 20)
+    shape = moved(rectangle, shrunk, supersampling=4)
     np.testing.assert_array_equal(shape.box(4), [2.5, 2.5, 7.5, 5.5])
     assert shape.area == shape.mask.sum() == 20 * 12
 
 
 def test_what_is_clipped_has_a_box_that_ends_at_the_canvas():
     shape = moved(
-        box_corners(np.array([10, 10, 30, 22])), Placement(IDENTITY - [[0, 0, 15], [0, 0, 0]], 15, 80)
+        box_corners(np.array([10, 10, 30, 22])), AffineTransform(IDENTITY - [[0, 0, 15], [0, 0, 0]], 15, 80)
     )
     np.testing.assert_array_equal(shape.box(1), [0, 10, 15, 15])
     assert shape.mask.sum() == 15 * 5 and shape.area == 20 * 12
@@ -137,20 +138,20 @@ def test_what_is_clipped_has_a_box_that_ends_at_the_canvas():
 
 def test_what_is_outside_has_no_mask_left():
     for shift in ([-100, 0], [100, 0], [0, -100], [0, 100]):
-        placement = Placement(IDENTITY + np.array([[0, 0, shift[0]], [0, 0, shift[1]]]), HEIGHT, WIDTH)
-        shape = moved(box_corners(np.array([10, 10, 30, 22])), placement)
+        transform = AffineTransform(IDENTITY + np.array([[0, 0, shift[0]], [0, 0, shift[1]]]), HEIGHT, WIDTH)
+        shape = moved(box_corners(np.array([10, 10, 30, 22])), transform)
         assert shape.mask.sum() == 0 and shape.area == 240
 
 
-def test_polygons_that_reach_out_of_their_picture_end_at_its_border():
-    placement = Placement(IDENTITY + np.array([[0, 0, 20], [0, 0, 20]]), 150, 150)
-    shape = moved([[-10, -10, 40, -10, 40, 30, -10, 30]], placement)
+def test_polygons_that_reach_out_of_their_image_end_at_its_border():
+    transform = AffineTransform(IDENTITY + np.array([[0, 0, 20], [0, 0, 20]]), 150, 150)
+    shape = moved([[-10, -10, 40, -10, 40, 30, -10, 30]], transform)
     np.testing.assert_array_equal(shape.box(1), [20, 20, 60, 50])
     assert shape.area == 40 * 30
 
 
 def test_parts_and_holes_of_what_is_covered_count_as_not_seen():
     parts = [[10, 10, 20, 10, 20, 20, 10, 20], [40, 30, 60, 30, 60, 50, 40, 50]]
-    shape = moved(parts, Placement(IDENTITY, HEIGHT, WIDTH))
+    shape = moved(parts, AffineTransform(IDENTITY, HEIGHT, WIDTH))
     assert shape.area == 100 + 400
     np.testing.assert_array_equal(shape.box(1), [10, 10, 60, 50])

@@ -14,9 +14,9 @@ from keras_maskrcnn.data.augment.color import blurred, color_jitter
 IMAGE = np.random.default_rng(0).integers(0, 256, (6, 7, 3)).astype(np.float32)
 
 
-def jittered(field, share, place):
+def jittered(field, fraction, place):
     """IMAGE changed by the number at `place` (0..1) of the range that is drawn from."""
-    jitter = color_jitter(Config(class_names=("a",), **{field: share}))
+    jitter = color_jitter(Config(class_names=("a",), **{field: fraction}))
 
     def draw(purpose, low, high):
         assert purpose == field
@@ -66,5 +66,5 @@ def test_blur_is_a_gaussian_up_to_the_border(sigma):
     np.testing.assert_allclose(found, expected, atol=1e-2)
 
 
-def test_blur_leaves_a_blank_picture_alone():
+def test_blur_leaves_a_blank_image_alone():
     np.testing.assert_allclose(blurred(tf.fill([9, 4, 1], 100.0), tf.constant(3.0), 3.0), 100, atol=1e-3)

@@ -1,4 +1,4 @@
-"""From pixels of a picture to those of the network's input, and back: objects stay where they are."""
+"""From pixels of an image to those of the network's input, and back: objects stay where they are."""
 
 import numpy as np
 import pytest
@@ -17,12 +17,12 @@ FRAMES = {
 
 
 def there(config, mask, box, keypoints=None):
-    """What the input pipeline makes of one object; the picture lies in a batch with a larger one, so it is padded."""
-    pictures = [np.zeros((*size, 3), np.uint8) for size in (mask.shape, (500, 500))]
+    """What the input pipeline makes of one object; the image lies in a batch with a larger one, so it is padded."""
+    images = [np.zeros((*size, 3), np.uint8) for size in (mask.shape, (500, 500))]
     record = make_record(
-        pictures[0], boxes=[box], masks=mask[None], class_ids=[1], keypoints=keypoints, image_id=0
+        images[0], boxes=[box], masks=mask[None], class_ids=[1], keypoints=keypoints, image_id=0
     )
-    larger = make_record(pictures[1], masks=[], image_id=1)
+    larger = make_record(images[1], masks=[], image_id=1)
     batch = next(make_dataset([record, larger], config, batch_size=2).as_numpy_iterator())
     return {key: value[0] for key, value in batch.items()}
 
@@ -53,7 +53,7 @@ def test_boxes_masks_and_keypoints_come_back_within_half_a_pixel(height, width, 
     ).sum() <= 4  # the four corners: pasted masks are interpolated to zero around them
 
 
-def test_a_pixel_of_a_picture_that_shrinks_tenfold_keeps_its_row_and_fills_its_crop():
+def test_a_pixel_of_an_image_that_shrinks_tenfold_keeps_its_row_and_fills_its_crop():
     config = Config(class_names=("a",), min_size=50, max_size=100, mask_crop_size=14)
     mask = np.zeros((500, 1000), bool)
     mask[123, 456] = True

@@ -1,6 +1,6 @@
 """Augmentation: pixels, boxes, masks and keypoints move together, and what is dropped is counted.
 
-The pictures are painted, so that where an object is can be read from the augmented pixels themselves.
+The images are painted, so that where an object is can be read from the augmented pixels themselves.
 """
 
 import dataclasses
@@ -36,7 +36,7 @@ PLAIN = Config(
 AUGMENTATIONS = {
     "flip": {"flip_probability": 1.0},
     "vertical_flip": {"vertical_flip_probability": 1.0},
-    "turn": {"turn_probability": 1.0},
+    "rotate90": {"turn_probability": 1.0},
     "rotation": {"rotation_degrees": 180.0},
     "scale_jitter": {"min_size": 90, "max_size": 240, "scale_jitter": (0.5, 2.0)},
     "crop": {"crop_size": 96},
@@ -105,7 +105,7 @@ def marked(number=0):
 
 
 def examples(records, config, epochs=1, seed=0, **options):
-    """Examples of some epochs, each with its masks pasted into the picture and without the padded rows."""
+    """Examples of some epochs, each with its masks pasted into the image and without the padded rows."""
     dataset = make_dataset(records, config, training=True, seed=seed, **options)
     found = []
     for _ in range(epochs):
@@ -128,7 +128,7 @@ def extent(crop, box):
 
 
 def painted_as(image, class_id):
-    """Where the picture has the colour of a class."""
+    """Where the image has the colour of a class."""
     distances = [np.linalg.norm(image - color, axis=2) for color in (GROUND, *PAINT)]
     return np.argmin(distances, axis=0) == class_id
 
@@ -169,18 +169,18 @@ def test_a_share_of_the_objects_is_dropped_and_counted(augmented):
     assert dropped.objects == 3 * len(found) == 48
     own = sum(len(example["gt_classes"]) for example in found)
     assert own >= dropped.objects - dropped.dropped  # more where some were pasted
-    assert dropped.share == dropped.dropped / 48
+    assert dropped.fraction == dropped.dropped / 48
 
 
 @pytest.mark.parametrize(
-    "name", ["flip", "vertical_flip", "turn", "rotation", "large_scale_jitter", "together"]
+    "name", ["flip", "vertical_flip", "rotate90", "rotation", "large_scale_jitter", "together"]
 )
 def test_keypoints_stay_on_their_marks(name):
     fields = TOGETHER if name == "together" else AUGMENTATIONS[name]
     config = changed(
         fields, class_names=("hand",), keypoint_names=NAMES, scale_jitter=(0.7, 1.5), crop_size=150
     )
-    if name in ("flip", "vertical_flip", "turn"):
+    if name in ("flip", "vertical_flip", "rotate90"):
         config = dataclasses.replace(config, scale_jitter=(), crop_size=0)
     found, _ = examples([marked(0), marked(5)] * 6, config)
     seen = 0
@@ -190,8 +190,8 @@ def test_keypoints_stay_on_their_marks(name):
                 # what is hidden may lie below something that was pasted
                 if visibility == 2 or (visibility == 1 and not config.copy_paste_probability):
                     color = example["images"][int(py), int(px)]
-                    mirrored = name in ("flip", "vertical_flip")
-                    mark = {1: 2, 2: 1}.get(place, place) if mirrored else place
+                    flipped = name in ("flip", "vertical_flip")
+                    mark = {1: 2, 2: 1}.get(place, place) if flipped else place
                     if name != "together":
                         assert np.argmax(color) == mark and color[mark] > 2 * np.delete(color, mark).max()
                     elif place == 0:
@@ -202,16 +202,16 @@ def test_keypoints_stay_on_their_marks(name):
     assert seen >= 18
 
 
-def test_turns_are_numpys_rot90():
+def test_rotations_are_numpys_rot90():
     (straight,), _ = examples([painted(0)], PLAIN)
-    found, _ = examples([painted(0)] * 30, changed(AUGMENTATIONS["turn"]))
-    turns = []
+    found, _ = examples([painted(0)] * 30, changed(AUGMENTATIONS["rotate90"]))
+    rotations = []
     for example in found:
         images = [np.rot90(straight["images"], quarters) for quarters in (1, 2, 3)]
         (quarters,) = (i + 1 for i, image in enumerate(images) if np.array_equal(image, example["images"]))
         np.testing.assert_array_equal(example["gt_masks"], np.rot90(straight["gt_masks"], quarters, (1, 2)))
-        turns.append(quarters)
-    assert min(turns.count(quarters) for quarters in (1, 2, 3)) >= 4
+        rotations.append(quarters)
+    assert min(rotations.count(quarters) for quarters in (1, 2, 3)) >= 4
 
 
 def test_the_same_seed_gives_the_same_batches_from_any_step_on():

@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
-from coco_files import HEIGHT, WIDTH, annotation, content, load, with_pictures, with_points
+from coco_files import HEIGHT, WIDTH, annotation, content, load, with_images, with_points
 from places import COCO_MINI
 
 from keras_maskrcnn.config.keypoints import PERSON_KEYPOINTS
@@ -18,7 +18,7 @@ needs_coco_mini = pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sa
 
 @pytest.fixture
 def folder(tmp_path):
-    return with_pictures(tmp_path)
+    return with_images(tmp_path)
 
 
 def test_classes_are_contiguous_in_the_order_of_gapped_ids(folder):
@@ -63,7 +63,7 @@ def test_all_kinds_of_segmentations_keep_their_pixels(folder):
 
 
 def test_parts_are_one_object_and_a_polygon_inside_another_is_no_hole(folder):
-    """COCO's rule: an object is the union of its polygons; what has a hole needs run lengths."""
+    """COCO's rule: an object is the union of its polygons; what has a hole needs RLE."""
     outer, inner = [10, 5, 30, 5, 30, 35, 10, 35], [15, 10, 25, 10, 25, 30, 15, 30]
     records, _ = load(folder, content(annotation(segmentation=[outer, inner])))
     drawn = segmentation_to_mask(records[0].masks[0], HEIGHT, WIDTH)

@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from coco_files import HEIGHT, WIDTH, annotation, content, load, with_pictures, with_points
+from coco_files import HEIGHT, WIDTH, annotation, content, load, with_images, with_points
 from PIL import Image
 
 from keras_maskrcnn.data.formats.coco import load_coco
@@ -13,7 +13,7 @@ from keras_maskrcnn.data.formats.coco import load_coco
 
 @pytest.fixture
 def folder(tmp_path):
-    return with_pictures(tmp_path)
+    return with_images(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def two_of_one_name():
     return result(file_name="/data/s1/a.png", image_id=1), result(file_name="/data/s2/a.png", image_id=2)
 
 
-def test_pictures_of_one_name_are_told_apart_by_their_folders(folder):
+def test_images_of_one_name_are_told_apart_by_their_folders(folder):
     for name in ("s1", "s2"):
         (folder / "images" / name).mkdir()
         shutil.copy(folder / "images" / "a.png", folder / "images" / name)
@@ -103,9 +103,9 @@ def test_pictures_of_one_name_are_told_apart_by_their_folders(folder):
     assert found == {str(folder / "images" / name): count for name, count in places.items()}
 
 
-def test_detections_of_several_pictures_never_land_on_one(folder):
+def test_detections_of_several_images_never_land_on_one(folder):
     with pytest.raises(
-        ValueError, match=r"/data/s1/a.png \(image_id 1\) and of /data/s2/a.png .* one picture, a.png"
+        ValueError, match=r"/data/s1/a.png \(image_id 1\) and of /data/s2/a.png .* one image, a.png"
     ):
         load(folder, *two_of_one_name())
     with pytest.raises(ValueError, match=r"a.png \(image_id 1\) and of a.png \(image_id 2\) all lead to one"):

@@ -20,7 +20,7 @@ TRIANGLE = [[10.25, 5, 30, 5, 30, 35.5]]
 
 
 @pytest.fixture
-def picture(tmp_path):
+def image(tmp_path):
     (tmp_path / "images").mkdir()
     Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(tmp_path / "images" / "a.png")
     return tmp_path / "images" / "a.png"
@@ -30,9 +30,9 @@ def noise():
     return np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.5
 
 
-def test_all_of_a_record_comes_back(tmp_path, picture):
+def test_all_of_a_record_comes_back(tmp_path, image):
     record = make_record(
-        picture,
+        image,
         masks=[TRIANGLE, mask_to_rle(noise()), TRIANGLE * 2],
         class_ids=[2, 1, 2],
         crowd=[False, True, False],
@@ -41,29 +41,29 @@ def test_all_of_a_record_comes_back(tmp_path, picture):
         image_id="it",
     )
     path = tmp_path / "coco.json"
-    write_coco(path, [record], ["bolt", "nut"], picture.parent, keypoint_names=["head", "tip"])
-    records, names = load_coco(path, picture.parent)
+    write_coco(path, [record], ["bolt", "nut"], image.parent, keypoint_names=["head", "tip"])
+    records, names = load_coco(path, image.parent)
     (again,) = records
     assert names == ["bolt", "nut"] and records.report.keypoint_names == ("head", "tip")
-    assert (again.image, again.image_id, again.height, again.width) == (str(picture), "it", HEIGHT, WIDTH)
+    assert (again.image, again.image_id, again.height, again.width) == (str(image), "it", HEIGHT, WIDTH)
     for field in ("boxes", "class_ids", "crowd", "areas", "keypoints"):
         np.testing.assert_array_equal(getattr(again, field), getattr(record, field))
     assert again.masks[0] == TRIANGLE and again.masks[2] == TRIANGLE * 2
     np.testing.assert_array_equal(rle_to_mask(again.masks[1]), noise())
 
 
-def test_boxes_of_any_float32_come_back_equal(tmp_path, picture):
+def test_boxes_of_any_float32_come_back_equal(tmp_path, image):
     corners = np.random.default_rng(0).random((200, 2, 2)).astype(np.float32) * [WIDTH, HEIGHT]
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1) + 0.02], axis=1)
-    record = make_record(picture, boxes=boxes, class_ids=[1] * 200)
-    write_coco(tmp_path / "coco.json", [record], ["x"], picture.parent)
-    (again,) = load_coco(tmp_path / "coco.json", picture.parent)[0]
+    record = make_record(image, boxes=boxes, class_ids=[1] * 200)
+    write_coco(tmp_path / "coco.json", [record], ["x"], image.parent)
+    (again,) = load_coco(tmp_path / "coco.json", image.parent)[0]
     np.testing.assert_array_equal(again.boxes, record.boxes)
     assert again.masks is None
 
 
-def test_pycocotools_reads_the_file(tmp_path, picture):
-    record = make_record(picture, masks=[mask_to_rle(noise())], class_ids=[1], image_id=3)
+def test_pycocotools_reads_the_file(tmp_path, image):
+    record = make_record(image, masks=[mask_to_rle(noise())], class_ids=[1], image_id=3)
     write_coco(tmp_path / "coco.json", [record], ["bolt", "nut"], category_ids=[7, 4])
     with contextlib.redirect_stdout(io.StringIO()):
         coco = COCO(tmp_path / "coco.json")
@@ -72,8 +72,8 @@ def test_pycocotools_reads_the_file(tmp_path, picture):
     assert {row["id"]: row["name"] for row in coco.dataset["categories"]} == {7: "bolt", 4: "nut"}
 
 
-def test_file_names_are_relative_to_the_folder_that_load_coco_gets(tmp_path, picture):
-    record = make_record(picture, image_id=1)
+def test_file_names_are_relative_to_the_folder_that_load_coco_gets(tmp_path, image):
+    record = make_record(image, image_id=1)
     (tmp_path / "other").mkdir()
     places = {None: "images/a.png", tmp_path / "images": "a.png", tmp_path / "other": "../images/a.png"}
     for folder, name in places.items():
@@ -114,8 +114,8 @@ def test_arrays_are_saved_without_loss(tmp_path, name):
         ({"image_id": 5}, {"twice": True}, "another image has its id 5"),
     ],
 )
-def test_what_no_file_could_say_is_refused(tmp_path, picture, fields, options, reason):
-    record = make_record(picture, **{"boxes": [[1, 2, 3, 4]], "class_ids": [1], **fields})
+def test_what_no_file_could_say_is_refused(tmp_path, image, fields, options, reason):
+    record = make_record(image, **{"boxes": [[1, 2, 3, 4]], "class_ids": [1], **fields})
     records = [record] * (2 if options.pop("twice", False) else 1)
     with pytest.raises(ValueError, match=reason):
         write_coco(tmp_path / "coco.json", records, ["bolt", "nut"], **options)

@@ -36,7 +36,7 @@ def limited(seconds):
 
 
 def objects(records, names):
-    """(picture, class, box, mask) of each object."""
+    """(image, class, box, mask) of each object."""
     found = []
     for record in records:
         for index, (box, class_id) in enumerate(zip(record.boxes, record.class_ids, strict=True)):
@@ -50,34 +50,32 @@ def objects(records, names):
 
 
 def same(one, other):
-    (picture, name, box, mask, crowd), (picture2, name2, box2, mask2, crowd2) = one, other
-    if (picture, name, crowd, mask is None) != (picture2, name2, crowd2, mask2 is None):
+    (image, name, box, mask, crowd), (image2, name2, box2, mask2, crowd2) = one, other
+    if (image, name, crowd, mask is None) != (image2, name2, crowd2, mask2 is None):
         return False
     return np.abs(box - box2).max() < 1e-3 and (mask is None or np.array_equal(mask, mask2))
 
 
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
-    """What is read from the dataset of each format: its objects by (picture, number of the shape)."""
+    """What is read from the dataset of each format: its objects by (image, number of the shape)."""
     known = {}
     for name, write in WRITERS.items():
         folder = tmp_path_factory.mktemp("good")
         records, names = load_dataset(*write(folder, MADE))
         rows = objects(records, names)
-        known[name] = {
-            (picture.name, number): _of(rows, picture, shape) for picture, number, shape in shapes()
-        }
+        known[name] = {(image.name, number): _of(rows, image, shape) for image, number, shape in shapes()}
         assert len(rows) == len(known[name])
     return known
 
 
 def shapes():
-    return [(picture, number, shape) for picture in MADE for number, shape in enumerate(picture.shapes)]
+    return [(image, number, shape) for image in MADE for number, shape in enumerate(image.shapes)]
 
 
-def _of(rows, picture, shape):
+def _of(rows, image, shape):
     (row,) = [
-        row for row in rows if row[0] == picture.name and (row[3] & shape.mask()).sum() > 0.9 * row[3].sum()
+        row for row in rows if row[0] == image.name and (row[3] & shape.mask()).sum() > 0.9 * row[3].sum()
     ]
     return row
 
@@ -123,7 +121,7 @@ def wrong_message(case, message):
     for name in sorted((name for name in case.names if "." in name), key=len, reverse=True):
         rest = rest.replace(name, "")
     if len(re.findall(r"\b[a-z]+\b", re.sub(r"/\S*", "", rest))) < 3:
-        yield f"gives no reason: {message}"
+        yield f"says no reason: {message}"
 
 
 def wrong_strict_reading(case, problems):

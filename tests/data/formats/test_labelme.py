@@ -1,4 +1,4 @@
-"""labelme: every kind of shape is read or refused by name, and pictures are found wherever the files come from."""
+"""labelme: every kind of shape is read or refused by name, and images are found wherever the files come from."""
 
 import base64
 import io
@@ -26,12 +26,10 @@ def folder(tmp_path):
     return labels
 
 
-def test_two_files_of_one_picture_are_named(folder):
+def test_two_files_of_one_image_are_named(folder):
     (folder / "a.json").write_text(json.dumps(content(shape())))
     (folder / "copy.json").write_text(json.dumps(content()))
-    with pytest.raises(
-        ValueError, match=r"copy\.json: .*a\.png: another file has the objects of this picture"
-    ):
+    with pytest.raises(ValueError, match=r"copy\.json: .*a\.png: another file has the objects of this image"):
         load_labelme(folder)
 
 
@@ -93,7 +91,7 @@ def test_every_kind_of_shape_with_an_area_is_read(folder):
     np.testing.assert_array_equal(np.argwhere(drawn), [[31, 22], [31, 23], [32, 22], [32, 23]])
 
 
-def test_a_small_mask_in_a_large_picture_needs_little_memory(folder):
+def test_a_small_mask_in_a_large_image_needs_little_memory(folder):
     mask = shape([[2000, 3000], [2003, 3002]], "mask", mask=base64_png(np.ones((3, 4), bool)))
     write(folder, content(mask, imageHeight=4000, imageWidth=5000))
     tracemalloc.start()
@@ -129,20 +127,20 @@ def test_a_group_with_a_broken_part_is_left_out_whole(folder):
 
 
 @pytest.mark.parametrize(
-    "path", ["a.png", "..\\labels\\a.png", "C:\\Users\\me\\pictures\\a.png", "../else/a.png"]
+    "path", ["a.png", "..\\labels\\a.png", "C:\\Users\\me\\images\\a.png", "../else/a.png"]
 )
-def test_pictures_are_found_by_paths_of_windows_and_of_other_machines(folder, path):
+def test_images_are_found_by_paths_of_windows_and_of_other_machines(folder, path):
     write(folder, content(shape(), imagePath=path))
     records, _ = load_labelme(folder)
     assert records[0].image == str(folder / "a.png")
 
 
-def test_pictures_may_be_in_a_folder_of_their_own(folder):
-    pictures = folder.parent / "pictures"
-    pictures.mkdir()
-    (folder / "a.png").rename(pictures / "a.png")
+def test_images_may_be_in_a_folder_of_their_own(folder):
+    images = folder.parent / "images"
+    images.mkdir()
+    (folder / "a.png").rename(images / "a.png")
     write(folder, content(shape(), imagePath="..\\old place\\a.png"))
-    assert load_labelme(folder, pictures)[0][0].image == str(pictures / "a.png")
+    assert load_labelme(folder, images)[0][0].image == str(images / "a.png")
 
 
 def test_the_embedded_image_serves_where_there_is_no_file(folder):
@@ -165,24 +163,24 @@ def test_a_file_without_an_image_is_no_image(folder):
         image_size(folder / "a.json")
 
 
-def test_subfolders_are_read_and_pictures_without_a_file_are_noted(folder):
+def test_subfolders_are_read_and_images_without_a_file_are_noted(folder):
     (folder / "more").mkdir()
     for name in ("more/a.png", "b.png"):
         Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(folder / name)
     write(folder, content(shape()), "more/a.json")
     records, _ = load(folder, shape())
     assert [record.image_id for record in records] == [1, 2]
-    assert "1 pictures without annotations are left out" in str(records.report)
+    assert "1 images without annotations are left out" in str(records.report)
     assert "b.png" in str(records.report)
 
 
-def test_a_size_that_the_file_does_not_say_is_the_pictures(folder):
+def test_a_size_that_the_file_does_not_say_is_the_images(folder):
     write(folder, content(shape(), imageHeight=None, imageWidth=None))
     (record,) = load_labelme(folder)[0]
     assert (record.height, record.width) == (HEIGHT, WIDTH)
 
 
-def test_a_file_without_shapes_is_a_picture_without_objects(folder):
+def test_a_file_without_shapes_is_an_image_without_objects(folder):
     records, names = load(folder, class_names=["nut"])
     assert names == ["nut"] and records[0].boxes.shape == (0, 4)
     with pytest.raises(ValueError, match="no objects, so its classes must be named"):

@@ -8,8 +8,9 @@ from command_line import error
 from dataset_files import CLASSES, WRITERS, write_coco, write_labelme, write_via, write_voc, write_yolo
 
 from keras_maskrcnn.cli.main import main
+from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.data.formats.coco import load_coco
-from keras_maskrcnn.data.formats.detect import FORMATS, checked_format, find_format
+from keras_maskrcnn.data.formats.detect import checked_format, find_format
 from keras_maskrcnn.data.formats.load import load_dataset
 
 NAMES = {"via 1": "via", "label images": "masks", "mask files": "masks", "results": "coco-results"}
@@ -18,18 +19,17 @@ NAMES = {"via 1": "via", "label images": "masks", "mask files": "masks", "result
 @pytest.mark.parametrize("name", WRITERS)
 def test_every_format_is_found(tmp_path, name):
     annotations, images = WRITERS[name](tmp_path)
-    assert find_format(annotations) == checked_format(annotations, images) == NAMES.get(name, name)
-    assert NAMES.get(name, name) in FORMATS
+    assert find_format(annotations).name == checked_format(annotations, images).name == NAMES.get(name, name)
 
 
 def test_every_format_is_tried():
-    assert {NAMES.get(name, name) for name in WRITERS} == set(FORMATS)
+    assert {NAMES.get(name, name) for name in WRITERS} == {row.name for row in FORMATS}
 
 
 def test_a_split_file_of_voc_is_its_dataset(tmp_path):
     root, _ = write_voc(tmp_path)
     split = root / "ImageSets" / "Segmentation" / "train.txt"
-    split.write_text("picture 1\n")
+    split.write_text("image 1\n")
     records, names = load_dataset(split)
     assert names == CLASSES and len(records) == 1 and len(records[0].boxes) == 4
 
@@ -37,7 +37,7 @@ def test_a_split_file_of_voc_is_its_dataset(tmp_path):
 def test_what_may_be_two_formats_is_asked_for(tmp_path):
     labels, _ = write_yolo(tmp_path)
     folder, _ = write_labelme(tmp_path)
-    shutil.copy(labels / "picture 0.txt", folder)
+    shutil.copy(labels / "image 0.txt", folder)
     with pytest.raises(ValueError, match=r"labelled may be labelme or yolo; format \(--format\) must say"):
         load_dataset(folder)
     assert load_dataset(folder, format="labelme")[1] == CLASSES
@@ -88,8 +88,9 @@ def test_the_folder_of_a_file_is_not_the_file(tmp_path):
     [
         (write_coco, {"images": None}, "coco annotations need the folder of their images"),
         (write_coco, {"format": "tfrecord"}, "format must be one of coco, via"),
-        (write_coco, {"class_key": "kind"}, "coco annotations have one kind of classes"),
-        (write_coco, {"score_threshold": 0.5}, "coco annotations have no scores"),
+        (write_coco, {"class_key": "kind"}, "coco annotations take no class_key, nor other options"),
+        (write_coco, {"score_threshold": 0.5}, "coco annotations take no score_threshold"),
+        (write_via, {"classes": {1: "bolt"}}, "via annotations take no classes, but class_key"),
         (write_voc, {"images": "."}, "voc annotations have their images in JPEGImages"),
     ],
 )
@@ -108,6 +109,11 @@ def test_options_reach_the_loaders(tmp_path):
     problems = []
     next(images.iterdir()).unlink()
     assert len(load_dataset(annotations, images, problems=problems)[0]) == 3 and len(problems) == 1
+
+
+def test_what_only_one_format_takes_reaches_its_loader(tmp_path):
+    labels, _ = write_yolo(tmp_path)
+    assert load_dataset(labels, label_names=CLASSES[::-1], class_key=None)[1] == CLASSES[::-1]
 
 
 @pytest.mark.parametrize("name", WRITERS)

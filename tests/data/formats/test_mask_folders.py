@@ -1,4 +1,4 @@
-"""Instance masks as image files: one label image per picture, or a file per object."""
+"""Instance masks as image files: one label image per image, or a file per object."""
 
 import json
 import re
@@ -21,11 +21,11 @@ def folder(tmp_path):
     for name in ("images", "masks"):
         (tmp_path / name).mkdir()
     for name in ("a", "b"):
-        picture(tmp_path / "images" / f"{name}.jpg")
+        image(tmp_path / "images" / f"{name}.jpg")
     return tmp_path
 
 
-def picture(path):
+def image(path):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(path)
 
@@ -53,7 +53,7 @@ def test_each_value_of_a_label_image_is_an_object(folder):
     assert names == ["object"]
     np.testing.assert_array_equal(records[0].boxes, [[2, 3, 7, 8], [20, 10, 27, 17]])
     np.testing.assert_array_equal(rle_to_mask(records[0].masks[1]), labels((1, 20, 10, 7)) > 0)
-    assert "1 pictures without annotations are left out" in str(records.report)
+    assert "1 images without annotations are left out" in str(records.report)
 
 
 def test_a_mask_of_several_pages_is_refused(folder):
@@ -101,7 +101,7 @@ def test_hidden_files_and_folders_are_no_masks(folder):
     assert names == ["object"] and [len(record.boxes) for record in records] == [1]
 
 
-def test_a_mask_of_one_pixel_and_one_that_fills_the_picture_are_objects(folder):
+def test_a_mask_of_one_pixel_and_one_that_fills_the_image_are_objects(folder):
     save(folder / "masks" / "a.png", labels((1, 59, 39, 1)))
     save(folder / "masks" / "b.png", np.full((HEIGHT, WIDTH), 9, np.uint8))
     records, _ = load(folder)
@@ -116,23 +116,23 @@ def test_parts_and_holes_of_a_value_are_one_object(folder):
     np.testing.assert_array_equal(record.boxes, [[10, 10, 42, 19]])
 
 
-def test_a_mask_without_objects_is_a_picture_without_objects(folder):
+def test_a_mask_without_objects_is_an_image_without_objects(folder):
     save(folder / "masks" / "a.png", labels())
     save(folder / "masks" / "b.png", labels((1, 2, 3, 5)))
     assert [len(record.boxes) for record in load(folder)[0]] == [0, 1]
 
 
-def test_masks_may_end_in_mask_and_lie_beside_their_pictures(folder):
+def test_masks_may_end_in_mask_and_lie_beside_their_images(folder):
     save(folder / "images" / "a_mask.png", labels((1, 2, 3, 5)))
     records, _ = load_masks(folder / "images", folder / "images")
     assert [record.image for record in records] == [str(folder / "images" / "a.jpg")]
-    assert "1 pictures without annotations" in str(records.report) and "b.jpg" in str(records.report)
+    assert "1 images without annotations" in str(records.report) and "b.jpg" in str(records.report)
 
 
 @pytest.mark.parametrize(
     "classes", [{1: "cat", 2: "dog"}, {"a": {"1": "cat", "2": "dog"}}, {"a.jpg": {1: "cat", 2: "dog"}}]
 )
-def test_values_have_classes_for_all_pictures_or_by_picture(folder, classes):
+def test_values_have_classes_for_all_images_or_by_image(folder, classes):
     save(folder / "masks" / "a.png", labels((2, 2, 3, 5), (1, 20, 10, 7)))
     records, names = load(folder, classes=classes)
     assert names == ["cat", "dog"] and records[0].class_ids.tolist() == [1, 2]
@@ -142,7 +142,7 @@ def test_values_have_classes_for_all_pictures_or_by_picture(folder, classes):
         load(folder, classes={1: "cat"})
 
 
-def test_each_file_in_a_pictures_folder_is_an_object(folder):
+def test_each_file_in_an_images_folder_is_an_object(folder):
     save(folder / "masks" / "a" / "0.png", labels((255, 2, 3, 5)))
     save(folder / "masks" / "a" / "1.png", labels((1, 20, 10, 7)))
     (folder / "masks" / "b").mkdir()
@@ -167,7 +167,7 @@ def test_classes_of_mask_files_come_from_their_folder_or_name(folder):
 
 
 def test_the_layout_of_the_nuclei_of_the_data_science_bowl_is_read(tmp_path):
-    picture(tmp_path / "3f2a" / "images" / "3f2a.png")
+    image(tmp_path / "3f2a" / "images" / "3f2a.png")
     save(tmp_path / "3f2a" / "masks" / "81bc.png", labels((255, 2, 3, 5)))
     records, _ = load_masks(tmp_path, tmp_path)
     assert records[0].image == str(tmp_path / "3f2a" / "images" / "3f2a.png") and len(records[0].boxes) == 1
@@ -181,7 +181,7 @@ def test_the_layout_of_the_nuclei_of_the_data_science_bowl_is_read(tmp_path):
             labels((1, 2, 3, 5))[:, :-1],
             r"b\.jpg: the image is 60 x 40 .*annotated as 59 x 40",
         ),
-        ("gone.png", labels((1, 2, 3, 5)), "gone: there is no picture of this name"),
+        ("gone.png", labels((1, 2, 3, 5)), "gone: there is no image of this name"),
         ("b.jpg", labels((1, 2, 3, 5)), r"b\.jpg: a mask needs a format that keeps its values"),
         ("b.png", None, r"b\.png: the mask cannot be read"),
         ("b.npy", None, r"b\.npy: the mask cannot be read"),
@@ -213,7 +213,7 @@ def test_a_file_with_several_values_is_no_mask_of_one_object(folder):
 def test_a_mask_file_of_another_size_is_named_and_left_out(folder):
     save(folder / "masks" / "a" / "0.png", labels((1, 2, 3, 5)))
     save(folder / "masks" / "a" / "1.png", labels((1, 2, 3, 5))[:, :-1])
-    with pytest.raises(ValueError, match=r"a/1.png: its mask is 59 x 40 .*its picture 60 x 40"):
+    with pytest.raises(ValueError, match=r"a/1.png: its mask is 59 x 40 .*its image 60 x 40"):
         load(folder)
     assert len(load(folder, problems=[])[0][0].boxes) == 1
 
@@ -237,17 +237,17 @@ def test_each_of_many_instances_has_its_own_number():
     ]
 
 
-def test_two_masks_of_one_picture_are_refused(folder):
+def test_two_masks_of_one_image_are_refused(folder):
     for name in ("a.png", "a_mask.png"):
         save(folder / "masks" / name, labels((1, 2, 3, 5)))
-    with pytest.raises(ValueError, match=r"a.jpg: two masks are of this picture"):
+    with pytest.raises(ValueError, match=r"a.jpg: two masks are of this image"):
         load(folder)
 
 
-def test_several_pictures_of_one_name_are_refused(folder):
-    picture(folder / "images" / "a.png")
+def test_several_images_of_one_name_are_refused(folder):
+    image(folder / "images" / "a.png")
     save(folder / "masks" / "a.png", labels((1, 2, 3, 5)))
-    with pytest.raises(ValueError, match="several pictures for it"):
+    with pytest.raises(ValueError, match="several images for it"):
         load(folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
-from dataset_files import CLASSES, HEIGHT, WIDTH, WRITERS, pictures
+from dataset_files import CLASSES, HEIGHT, WIDTH, WRITERS, made_images
 from places import COCO_MINI
 
 from keras_maskrcnn.data.formats.coco import load_coco
@@ -48,13 +48,13 @@ def test_every_format_is_read_as_drawn(tmp_path, name):
     assert names == CLASSES and records.report.unusable == {}
     by_name = {Path(record.image).stem: record for record in records}
     found = []
-    for picture in pictures():
-        record = by_name.pop(picture.name)
-        assert (record.height, record.width, len(record.boxes)) == (HEIGHT, WIDTH, len(picture.shapes))
+    for image in made_images():
+        record = by_name.pop(image.name)
+        assert (record.height, record.width, len(record.boxes)) == (HEIGHT, WIDTH, len(image.shapes))
         pixels = read_image(record.image).astype(int)
-        assert np.abs(pixels - picture.pixels()).mean() < 12  # VOC's pictures are JPEG
+        assert np.abs(pixels - image.pixels()).mean() < 12  # VOC's images are JPEG
         masks = masks_of(record)
-        for shape in picture.shapes:
+        for shape in image.shapes:
             truth = shape.mask()
             best = max(range(len(masks)), key=lambda index: iou(masks[index], truth))
             assert names[record.class_ids[best] - 1] == shape.class_name
@@ -89,7 +89,7 @@ def test_real_coco_comes_back_equal(tmp_path, kind):
 
 def test_the_made_up_shapes_are_what_pycocotools_draws():
     """The pixels that the other tests take for the truth, against the rules by which COCO draws polygons."""
-    shapes = [shape for picture in pictures() for shape in picture.shapes]
+    shapes = [shape for image in made_images() for shape in image.shapes]
     drawn = [
         coco_mask.decode(coco_mask.merge(coco_mask.frPyObjects([shape.polygon()], HEIGHT, WIDTH))) > 0
         for shape in shapes

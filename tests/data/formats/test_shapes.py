@@ -22,8 +22,8 @@ def test_the_polygon_of_a_circle_deviates_by_at_most_a_tenth_of_a_pixel(radius):
     assert len(points) <= 8 + math.pi * math.sqrt(radius / 0.2) + 16
 
 
-def test_an_ellipse_is_turned_clockwise_as_displayed():
-    """As the canvas of a browser turns it: with y downwards, a positive angle takes the x axis towards y."""
+def test_an_ellipse_is_rotated_clockwise_as_displayed():
+    """As the canvas of a browser rotates it: with y downwards, a positive angle takes the x axis towards y."""
     points = np.reshape(ellipse(0, 0, 10, 2, math.pi / 6), (-1, 2))
     far = points[np.hypot(*points.T).argmax()]
     np.testing.assert_allclose(abs(far), [10 * math.cos(math.pi / 6), 10 * math.sin(math.pi / 6)])
@@ -33,12 +33,12 @@ def test_an_ellipse_is_turned_clockwise_as_displayed():
 
 
 @pytest.mark.parametrize("radius", [-1, 1e9, math.nan])
-def test_radii_that_no_picture_has_are_refused(radius):
+def test_radii_that_no_image_has_are_refused(radius):
     with pytest.raises(ValueError, match="radius"):
         ellipse(0, 0, radius, 1)
 
 
-def test_the_extent_of_a_shape_ends_at_the_picture():
+def test_the_extent_of_a_shape_ends_at_the_image():
     assert visible_extent([-5, 3, 70, 3, 70, 50], height=40, width=60) == [0, 3, 60, 40]
 
 
@@ -57,5 +57,5 @@ def test_the_extent_of_an_ellipse_is_that_of_what_is_drawn(cx, cy, rx, ry, theta
     np.testing.assert_allclose(visible_extent(polygon, 100, 100), expected, atol=0.3)
 
 
-def test_a_circle_beside_the_picture_has_no_extent():
+def test_a_circle_beside_the_image_has_no_extent():
     assert visible_extent(ellipse(-5, -5, 6, 6), 100, 100) == [0, 0, 0, 0]

@@ -94,7 +94,7 @@ def test_images_without_regions_are_kept(folder):
     assert records.report.empty_images == 1
 
 
-def test_round_shapes_may_reach_outside_and_their_boxes_end_at_the_picture(folder):
+def test_round_shapes_may_reach_outside_and_their_boxes_end_at_the_image(folder):
     circle = {"name": "circle", "cx": 5, "cy": 20, "r": 10}
     turned = {"name": "ellipse", "cx": 30, "cy": 20, "rx": 12, "ry": 4, "theta": math.pi / 2}
     flat = {"name": "ellipse", "cx": 30, "cy": 20, "rx": 12, "ry": 4}
@@ -139,7 +139,7 @@ def test_a_region_without_its_class_is_named(folder):
             load(folder, entry(region(kind="nut"), region(**attributes)))
 
 
-def test_a_missing_picture_is_named_and_left_out(folder):
+def test_a_missing_image_is_named_and_left_out(folder):
     what = entry(region()), entry(region(), filename="gone.png")
     with pytest.raises(ValueError, match=r"via.json: .*gone.png: there is no such image"):
         load(folder, *what)
@@ -153,7 +153,7 @@ def test_a_missing_picture_is_named_and_left_out(folder):
         ({"images": [], "annotations": []}, "no JSON of VIA"),
         ([], "no JSON of VIA"),
         ({"_via_img_metadata": []}, "must be an object"),
-        ({"_via_img_metadata": {}}, "there are no pictures"),
+        ({"_via_img_metadata": {}}, "there are no images"),
         ({"a": {"regions": []}}, 'image a: it has no "filename"'),
         ({"_via_img_metadata": {"a": {"filename": "a.png"}}}, 'image a: its "regions" must be'),
         ({"a": {"filename": "a.png", "regions": 7}}, 'image a: its "regions" must be'),

@@ -1,4 +1,4 @@
-"""Pascal VOC's pictures of objects and classes."""
+"""Pascal VOC's images of objects and classes."""
 
 import re
 
@@ -62,7 +62,7 @@ def test_in_sixteen_bits_255_is_an_object_like_others(root):
     assert len(load_voc(root)[0][1].boxes) == 260
 
 
-def test_a_split_is_a_list_of_pictures_in_its_order(root):
+def test_a_split_is_a_list_of_images_in_its_order(root):
     for name in ("a", "b", "c"):
         write_two(root, name)
     (root / "ImageSets" / "Segmentation" / "val.txt").write_text("c\na\n\n")
@@ -101,7 +101,7 @@ def test_a_few_pixels_of_another_class_are_no_problem(root):
         (squares(), "object 1 of b: most of it must be one class .*the values 0"),
         (squares((255, 5, 5, 10)), "object 1 of b: .*void"),
         (squares((21, 5, 5, 10)), "object 1 of b: its value 21 .*there are 20 classes"),
-        (squares((8, 5, 5, 10))[:, :-1], "b: its pictures of objects and of classes have different sizes"),
+        (squares((8, 5, 5, 10))[:, :-1], "b: its images of objects and of classes have different sizes"),
     ],
 )
 def test_a_broken_object_is_named_and_left_out(root, classes, reason):

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from keras_maskrcnn.data.formats.yolo import load_yolo
-from keras_maskrcnn.data.formats.yolo_names import read_names
 
 HEIGHT, WIDTH = 40, 60
 TRIANGLE = "0 0.5 0.25 0.75 0.25 0.75 0.5"
@@ -34,7 +33,7 @@ def load(root, *lines, **options):
     return load_yolo(root / "labels" / "train", **options)
 
 
-def test_polygons_are_fractions_of_the_picture(root):
+def test_polygons_are_fractions_of_the_image(root):
     records, names = load(root, TRIANGLE, "", "1 0 0 0.1 0 0.1 0.1 0 0.1")
     assert names == ["nut", "bolt"] and records[0].class_ids.tolist() == [1, 2]
     assert records[0].masks[0] == [[30, 10, 45, 10, 45, 20]]
@@ -42,7 +41,7 @@ def test_polygons_are_fractions_of_the_picture(root):
     assert records[0].image.endswith("images/train/a.png")
 
 
-def test_what_trainers_cache_beside_the_pictures_is_no_picture(root):
+def test_what_trainers_cache_beside_the_images_is_no_image(root):
     np.save(root / "images" / "train" / "a.npy", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     records, _ = load(root, TRIANGLE)
     assert [(record.image[-5:], len(record.boxes)) for record in records] == [("a.png", 1), ("b.png", 0)]
@@ -54,13 +53,13 @@ def test_the_file_of_the_names_may_lie_among_the_labels(root):
     assert load(root, TRIANGLE, label_names=file)[1] == ["nut", "bolt"]
 
 
-def test_pictures_without_labels_and_with_empty_ones_have_no_objects(root):
+def test_images_without_labels_and_with_empty_ones_have_no_objects(root):
     """As empty rows of other tools' tables, which crashed their readers."""
     (root / "images" / "train" / "a.png").rename(root / "images" / "train" / "c.png")
     write(root, "", "  ", name="c")
     records, _ = load_yolo(root / "labels" / "train")
     assert [len(record.boxes) for record in records] == [0, 0] and records.report.empty_images == 2
-    assert "1 pictures have no text file" in str(records.report) and "b.png" in str(records.report)
+    assert "1 images have no text file" in str(records.report) and "b.png" in str(records.report)
 
 
 def test_boxes_alone_are_a_dataset_of_boxes(root):
@@ -72,15 +71,15 @@ def test_boxes_alone_are_a_dataset_of_boxes(root):
 def test_boxes_among_polygons_are_left_out_and_reported(root):
     records, _ = load(root, TRIANGLE, "1 0.5 0.5 0.1 0.5")
     assert len(records[0].boxes) == 1
-    assert records.report.unusable == {"no segmentation": ["a.txt line 2"]}
-    assert "left out: 1 with no segmentation (a.txt line 2)" in str(records.report)
+    assert records.report.unusable == {"no segmentation": ["line 2 of a.txt"]}
+    assert "left out: 1 with no segmentation (line 2 of a.txt)" in str(records.report)
 
 
 def test_the_images_folder_may_be_given(root):
     write(root, TRIANGLE)
-    (root / "images").rename(root / "pictures")
-    records, _ = load_yolo(root / "labels" / "train", root / "pictures" / "train")
-    assert records[0].image == str(root / "pictures" / "train" / "a.png")
+    (root / "images").rename(root / "photos")
+    records, _ = load_yolo(root / "labels" / "train", root / "photos" / "train")
+    assert records[0].image == str(root / "photos" / "train" / "a.png")
     with pytest.raises(FileNotFoundError, match="images/train: there is no such folder"):
         load_yolo(root / "labels" / "train")
     (root / "labels").rename(root / "text")
@@ -125,21 +124,21 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_line_is_named_and_left_out(root, name):
     line, reason = BROKEN[name]
-    with pytest.raises(ValueError, match=f"train: a.txt line 3: .*{reason}"):
+    with pytest.raises(ValueError, match=f"train: line 3 of a.txt: .*{reason}"):
         load(root, TRIANGLE, "", line)
     problems = []
     records, _ = load(root, TRIANGLE, "", line, problems=problems)
-    assert len(problems) == 1 and re.search(f"train: a.txt line 3: .*{reason}", problems[0])
+    assert len(problems) == 1 and re.search(f"train: line 3 of a.txt: .*{reason}", problems[0])
     assert len(records[0].boxes) == 1
 
 
-def test_labels_of_no_picture_are_named(root):
+def test_labels_of_no_image_are_named(root):
     write(root, TRIANGLE, name="gone")
-    with pytest.raises(ValueError, match=r"gone.txt: no picture has this name"):
+    with pytest.raises(ValueError, match=r"gone.txt: no image has this name"):
         load(root, TRIANGLE)
     (root / "labels" / "train" / "gone.txt").unlink()
     Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(root / "images" / "train" / "a.jpg")
-    with pytest.raises(ValueError, match=r"a.txt: several pictures have this name"):
+    with pytest.raises(ValueError, match=r"a.txt: several images have this name"):
         load(root, TRIANGLE)
 
 
@@ -147,60 +146,3 @@ def test_text_that_is_none_is_named(root):
     (root / "labels" / "train" / "a.txt").write_bytes(b"\xff\xfe0")
     with pytest.raises(ValueError, match=r"a.txt: this is no text in UTF-8"):
         load_yolo(root / "labels" / "train")
-
-
-YAML = {
-    "brackets": "nc: 2\nnames: ['nut', \"big bolt\"]  # two\n",
-    "brackets with remarks": "names: [  # both\n  'nut',  # ['small]\n  'big bolt'  # of steel\n]\n",
-    "brackets without quotes": "names: [nut, big bolt]\ntrain: x\n",
-    "brackets over lines": "names: [\n  'nut',\n  'big bolt',\n]\n",
-    "braces": "names: {0: nut, 1: big bolt}\n",
-    "braces with quotes": "names: {0: 'nut', 1: 'big bolt'}\n",
-    "numbers": "path: x\nnames:\n  0: nut\n  1: big bolt # of steel\nnc: 2\n",
-    "numbers in any order": "names:\n  1: big bolt\n  0: nut\n",
-    "dashes": "names:\n- nut\n\n# the other\n- 'big bolt'  # of steel\ntrain: x\n",
-    "indented dashes": 'names:\n  - "nut"\n  - big bolt\n',
-}
-
-
-@pytest.mark.parametrize("name", YAML)
-def test_names_are_read_from_every_way_to_write_them(tmp_path, name):
-    (tmp_path / "data.yaml").write_text(YAML[name])
-    assert read_names(tmp_path / "data.yaml") == ["nut", "big bolt"]
-
-
-ESCAPED = r"""["caf\xE9", "\u732B \U0001F600", 'it''s', 'b]', "a \"b\" \\", 'c, #d', C:x, 7, ]"""
-
-
-def test_what_is_escaped_in_quotes_is_read_as_it_is_meant(tmp_path):
-    items = ESCAPED[1:-3].replace("'c, #d'", "'c; #d'").replace(", ", "\n- ").replace(";", ",")
-    for text in (f"names: {ESCAPED} # end", f"names:\n- {items}\n"):
-        (tmp_path / "data.yaml").write_text(text)
-        names = ["caf\u00e9", "\u732b \U0001f600", "it's", "b]", 'a "b" \\', "c, #d", "C:x", "7"]
-        assert read_names(tmp_path / "data.yaml") == names
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("train: x\n", "no names:"),
-        ("names:\n", "cannot be read"),
-        ("names: *others\n", "cannot be read"),
-        ("nc: 3\nnames: [nut, bolt]\n", "cannot be read"),
-        ("names:\n  0: nut\n  2: bolt\n", "numbered from 0 without gaps"),
-        ("names: [nut, 'bolt]\n", "cannot be read"),
-        ("names:\n- 'nut\n- bolt\n", "cannot be read"),
-        ("names:\n- 'nut' 'bolt'\n", "cannot be read"),
-        ('names: ["nut\\q"]\n', "cannot be read"),
-        ('names:\n- "nut\\uD83D"\n', "cannot be read"),
-        ("names: [nut, [bolt]]\n", "cannot be read"),
-        ("names: [nut" + " # and" * 50 + "\n", "cannot be read"),
-        ("names: {'a': 'nut', 'b': 'bolt'}\n", "cannot be read"),
-        ("names: {[1]: 'nut'}\n", "cannot be read"),
-        ("names: [nut, nut]\n", "must be different"),
-    ],
-)
-def test_names_that_are_not_understood_are_refused(tmp_path, text, reason):
-    (tmp_path / "data.yaml").write_text(text)
-    with pytest.raises(ValueError, match=f"data.yaml: .*{reason}"):
-        read_names(tmp_path / "data.yaml")

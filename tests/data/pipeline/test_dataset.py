@@ -15,10 +15,9 @@ from places import COCO_MINI, ROOT
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
-from keras_maskrcnn.data.pipeline.examples import crop_segmentation
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.images.resize import resize_image
-from keras_maskrcnn.masks.crop_paste import crop_mask
+from keras_maskrcnn.masks.crop_paste import crop_mask, crop_segmentation
 from keras_maskrcnn.masks.rle import segmentation_to_mask, segmentation_to_rle
 
 needs_coco_mini = pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sample is not on this machine")
@@ -26,7 +25,7 @@ needs_coco_mini = pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sa
 SMALL = Config(class_names=("a", "b"), min_size=16, max_size=64, mask_crop_size=8)
 
 
-def picture(index, height=20, width=32):
+def half_filled(index, height=20, width=32):
     """An image [height, width, 3] whose left half is `index` in the first channel."""
     image = np.zeros((height, width, 3), np.uint8)
     image[:, : width // 2, 0] = index
@@ -35,7 +34,7 @@ def picture(index, height=20, width=32):
 
 def square(index=0, crowd=False, **size):
     """A record with one 8 x 8 square at x 4, y 6, whose upper left quarter is missing."""
-    image = picture(index, **size)
+    image = half_filled(index, **size)
     mask = np.zeros((1, *image.shape[:2]), bool)
     mask[0, 6:14, 4:12] = True
     mask[0, 6:10, 4:8] = False
@@ -45,7 +44,7 @@ def square(index=0, crowd=False, **size):
 
 
 def empty(index=0):
-    return make_record(picture(index), masks=[], image_id=index)
+    return make_record(half_filled(index), masks=[], image_id=index)
 
 
 def batches(records, config=SMALL, **options):
@@ -55,7 +54,7 @@ def batches(records, config=SMALL, **options):
 
 
 def names(found):
-    """The image numbers of batches, as `picture` draws them."""
+    """The image numbers of batches, as `half_filled` draws them."""
     return [[round(float(image[..., 0].max())) for image in batch["images"]] for batch in found]
 
 
@@ -93,7 +92,7 @@ def test_a_batch_has_the_promised_fields():
 def test_without_resizing_pixels_are_those_of_the_image():
     config = dataclasses.replace(SMALL, min_size=20)
     (batch,) = batches([square(9)], config)
-    np.testing.assert_array_equal(batch["images"][0, :20, :32], picture(9))
+    np.testing.assert_array_equal(batch["images"][0, :20, :32], half_filled(9))
 
 
 @pytest.mark.parametrize("method", ["bilinear", "pillow", "skimage"])
@@ -107,8 +106,26 @@ def test_pixels_are_resized_as_detection_resizes_them(method):
     assert batch["images"].dtype == np.float32 and not batch["images"][0, 13:].any()
 
 
+def test_records_whose_classes_have_other_names_are_refused():
+    named = dataclasses.replace(square(1), class_names=tuple(SMALL.class_names))
+    batches([named, square(2)], SMALL)
+    swapped = dataclasses.replace(named, class_names=tuple(SMALL.class_names)[::-1])
+    with pytest.raises(ValueError, match="image 1: its class names are in another order"):
+        make_dataset([square(2), swapped], SMALL)
+
+    class Lazy:
+        def __len__(self):
+            return 1
+
+        def __getitem__(self, index):
+            return swapped
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="image 1: its class names are in another order"):
+        batches(Lazy(), SMALL)
+
+
 def test_boxes_alone_have_no_masks():
-    boxes_only = make_record(picture(1), boxes=[[4, 6, 12, 14]], class_ids=[1], image_id=1)
+    boxes_only = make_record(half_filled(1), boxes=[[4, 6, 12, 14]], class_ids=[1], image_id=1)
     (batch,) = batches([boxes_only], dataclasses.replace(SMALL, mask_head="none"))
     assert "gt_masks" not in batch and batch["gt_boxes"].shape == (1, 1, 4)
 
@@ -122,7 +139,7 @@ def test_images_without_objects_have_one_padded_row():
 def test_flipping_moves_image_boxes_and_masks_together():
     flipping = dataclasses.replace(SMALL, min_size=20, flip_probability=1.0)
     (batch,) = batches([square(9)], flipping, training=True)
-    np.testing.assert_array_equal(batch["images"][0, :20, :32], picture(9)[:, ::-1])
+    np.testing.assert_array_equal(batch["images"][0, :20, :32], half_filled(9)[:, ::-1])
     np.testing.assert_allclose(batch["gt_boxes"], [[[20, 6, 28, 14]]])
     straight = dataclasses.replace(SMALL, min_size=20, flip_probability=0.0)
     (other,) = batches([square(9)], straight, training=True)
@@ -195,7 +212,7 @@ def test_seeds_differ_between_images_and_epochs():
     assert len(np.unique(seeds, axis=0)) == 12
 
 
-def test_a_sequence_that_draws_its_pictures_serves():
+def test_a_sequence_that_draws_its_images_serves():
     class Drawn:
         def __len__(self):
             return 3
@@ -220,7 +237,7 @@ def test_one_and_five_channels(tmp_path):
 def test_records_are_checked_before_anything_is_read():
     with pytest.raises(ValueError, match=r"image 0: class id 2 is outside 1\.\.1"):
         make_dataset([square()], dataclasses.replace(SMALL, class_names=("a",)))
-    boxes_only = make_record(picture(1), boxes=[[4, 6, 12, 14]], class_ids=[1], image_id=1)
+    boxes_only = make_record(half_filled(1), boxes=[[4, 6, 12, 14]], class_ids=[1], image_id=1)
     with pytest.raises(ValueError, match=r"image 1: .*no masks"):
         make_dataset([boxes_only], SMALL)
     with pytest.raises(ValueError, match="needs records"):

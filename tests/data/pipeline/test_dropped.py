@@ -16,11 +16,11 @@ def read(counter, epoch, first=0, images=5):
 
 def test_objects_are_counted_by_epoch():
     counter = DroppedObjects(5)
-    assert (counter.objects, counter.dropped, counter.share) == (0, 0, 0.0)
+    assert (counter.objects, counter.dropped, counter.fraction) == (0, 0, 0.0)
     read(counter, 0)
     counter.add(1, 4, 0, 4, 1)
     assert counter.by_epoch() == {0: (10, 2), 1: (4, 1)}
-    assert (counter.objects, counter.dropped, counter.share) == (14, 3, 3 / 14)
+    assert (counter.objects, counter.dropped, counter.fraction) == (14, 3, 3 / 14)
 
 
 def test_an_epoch_that_is_read_again_counts_once():

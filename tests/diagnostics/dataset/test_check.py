@@ -67,7 +67,7 @@ def test_what_a_reader_refused_and_left_out(files):
         "train.json: some/b.jpg: there is no such image file",
         'train.json: image 10: it has no "file_name"',
         "via.json: region 3 of c.png: its shape is 'polyline'",
-        "labels: a.txt line 3: it must hold numbers only",
+        "labels: line 3 of a.txt: it must hold numbers only",
         "labelled: 4.json: shape 1: a circle has 2 points",
     ]
     report = check(records, problems=problems)
@@ -77,7 +77,7 @@ def test_what_a_reader_refused_and_left_out(files):
         ("error", "refused", "some/b.jpg", None),
         ("error", "refused", None, None),
         ("error", "refused", "c.png", "region 3 of c.png"),
-        ("error", "refused", None, "a.txt line 3"),
+        ("error", "refused", "a.txt", "line 3 of a.txt"),
         ("error", "refused", None, "shape 1"),
     ]
     assert [str(one) for one in refused] == [
@@ -85,7 +85,7 @@ def test_what_a_reader_refused_and_left_out(files):
         "some/b.jpg: there is no such image file (in train.json)",
         'image 10: it has no "file_name" (in train.json)',
         "c.png, region 3 of c.png: its shape is 'polyline' (in via.json)",
-        "a.txt line 3: it must hold numbers only (in labels)",
+        "a.txt, line 3 of a.txt: it must hold numbers only (in labels)",
         "shape 1: 4.json: a circle has 2 points (in labelled)",
     ]
     assert (left_out.severity, left_out.kind, left_out.count) == ("warning", "object left out", 6)
