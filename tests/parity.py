@@ -37,6 +37,10 @@ OWN_NAMES = (
     "torchvision_maskrcnn_resnet50_fpn",
     "torchvision_maskrcnn_resnet50_fpn_v2",
     "torchvision_keypointrcnn_resnet50_fpn",
+    "detectron2_mask_rcnn_R_50_FPN",
+    "detectron2_mask_rcnn_R_50_C4",
+    "detectron2_cascade_mask_rcnn_R_50_FPN",
+    "matterport_mask_rcnn_coco",
 )
 """The kits of this checkout."""
 
@@ -161,7 +165,7 @@ def match(boxes: np.ndarray, recorded: np.ndarray, same: np.ndarray | None = Non
     bottom_right = np.minimum(boxes[:, None, 2:], recorded[None, :, 2:])
     shared = np.prod(np.maximum(bottom_right - top_left, 0), axis=-1)
     areas, recorded_areas = (np.prod(b[:, 2:] - b[:, :2], axis=-1) for b in (boxes, recorded))
-    iou = shared / (areas[:, None] + recorded_areas[None] - shared)
+    iou = shared / np.maximum(areas[:, None] + recorded_areas[None] - shared, 1e-9)
     allowed = iou > 0.99 if same is None else (iou > 0.99) & same
     pairs: list[tuple[int, int]] = []
     taken: set[int] = set()

@@ -243,13 +243,22 @@ class Inference:
     def detections(self) -> dict[str, float]:
         """Shares of the recorded detections that ours match, and how the matched ones' masks and keypoints agree."""
         figures: dict[str, float] = {}
-        for image, found in enumerate(self.model.detect(self.kit.photos, batch_size=2)):
+        # Matterport loses some, in whose place others come
+        most = self.config.max_detections * (2 if self.kit.source == "matterport" else 1)
+        for image, found in enumerate(self.model.detect(self.kit.photos, 2, max_detections=most)):
             boxes, scores = self._recorded_detections(image)
+            flat = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
+            lost = np.zeros(len(found), bool)
+            if self.kit.source == "matterport":
+                # TensorFlow 1 selects a box without area again and again, and nothing of its class after it
+                for label, score in zip(self._classes(image)[flat], scores[flat], strict=True):
+                    lost |= (found.class_ids == label) & (found.scores < score)
+            found = found[~lost][: self.config.max_detections]
             same = found.class_ids[:, None] == self._classes(image)[None]
             same &= np.abs(found.scores[:, None] - scores[None]) < 1e-3
             assert len(found) == len(boxes)
             pairs = match(self._in_recorded_frame(found, image), boxes, same)
-            figures[f"detections.{image}"] = len(pairs) / len(boxes)
+            figures[f"detections.{image}"] = len(pairs) / np.sum(~flat)
             if found.masks is not None and self.kit.source == "matterport":
                 areas = [
                     (found.masks[ours].sum(), self.kit[f"{image}.mask_area"][theirs])

@@ -47,10 +47,9 @@ def test_detections_one_to_one_with_their_masks_and_keypoints(comparison):
     for name, value in comparison.inference.detections().items():
         if name.startswith("mask area"):
             assert value < 0.02, name
-        elif name.startswith(
-            "keypoints"
-        ):  # within half a pixel, unless a heat map has two equally high peaks
-            assert value >= 0.998, name
+        elif name.startswith("keypoints"):
+            # a heat map is resized to whole pixels, rounded up: the last bit of a side decides, as it does of two peaks
+            assert value >= 0.98, name
         else:
             assert value >= 0.99, name
 
