@@ -6,7 +6,8 @@ import json
 import keras
 import numpy as np
 import pytest
-from parity import NAMES, Kit, made_state
+from kit_recipe import weights
+from parity import NAMES, shared_kit
 from parity_report import config_of, loaded
 from places import COCO_MINI
 
@@ -126,12 +127,14 @@ def weighted(name):
         "box_batch_size": 64,
     }
     if name in NAMES:
-        kit = Kit(name)
+        kit = shared_kit(name)
         config = config_of(kit)
         config = dataclasses.replace(config, **small)
         return config, loaded(kit, config)[0]
     config = dataclasses.replace(PRESETS["COCO-InstanceSegmentation/mask_rcnn_R_50_DC5_3x"].config, **small)
     model = MaskRCNN(config)
     table = detectron2.table(model.network)
-    load_weights(table, made_state({key: value.shape for key, value in save(table).items()}), model, ())
+    load_weights(
+        table, weights("detectron2", {key: value.shape for key, value in save(table).items()}, 0), model, ()
+    )
     return config, model

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
-from parity import Kit
+from parity import own_kit
 from PIL import Image
 
 from keras_maskrcnn.detections.detections import Detections, make_detections
@@ -118,10 +118,11 @@ def test_keypoints_come_back_to_the_original_image_per_axis():
 
 @pytest.mark.parametrize("image", [0, 1])
 def test_matterports_own_boxes_and_masks_come_out_whole(image):
-    kit = Kit("matterport_mask_rcnn_coco")
+    kit = own_kit("matterport_mask_rcnn_coco")
     side = kit[f"{image}.molded_shape"][1]
     top, left, bottom, right = kit[f"{image}.window"]
-    y1, x1, y2, x2, classes, scores = kit[f"{image}.detections_normalised"][:20].T
+    count = len(kit[f"{image}.mask_probs28"])
+    y1, x1, y2, x2, classes, scores = kit[f"{image}.detections_normalised"][:count].T
     # Normalised coordinates reach from the centre of the square's first pixel to that of the last.
     corners = np.stack([x1, y1, x2, y2], axis=1).astype(np.float64) * (side - 1) + [0, 0, 1, 1]
     rows = {
@@ -130,12 +131,11 @@ def test_matterports_own_boxes_and_masks_come_out_whole(image):
         "scores": scores,
         "masks": kit[f"{image}.mask_probs28"],
     }
-    picture = Image.open(kit.photos[image])
     names = [str(number) for number in range(80)]
-    size, resized = (picture.height, picture.width), (bottom - top, right - left)
+    size, resized = kit.photos[image].shape[:2], (bottom - top, right - left)
     found = make_detections(rows, size, resized, names, paste="matterport", square=True)
-    np.testing.assert_array_equal(np.around(found.boxes), kit[f"{image}.rois"][:20, [1, 0, 3, 2]])
-    np.testing.assert_array_equal(found.masks.sum(axis=(1, 2)), kit[f"{image}.mask_area"][:20])
+    np.testing.assert_array_equal(np.around(found.boxes), kit[f"{image}.rois"][:count, [1, 0, 3, 2]])
+    np.testing.assert_array_equal(found.masks.sum(axis=(1, 2)), kit[f"{image}.mask_area"][:count])
 
 
 def test_masks_are_left_out_on_request_and_without_a_mask_head():

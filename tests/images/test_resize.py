@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from parity import Kit
+from parity import own_kit
 from PIL import Image
 from skimage.transform import resize
 
@@ -74,7 +74,7 @@ def test_an_image_of_the_right_size_stays_as_it_is(method):
 
 
 def test_detectron2_sees_pillows_pixels():
-    kit = Kit("detectron2_mask_rcnn_R_50_FPN")
+    kit = own_kit("detectron2_mask_rcnn_R_50_FPN")
     count, channels, height, width = kit["batch_shape"]
     batch = np.zeros((count, height, width, channels))
     for canvas, photo, (rows, columns) in zip(batch, kit.photos, kit["resized_sizes"], strict=True):
@@ -85,7 +85,7 @@ def test_detectron2_sees_pillows_pixels():
 
 @pytest.mark.parametrize("image", [0, 1])
 def test_matterport_sees_scikit_images_pixels(image):
-    kit = Kit("matterport_mask_rcnn_coco")
+    kit = own_kit("matterport_mask_rcnn_coco")
     top, left, bottom, right = kit[f"{image}.window"]
     canvas = np.zeros(kit[f"{image}.molded_shape"][1:])
     pixels = resize_whole(read_image(kit.photos[image]), (bottom - top, right - left), "skimage")

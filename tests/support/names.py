@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from parity import KITS, SHARED
+from parity import KITS, OWN_NAMES, SHARED, own_shapes
 
 from keras_maskrcnn.weights.sources.table import load, save
 
@@ -22,12 +22,19 @@ def classes(count):
 
 
 def shapes_of(*names):
-    """{key: shape} of each of these files that is there: a parity kit's list of keys, or one of shared lists."""
-    paths = [(KITS if name.endswith(".json") else LISTS) / name for name in names]
-    found = [path for path in paths if path.exists()]
+    """{key: shape} of each of these that is there: the list of keys of a parity kit, or one of the shared lists."""
+    found = [shapes for name in names if (shapes := _shapes_if_there(name)) is not None]
     if not found:
         pytest.skip(f"the key lists {' and '.join(names)} are not on this machine")
-    return [_shapes(path) for path in found]
+    return found
+
+
+def _shapes_if_there(name):
+    kit = name.removesuffix(".spec.json")
+    if kit in OWN_NAMES:
+        return own_shapes(kit)
+    path = (KITS if kit != name else LISTS) / name
+    return _shapes(path) if path.exists() else None
 
 
 def _shapes(path):

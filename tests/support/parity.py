@@ -1,13 +1,21 @@
-"""Reads parity kits: what the original frameworks computed, stage by stage, with weights that a recipe rebuilds."""
+"""Reads parity kits: what the original frameworks computed, stage by stage, with weights that a recipe rebuilds.
 
-import importlib.util
+The kits in `kits/` need nothing but this checkout; their photographs come with scikit-image. Those beside the
+repository are of photographs of COCO in full size; where they are not at hand, tests that ask for them are skipped.
+"""
+
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
-from places import COCO_MINI, SHARED
+import skimage.data
+from kit_recipe import weights
+from places import COCO_MINI, SHARED, TESTS
 
+OWN = TESTS / "kits"
 KITS = SHARED / "parity"
 PHOTOS = COCO_MINI / "val2017"
 NAMES = {
@@ -25,31 +33,48 @@ NAMES = {
 """The kits, and the presets whose architecture they have."""
 
 
-class Kit:
-    """One kit: its recorded arrays, its photographs and the weights it was recorded with."""
+OWN_NAMES = (
+    "torchvision_maskrcnn_resnet50_fpn",
+    "torchvision_maskrcnn_resnet50_fpn_v2",
+    "torchvision_keypointrcnn_resnet50_fpn",
+    "detectron2_mask_rcnn_R_50_FPN",
+    "detectron2_mask_rcnn_R_50_C4",
+    "detectron2_cascade_mask_rcnn_R_50_FPN",
+    "matterport_mask_rcnn_coco",
+)
+"""The kits of this checkout."""
 
-    def __init__(self, name: str):
-        path = KITS / f"{name}.npz"
-        if not path.exists():
-            pytest.skip(f"the parity kit {path.name} is not on this machine")
-        self.name = name
-        self.source = name.split("_")[0]
-        self.arrays = dict(np.load(path))
-        training = KITS / f"{name}.train.npz"
-        if training.exists():
-            recorded = dict(np.load(training))
-            self.arrays |= {key: value for key, value in recorded.items() if key not in self.arrays}
-        self.photos = [str(PHOTOS / file) for file in self.arrays["images"]]
+
+@dataclasses.dataclass(frozen=True)
+class Kit:
+    """One kit.
+
+    Attributes:
+        name: one of NAMES.
+        arrays: what was recorded, by name.
+        shapes: the shapes of the checkpoint's tensors by the source's names.
+        photos: the photographs that it was recorded with, as files or as arrays.
+        coco_file: COCO's annotations of them.
+    """
+
+    name: str
+    arrays: dict[str, np.ndarray]
+    shapes: dict[str, tuple[int, ...]]
+    photos: list
+    coco_file: Path
+
+    @property
+    def source(self) -> str:
+        return self.name.split("_")[0]
+
+    @property
+    def trained(self) -> bool:
+        """Whether losses and gradients were recorded."""
+        return "train.grad_names" in self.arrays
 
     def state(self) -> dict[str, np.ndarray]:
         """The checkpoint's tensors by the source's names."""
-        path, seed = KITS / f"{self.name}.spec.json", int(self.arrays["seed"])
-        if self.source == "matterport":
-            return {
-                key: matterport_fill(key, shape, seed)
-                for key, (shape, _) in json.loads(path.read_text()).items()
-            }
-        return made_state({key: shape for key, (shape, _) in json.loads(path.read_text()).items()}, seed)
+        return weights(self.source, self.shapes, int(self["seed"]))
 
     def __getitem__(self, key: str) -> np.ndarray:
         return self.arrays[key]
@@ -73,8 +98,7 @@ class Kit:
     def annotations(self) -> tuple[dict, list[list[dict]]]:
         """COCO's file and, for each photograph, the annotations that the kit was trained on."""
         keypoints = "keypoint" in self.name
-        file = "person_keypoints_val2017.json" if keypoints else "instances_val2017.json"
-        coco = json.loads((PHOTOS.parent / "annotations" / file).read_text())
+        coco = json.loads(self.coco_file.read_text())
         found = []
         for file in self.arrays["images"]:
             image_id = next(image["id"] for image in coco["images"] if image["file_name"] == str(file))
@@ -85,44 +109,51 @@ class Kit:
                     if a["image_id"] == image_id
                     and not a["iscrowd"]
                     and min(a["bbox"][2:]) > 1
-                    and (not keypoints or a["num_keypoints"] > 0)
+                    and (not keypoints or a.get("num_keypoints", 0) > 0)
                 ]
             )
         return coco, found
 
 
-def made_state(shapes: dict[str, tuple[int, ...]], seed: int = 0) -> dict[str, np.ndarray]:
-    """Tensors of torchvision's or Detectron2's names by the kits' recipe."""
-    spec = importlib.util.spec_from_file_location("make_checkpoint", KITS / "make_checkpoint.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {key: module.fill(key, shape, seed) for key, shape in shapes.items()}
+def own_kit(name: str) -> Kit:
+    """Read a kit of this checkout."""
+    arrays = dict(np.load(OWN / f"{name}.npz"))
+    photos = [photograph(str(file)) for file in arrays["images"]]
+    return Kit(name, arrays, own_shapes(name), photos, OWN / "annotations.json")
 
 
-def matterport_fill(key: str, shape: list[int], seed: int) -> np.ndarray:
-    """One tensor of the Matterport kit, by the recipe of its README."""
-    import zlib
+def own_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """The shapes of a checkpoint's tensors by name."""
+    with np.load(OWN / f"{name}.npz") as arrays:
+        return {key: tuple(shape) for key, shape in json.loads(str(arrays["tensors"])).items()}
 
-    layer, weight = key.removesuffix(":0").split("/")[-2:]
-    rng = np.random.RandomState(zlib.crc32(f"{layer}/{weight}:{seed}".encode()) & 0x7FFFFFFF)
-    if weight == "gamma":
-        values = rng.uniform(*((0.1, 0.3) if layer.endswith("2c") else (0.7, 1.1)), shape)
-    elif weight == "moving_variance":
-        values = rng.uniform(0.6, 1.4, shape)
-    elif weight in ("moving_mean", "beta", "bias"):
-        values = rng.normal(0, 0.1 if weight == "moving_mean" else 0.05, shape)
-    else:
-        gains = {
-            "conv1": 1.4142 / 58,
-            "rpn_class_raw": 2.0,
-            "rpn_bbox_pred": 0.6,
-            "mrcnn_class_logits": 2.5,
-            "mrcnn_bbox_fc": 0.8,
-        }
-        fan_in = shape[-1] if layer == "mrcnn_mask_deconv" else np.prod(shape[:-1])
-        gain = 0.7 if layer.startswith("fpn") else gains.get(layer, 1.4142)
-        values = rng.normal(0, gain / np.sqrt(fan_in), shape)
-    return values.astype(np.float32)
+
+def photograph(file: str) -> np.ndarray:
+    """The photograph `[H, W, 3]` that the kits of this checkout call so: of scikit-image, or cut out of such."""
+    if file == "garage.png":  # twice as wide as high: regions as large as the coarsest level takes
+        return skimage.data.stereo_motorcycle()[0][130:460]
+    if file == "crowd.png":  # three people, of three sizes
+        people, astronaut = np.stack([skimage.data.camera()] * 3, axis=-1), skimage.data.astronaut()
+        people[256:, 256:] = astronaut[::2, ::2]
+        people[100:228, 384:] = astronaut[::4, ::4]
+        return people[60:]
+    return getattr(skimage.data, file.removesuffix(".png"))()
+
+
+def shared_kit(name: str) -> Kit:
+    """Read a kit beside the repository, or skip the test."""
+    path = KITS / f"{name}.npz"
+    if not path.exists():
+        pytest.skip(f"the parity kit {path.name} is not on this machine")
+    arrays, training = dict(np.load(path)), KITS / f"{name}.train.npz"
+    if training.exists():
+        arrays = dict(np.load(training)) | arrays
+    shapes = {
+        key: tuple(shape) for key, (shape, _) in json.loads((KITS / f"{name}.spec.json").read_text()).items()
+    }
+    file = "person_keypoints_val2017.json" if "keypoint" in name else "instances_val2017.json"
+    photos = [str(PHOTOS / file) for file in arrays["images"]]
+    return Kit(name, arrays, shapes, photos, PHOTOS.parent / "annotations" / file)
 
 
 def match(boxes: np.ndarray, recorded: np.ndarray, same: np.ndarray | None = None) -> list[tuple[int, int]]:
@@ -134,7 +165,7 @@ def match(boxes: np.ndarray, recorded: np.ndarray, same: np.ndarray | None = Non
     bottom_right = np.minimum(boxes[:, None, 2:], recorded[None, :, 2:])
     shared = np.prod(np.maximum(bottom_right - top_left, 0), axis=-1)
     areas, recorded_areas = (np.prod(b[:, 2:] - b[:, :2], axis=-1) for b in (boxes, recorded))
-    iou = shared / (areas[:, None] + recorded_areas[None] - shared)
+    iou = shared / np.maximum(areas[:, None] + recorded_areas[None] - shared, 1e-9)
     allowed = iou > 0.99 if same is None else (iou > 0.99) & same
     pairs: list[tuple[int, int]] = []
     taken: set[int] = set()

@@ -1,7 +1,11 @@
-"""What a kit and our model differ by, as figures. `python tests/parity_report.py [KIT ...]` prints them as a table."""
+"""What a kit and our model differ by, as figures.
 
+`python tests/parity_report.py [KIT ...]` prints those of the kits of this checkout, with --shared of those beside it.
+"""
+
+import argparse
 import dataclasses
-import sys
+import functools
 import tempfile
 import time
 from pathlib import Path
@@ -10,7 +14,7 @@ import h5py
 import keras
 import numpy as np
 import tensorflow as tf
-from parity import NAMES, Kit, match
+from parity import NAMES, OWN_NAMES, Kit, match, own_kit, shared_kit
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.images.io import read_image
@@ -29,6 +33,7 @@ from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.weights.files.write import write_pkl, write_pth
 from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
 from keras_maskrcnn.weights.sources.table import Entry
+from keras_maskrcnn.weights.transfer import load_state
 
 SOURCES = {"torchvision": torchvision, "detectron2": detectron2, "matterport": matterport}
 SAMPLE = ("boxes", "classes", "deltas", "matched", "valid")  # Keras sorts what a layer returns by name
@@ -38,6 +43,15 @@ SAMPLES = {
     StageTargets: SAMPLE,
 }
 LEVELS = {"0": "P2", "1": "P3", "2": "P4", "3": "P5", "pool": "P6", "res4": "C4"}
+RECORDED_SETTINGS = {
+    "short": "min_size",
+    "max_size": "max_size",
+    "pre_nms_topk": "pre_nms_top_k",
+    "pre_nms_topk_train": "pre_nms_top_k_train",
+    "post_nms_topk_test": "post_nms_top_k",
+    "post_nms_topk_train": "post_nms_top_k_train",
+}
+"""The Config's fields by what kits call them."""
 LOSSES = {
     "loss_classifier": "class_loss",
     "loss_box_reg": "box_loss",
@@ -55,21 +69,37 @@ LOSSES = {
 
 def config_of(kit: Kit) -> Config:
     """The preset's config, but for what the kit was recorded with."""
-    config = PRESETS[NAMES[kit.name]].config
+    changes: dict = {field: int(kit[key]) for key, field in RECORDED_SETTINGS.items() if key in kit.arrays}
     if kit.source == "torchvision":  # an ordinary batch norm in inference mode, and every stage trains
-        return dataclasses.replace(config, norm="batch_norm", norm_epsilon=1e-5, frozen_stages=0)
-    return dataclasses.replace(config, score_threshold=0.0) if kit.source == "matterport" else config
+        changes |= {"norm": "batch_norm", "norm_epsilon": 1e-5, "frozen_stages": 0}
+    if kit.source == "matterport":
+        changes["score_threshold"] = 0.0
+    return dataclasses.replace(PRESETS[NAMES[kit.name]].config, **changes)
 
 
-def loaded(kit: Kit, config: Config) -> tuple[MaskRCNN, list[Entry]]:
-    """A model with the kit's weights, from a file as its source writes them, and its name table."""
+def without_chance(config: Config) -> Config:
+    """The config with every anchor and proposal in the losses, so that training draws nothing."""
+    return dataclasses.replace(config, rpn_batch_size=10**7, box_batch_size=10**7, box_positive_fraction=0.5)
+
+
+def loaded(kit: Kit, config: Config, as_file: bool = True) -> tuple[MaskRCNN, list[Entry]]:
+    """A model with the kit's weights and its name table.
+
+    Args:
+        kit: whose weights.
+        config: the model's.
+        as_file: whether the weights go through a file as their source writes it, or straight through the name table.
+    """
+    state = kit.state()
+    state = {key: state[key] for key in state if state[key].dtype == np.float32}  # without counters
+    if not as_file:
+        model = MaskRCNN(config)
+        load_state(model, state, SOURCES[kit.source])
+        return model, SOURCES[kit.source].table(model.network)
     published = PRESETS[NAMES[kit.name]].config.to_dict()
     changes = {field: value for field, value in config.to_dict().items() if value != published[field]}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "checkpoint"
-        state = {
-            key: value for key, value in kit.state().items() if value.dtype == np.float32
-        }  # without counters
         WRITERS[kit.source](path, state)
         model = load_pretrained(NAMES[kit.name], weights=path, **changes)
     assert model.config == config
@@ -85,13 +115,28 @@ def write_h5(path: Path, state: dict[str, np.ndarray]) -> None:
 WRITERS = {"torchvision": write_pth, "detectron2": write_pkl, "matterport": write_h5}
 
 
+class Comparison:
+    """A kit and our model with its weights, which is made once for all that is compared."""
+
+    def __init__(self, kit: Kit, as_file: bool = True):
+        self.kit = kit
+        config = without_chance(config_of(kit)) if kit.trained else config_of(kit)
+        self.model, self.table = loaded(kit, config, as_file)
+
+    @functools.cached_property
+    def inference(self) -> "Inference":
+        return Inference(self.kit, self.model)
+
+    @functools.cached_property
+    def training(self) -> "Training":
+        return Training(self.kit, self.model, self.table)
+
+
 class Inference:
     """A kit's photographs through our model; each method returns figures by name."""
 
-    def __init__(self, name: str):
-        self.kit = Kit(name)
-        self.config = config_of(self.kit)
-        self.model, _ = loaded(self.kit, self.config)
+    def __init__(self, kit: Kit, model: MaskRCNN):
+        self.kit, self.model, self.config = kit, model, model.config
         self.batch = image_batch([read_image(photo) for photo in self.kit.photos], self.config)
         run = tf.function(lambda batch: dense_outputs(self.model.network, batch)._asdict())
         self.dense = DenseOutputs(**run(self.batch))
@@ -149,17 +194,26 @@ class Inference:
     def roi_stages(self) -> dict[str, float]:
         """Largest differences of what is computed on the kit's own proposals and detections."""
         kit, found = self.kit, {}
-        proposals = tf.constant(np.stack(self.recorded_proposals()))
+        proposals = self.recorded_proposals()
+        most = max(map(len, proposals))
+        padded = tf.constant(np.stack([np.pad(rows, ((0, most - len(rows)), (0, 0))) for rows in proposals]))
+
+        def of_proposals(outputs):
+            """Of a row per padded proposal, those `[R, C]` that each image has."""
+            outputs = np.reshape(outputs, (2, most, -1))
+            return [rows[: len(boxes)] for rows, boxes in zip(outputs, proposals, strict=True)]
+
         if kit.stages("class_logits"):
-            logits, deltas, _ = box_branch(self.model.network, self.dense.features, proposals)
-            found["class_logits"] = kit.difference("class_logits", logits)
-            found["box_regression"] = kit.difference("box_regression", deltas)
+            logits, deltas, _ = box_branch(self.model.network, self.dense.features, padded)
+            if kit.source == "detectron2":  # whose background is the last class
+                logits = np.roll(logits, -1, axis=-1)
+            found["class_logits"] = kit.difference("class_logits", np.concatenate(of_proposals(logits)))
+            found["box_regression"] = kit.difference("box_regression", np.concatenate(of_proposals(deltas)))
         if kit.source == "matterport":
-            logits, _, _ = box_branch(self.model.network, self.dense.features, proposals)
-            probabilities = tf.reshape(tf.nn.softmax(logits), [2, -1, logits.shape[-1]])
-            for image in range(2):
+            logits, _, _ = box_branch(self.model.network, self.dense.features, padded)
+            for image, probabilities in enumerate(of_proposals(tf.nn.softmax(logits))):
                 stage = f"{image}.class_probs"
-                found[stage] = kit.difference(stage, probabilities[image])
+                found[stage] = kit.difference(stage, probabilities)
         for image in range(2):
             boxes, classes, recorded = self._recorded_masks(image)
             if recorded is None:
@@ -174,13 +228,17 @@ class Inference:
         return found
 
     def _recorded_masks(self, image: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        kit = self.kit
+        """Boxes and classes of the first detections, and their masks before they were pasted."""
+        kit, key = self.kit, f"mask_probs28.{image}"
         if kit.source == "matterport":
-            rows = kit[f"{image}.detections_normalised"][:20]
-            boxes = rows[:, [1, 0, 3, 2]] * (self.config.max_size - 1)
-            return boxes.astype(np.float32), rows[:, 4].astype(int), kit[f"{image}.mask_probs28"]
-        boxes, classes = kit[f"resized_detections.{image}.boxes"][:20], self._classes(image)[:20]
-        return boxes, classes, kit.arrays.get(f"mask_probs28.{image}")
+            key = f"{image}.mask_probs28"
+            rows = kit[f"{image}.detections_normalised"]
+            boxes = np.float32(rows[:, [1, 0, 3, 2]] * (self.config.max_size - 1))
+        else:
+            boxes = kit[f"resized_detections.{image}.boxes"]
+        masks = kit.arrays.get(key)
+        count = 0 if masks is None else len(masks)
+        return boxes[:count], self._classes(image)[:count], masks
 
     def _classes(self, image: int) -> np.ndarray:
         """The recorded classes, as ours count from 1."""
@@ -191,13 +249,22 @@ class Inference:
     def detections(self) -> dict[str, float]:
         """Shares of the recorded detections that ours match, and how the matched ones' masks and keypoints agree."""
         figures: dict[str, float] = {}
-        for image, found in enumerate(self.model.detect(self.kit.photos, batch_size=2)):
+        # Matterport loses some, in whose place others come
+        most = self.config.max_detections * (2 if self.kit.source == "matterport" else 1)
+        for image, found in enumerate(self.model.detect(self.kit.photos, 2, max_detections=most)):
             boxes, scores = self._recorded_detections(image)
+            flat = (boxes[:, 2:] <= boxes[:, :2]).any(axis=1)
+            lost = np.zeros(len(found), bool)
+            if self.kit.source == "matterport":
+                # TensorFlow 1 selects a box without area again and again, and nothing of its class after it
+                for label, score in zip(self._classes(image)[flat], scores[flat], strict=True):
+                    lost |= (found.class_ids == label) & (found.scores < score)
+            found = found[~lost][: self.config.max_detections]
             same = found.class_ids[:, None] == self._classes(image)[None]
             same &= np.abs(found.scores[:, None] - scores[None]) < 1e-3
             assert len(found) == len(boxes)
             pairs = match(self._in_recorded_frame(found, image), boxes, same)
-            figures[f"detections.{image}"] = len(pairs) / len(boxes)
+            figures[f"detections.{image}"] = len(pairs) / np.sum(~flat)
             if found.masks is not None and self.kit.source == "matterport":
                 areas = [
                     (found.masks[ours].sum(), self.kit[f"{image}.mask_area"][theirs])
@@ -210,8 +277,8 @@ class Inference:
             if found.keypoints is not None:
                 ours, theirs = (list(rows) for rows in zip(*pairs, strict=True))
                 recorded = self.kit[f"detections.{image}.keypoints"][theirs]
-                off = np.abs(found.keypoints[ours, :, :2] - recorded[..., :2])
-                figures[f"keypoints.{image}"] = float(off.max())
+                off = np.abs(found.keypoints[ours, :, :2] - recorded[..., :2]).max(axis=-1)
+                figures[f"keypoints.{image}"] = float(np.mean(off < 0.5))
         return figures
 
     def _recorded_detections(self, image: int) -> tuple[np.ndarray, np.ndarray]:
@@ -239,13 +306,8 @@ def _mask_iou(mask: np.ndarray, other: np.ndarray) -> float:
 class Training:
     """One step on a kit's photographs in which every anchor and proposal counts, so that nothing is drawn."""
 
-    def __init__(self, name: str):
-        self.kit = kit = Kit(name)
-        changes = {"rpn_batch_size": 10**7, "box_batch_size": 10**7, "box_positive_fraction": 0.5}
-        if "post_nms_topk_train" in kit.arrays:
-            changes["post_nms_top_k_train"] = int(kit["post_nms_topk_train"])
-        self.config = dataclasses.replace(config_of(kit), **changes)
-        self.model, table = loaded(kit, self.config)
+    def __init__(self, kit: Kit, model: MaskRCNN, table: list[Entry]):
+        self.kit, self.model, self.config = kit, model, model.config
         batch = image_batch([read_image(photo) for photo in kit.photos], self.config)
         self.outputs, norms = self._step({**batch, **ground_truth(kit, self.config)})
         self.norms = {entry.key: norms[id(entry.variable)] for entry in table if id(entry.variable) in norms}
@@ -326,6 +388,10 @@ def ground_truth(kit: Kit, config: Config) -> dict[str, tf.Tensor]:
     for i, of_image in enumerate(annotations):
         (height, width), (new_height, new_width) = kit["image_sizes"][i], kit["resized_sizes"][i]
         scale = np.array([new_width / width, new_height / height])
+        if (
+            kit.source == "torchvision"
+        ):  # in float32, as it does: the last bit decides which anchors fit equally well
+            scale = np.float32(scale)
         for j, annotation in enumerate(of_image):
             x, y, w, h = annotation["bbox"]
             box = np.clip(np.float32([x, y, x + w, y + h]), 0, [width, height] * 2)  # as a record holds it
@@ -351,10 +417,11 @@ def gradient_error(ours: float, recorded: float) -> float:
     return abs(ours - recorded) / max(recorded, 5e-4)
 
 
-def rows(name: str) -> list[str]:
+def rows(kit: Kit) -> list[str]:
     """The figures of a kit as lines."""
     started, lines = time.monotonic(), []
-    inference = Inference(name)
+    comparison = Comparison(kit)
+    inference = comparison.inference
     for title, figures in (
         ("dense stages, worst of {}: {:.1e} sd", inference.dense_stages()),
         ("RoI stages, worst of {}: {:.1e} sd", inference.roi_stages()),
@@ -362,9 +429,8 @@ def rows(name: str) -> list[str]:
         lines.append(title.format(len(figures), max(figures.values(), default=0.0)))
     for key, value in {**inference.proposals(), **inference.detections()}.items():
         lines.append(f"{key}: {value:.4f}")
-    del inference
-    if "train.grad_names" in Kit(name).arrays:
-        training = Training(name)
+    if kit.trained:
+        training = comparison.training
         lines += [
             f"{k}: {ours:.6g}, recorded {theirs:.6g}" for k, (ours, theirs) in training.losses().items()
         ]
@@ -379,7 +445,11 @@ def rows(name: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    for kit_name in sys.argv[1:] or NAMES:
+    parser = argparse.ArgumentParser(description="Print what kits and our models differ by.")
+    parser.add_argument("kits", nargs="*", help="names of kits; all by default")
+    parser.add_argument("--shared", action="store_true", help="the kits beside the repository")
+    options = parser.parse_args()
+    for kit_name in options.kits or (NAMES if options.shared else OWN_NAMES):
         print(kit_name)
-        for line in rows(kit_name):
+        for line in rows((shared_kit if options.shared else own_kit)(kit_name)):
             print("   ", line, flush=True)
