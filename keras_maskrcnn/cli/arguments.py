@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.config import Config, renamed
 from keras_maskrcnn.data.formats.detect import FORMATS
 from keras_maskrcnn.presets import PRESETS, find_preset
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
@@ -260,7 +260,7 @@ def config_file(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise argparse.ArgumentTypeError(f"{text}: a Config is a JSON object {{field: value}}")
     try:
-        return {name: _checked(name, value) for name, value in values.items()}
+        return {name: _checked(name, value) for name, value in renamed(values).items()}
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 

@@ -117,10 +117,10 @@ def _check_ranges(config: Config) -> None:
         if getattr(config, name) < 1:
             raise ValueError(f"Config.{name} must be at least 1; got {getattr(config, name)}")
     fractions = (
-        "flip_probability", "rpn_positive_iou", "rpn_negative_iou", "rpn_positive_fraction", "rpn_nms_iou",
+        "horizontal_flip_probability", "rpn_positive_iou", "rpn_negative_iou", "rpn_positive_fraction", "rpn_nms_iou",
         "crowd_overlap", "box_positive_iou", "box_positive_fraction", "score_threshold", "nms_iou",
-        "vertical_flip_probability", "turn_probability", "copy_paste_probability", "min_object_share", "brightness",
-        "contrast", "saturation", "cutout_size",
+        "vertical_flip_probability", "rotate90_probability", "copy_paste_probability", "min_visible_fraction",
+        "brightness", "contrast", "saturation", "cutout_size",
     )  # fmt: skip
     for name in fractions:
         if not 0 <= getattr(config, name) <= 1:
@@ -175,7 +175,7 @@ def _check_sequences(config: Config) -> None:
 
 
 def _check_augmentation(config: Config) -> None:
-    for name, most in (("rotation_degrees", 180), ("hue", 0.5)):
+    for name, most in (("max_rotation_degrees", 180), ("hue", 0.5)):
         if not 0 <= getattr(config, name) <= most:
             raise ValueError(f"Config.{name} must lie in 0..{most}; got {getattr(config, name)}")
     scales = config.scale_jitter

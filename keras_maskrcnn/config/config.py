@@ -6,6 +6,14 @@ from typing import Any
 
 from keras_maskrcnn.config.checks import check
 
+RENAMED = {
+    "flip_probability": "horizontal_flip_probability",
+    "turn_probability": "rotate90_probability",
+    "rotation_degrees": "max_rotation_degrees",
+    "min_object_share": "min_visible_fraction",
+}
+"""Fields by their names in version 0.1.0, whose .keras files and run folders hold them."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Config:
@@ -32,7 +40,7 @@ class Config:
     max_size: int = 1333
     train_min_sizes: tuple[int, ...] = ()
     """Scale jitter: each training image draws its short side from these; empty means min_size."""
-    flip_probability: float = 0.5
+    horizontal_flip_probability: float = 0.5
     """Share of the training images that are mirrored, left and right changing sides."""
     size_rounding: str = "floor"
     """How a scaled side becomes whole pixels: "floor" (torchvision), "round" (Detectron2) or "half_even"
@@ -51,9 +59,9 @@ class Config:
     # Augmentation of training images, all of it off. Masks, boxes and keypoints move with their image.
     vertical_flip_probability: float = 0.0
     """Share of images that are turned upside down by a mirror."""
-    turn_probability: float = 0.0
+    rotate90_probability: float = 0.0
     """Share of images that are turned by 90, 180 or 270 degrees, each as often."""
-    rotation_degrees: float = 0.0
+    max_rotation_degrees: float = 0.0
     """Images are turned about their centre by up to this angle, one way or the other, in a frame that stays."""
     scale_jitter: tuple[float, ...] = ()
     """(lowest, highest): the resized image is scaled by a factor drawn from between; without crop_size, its long side
@@ -79,7 +87,7 @@ class Config:
     copy_paste_probability: float = 0.0
     """Share of images onto which objects of another are pasted, each with probability 1/2 (Ghiasi et al. 2021);
     objects below lose what is covered. The other image is resized, scaled, rotated and mirrored by draws of its own."""
-    min_object_share: float = 0.1
+    min_visible_fraction: float = 0.1
     """Objects of which less than this share of the area can still be seen after all this are dropped; of a crowd,
     every rest counts."""
 
@@ -244,11 +252,12 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "Config":
-        """Build a config from `to_dict`'s values.
+        """Build a config from `to_dict`'s values; fields may have the names of version 0.1.0.
 
         Raises:
             ValueError: a key is not a field of Config.
         """
+        values = renamed(values)
         unknown = sorted(set(values) - {field.name for field in dataclasses.fields(cls)})
         if unknown:
             raise ValueError(f"Unknown Config fields: {', '.join(unknown)}")
@@ -258,6 +267,11 @@ class Config:
     def from_json(cls, text: str) -> "Config":
         """Build a config from `to_json`'s text."""
         return cls.from_dict(json.loads(text))
+
+
+def renamed(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields by today's names."""
+    return {RENAMED.get(name, name): value for name, value in values.items()}
 
 
 def _freeze_sequences(config: Config) -> None:

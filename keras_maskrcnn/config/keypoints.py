@@ -31,7 +31,7 @@ _SIDE_LETTER = re.compile(r"(?:(?<![^\W\d_])[lrLR]|(?<=[a-z])[LR])(?=[\W\d_]|$|[
 """An l or r that is a word of its own, as in l_eye, "eye l", LEye and eyeL."""
 
 
-def mirror_order(names: Sequence[str]) -> list[int]:
+def flip_indices(names: Sequence[str]) -> list[int]:
     """Return the place of the keypoint that each one becomes in a mirrored picture.
 
     A name's partner has "left" for its "right" and the other way round, or "l" for its "r" where that is a word of its
@@ -42,7 +42,7 @@ def mirror_order(names: Sequence[str]) -> list[int]:
         names: J names.
 
     Returns:
-        J places, so that `keypoints[..., mirror_order(names), :]` is in the order of the names again.
+        J places, so that `keypoints[..., flip_indices(names), :]` is in the order of the names again.
 
     Raises:
         ValueError: a name has the word left or right in it, but no partner.
@@ -55,7 +55,7 @@ def mirror_order(names: Sequence[str]) -> list[int]:
         if partner not in places and {"left", "right"} & set(re.split("[^a-z]+", name.lower())):
             raise ValueError(
                 f"the keypoint {name!r} has no partner {partner!r} that it becomes in a mirrored picture; "
-                "rename it, or train with flip_probability=0 and vertical_flip_probability=0"
+                "rename it, or train with horizontal_flip_probability=0 and vertical_flip_probability=0"
             )
         if partner in places and partner != name.lower():
             order.append(places[partner])

@@ -12,7 +12,7 @@ from keras_maskrcnn.config.keypoints import (
     PERSON_LIMBS,
     PERSON_SIGMAS,
     checked_sigmas,
-    mirror_order,
+    flip_indices,
 )
 
 COCO = COCO_MINI
@@ -32,7 +32,7 @@ def test_names_and_limbs_are_those_of_cocos_files():
 
 
 def test_left_and_right_change_places_in_a_mirror():
-    order = mirror_order(PERSON_KEYPOINTS)
+    order = flip_indices(PERSON_KEYPOINTS)
     assert order == [0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15]
     assert [order[place] for place in order] == list(range(17))
 
@@ -54,16 +54,18 @@ def test_left_and_right_change_places_in_a_mirror():
     ],
 )
 def test_sides_are_found_in_names_of_any_spelling(names, order):
-    assert mirror_order(names) == order
+    assert flip_indices(names) == order
 
 
 def test_a_side_without_its_partner_is_refused():
-    with pytest.raises(ValueError, match=r"'left_eye' has no partner 'right_eye'.*flip_probability=0"):
-        mirror_order(("left_eye", "rigth_eye"))
+    with pytest.raises(
+        ValueError, match=r"'left_eye' has no partner 'right_eye'.*horizontal_flip_probability=0"
+    ):
+        flip_indices(("left_eye", "rigth_eye"))
 
 
 def test_a_letter_without_its_partner_means_no_side():
-    assert mirror_order(("r", "theta", "point_l")) == [0, 1, 2]
+    assert flip_indices(("r", "theta", "point_l")) == [0, 1, 2]
 
 
 def test_a_persons_keypoints_have_cocos_sigmas_and_others_need_their_own():

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from keras_maskrcnn.config.keypoints import mirror_order
+from keras_maskrcnn.config.keypoints import flip_indices
 
 Example = dict[str, tf.Tensor]
 
@@ -70,4 +70,4 @@ def _transposed(example: Example) -> Example:
 
 
 def _sides_swapped(points: tf.Tensor, names: Sequence[str]) -> tf.Tensor:
-    return tf.gather(points, mirror_order(names), axis=1) if names else points
+    return tf.gather(points, flip_indices(names), axis=1) if names else points

@@ -29,7 +29,10 @@ _SCALE, _ANGLE, _CROP, _FLIP, _CUTOUT, _PASTE, _DONOR = range(1, 8)
 def redraws_objects(config: Config) -> bool:
     """Tell whether objects may be moved, cut or covered otherwise than by resizing and mirroring their picture."""
     return bool(
-        config.rotation_degrees or config.crop_size or config.cutout_count or config.copy_paste_probability
+        config.max_rotation_degrees
+        or config.crop_size
+        or config.cutout_count
+        or config.copy_paste_probability
     )
 
 
@@ -47,7 +50,7 @@ def augmented_example(
 
     Returns:
         The fields of `load_example`, but with the image resized if `redraws_objects(config)`; how many of the record's
-        objects were dropped, because less than config.min_object_share of them can be seen; and how many it has.
+        objects were dropped, because less than config.min_visible_fraction of them can be seen; and how many it has.
 
     Raises:
         FileNotFoundError, ValueError: as `load_example`.
@@ -65,7 +68,7 @@ def augmented_example(
         scene = _pasted(scene, donor, config, min_size, _stream(*seed.view(np.uint32), _DONOR))
     if config.cutout_count:
         scene = cover(scene, _squares(scene, config, stream(_CUTOUT)), _fill(scene, config))
-    kept = remaining(scene, config.min_object_share)
+    kept = remaining(scene, config.min_visible_fraction)
     own = len(record.boxes)  # which come before those that were pasted
     return scene_example(scene, kept, config), int(own - kept[:own].sum()), own
 
@@ -90,7 +93,7 @@ def _placement(
     """
     height, width = scaled_size(record, config, min_size, _scale(config, stream))
     resized = np.diag([width / record.width, height / record.height, 1.0])
-    angle = np.deg2rad(stream(_ANGLE).uniform(-config.rotation_degrees, config.rotation_degrees))
+    angle = np.deg2rad(stream(_ANGLE).uniform(-config.max_rotation_degrees, config.max_rotation_degrees))
     turned = _about(
         width / 2, height / 2, np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     )
@@ -99,7 +102,7 @@ def _placement(
     spare = np.array(canvas or own) - [height, width]
     if canvas is None:
         spare = np.minimum(spare, 0)
-    elif stream(_FLIP).random() < config.flip_probability:
+    elif stream(_FLIP).random() < config.horizontal_flip_probability:
         matrix = _about(width / 2, height / 2, np.diag([-1.0, 1.0])) @ matrix
     down, right = np.rint(spare * stream(_CROP).random(2))
     matrix[:2, 2] += right, down
@@ -126,7 +129,7 @@ def _pasted(scene: Scene, record: Record, config: Config, min_size: int, stream:
     placement = _placement(record, config, min_size, stream, canvas)
     donor = _placed(record, config, placement, scene.cells)
     drawn = stream(_PASTE).random(len(donor.shapes)) < 0.5
-    chosen = drawn & ~donor.crowd.astype(bool) & remaining(donor, config.min_object_share)
+    chosen = drawn & ~donor.crowd.astype(bool) & remaining(donor, config.min_visible_fraction)
     return paste(scene, donor, chosen) if chosen.any() else scene
 
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.config.keypoints import mirror_order
+from keras_maskrcnn.config.keypoints import flip_indices
 from keras_maskrcnn.data.augment.affine import Placement, Shape, box_corners, move_image, move_shape
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.masks.crop_paste import crop_mask
@@ -151,4 +151,4 @@ def _moved_keypoints(record: Record, placement: Placement, config: Config) -> np
     inside = ((points >= 0) & (points < [placement.width, placement.height])).all(axis=2)
     visibility = np.where(inside, record.keypoints[..., 2], 0)[..., None]
     moved = np.concatenate([np.where(visibility > 0, points, 0), visibility], axis=2)
-    return moved[:, mirror_order(config.keypoint_names)] if placement.mirrored else moved
+    return moved[:, flip_indices(config.keypoint_names)] if placement.mirrored else moved

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.config.keypoints import mirror_order
+from keras_maskrcnn.config.keypoints import flip_indices
 from keras_maskrcnn.data.augment.color import blurred, color_jitter
 from keras_maskrcnn.data.augment.flips import Example, mirrored, turned
 from keras_maskrcnn.data.augment.random import augmented_example, redraws_objects
@@ -35,7 +35,7 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Make the batches that `fit` and `evaluate` take.
 
-    With `training`, images come in a new order each epoch, flipped with config.flip_probability, at a short
+    With `training`, images come in a new order each epoch, flipped with config.horizontal_flip_probability, at a short
     side drawn from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
     out of sight are dropped, and counted by `dataset.dropped` (a `DroppedObjects`). Everything random follows from
     (seed, epoch, position in the epoch): the same seed gives the same batches, whatever was read before. Each
@@ -80,8 +80,8 @@ def make_dataset(
     if isinstance(records, (list, tuple)):
         for record in records:
             check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
-    if training and (config.flip_probability or config.vertical_flip_probability):
-        mirror_order(config.keypoint_names)  # which refuses names that cannot be mirrored
+    if training and (config.horizontal_flip_probability or config.vertical_flip_probability):
+        flip_indices(config.keypoint_names)  # which refuses names that cannot be mirrored
     clock, dropped = Clock(), DroppedObjects(len(records), logged=redraws_objects(config))
     places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
     examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
@@ -223,7 +223,7 @@ def _augmented(example: Example, config: Config, draws: _Draws) -> Example:
         sigma = draws.uniform("blur", 0, config.blur_sigma)
         example = example | {"images": blurred(example["images"], sigma, config.blur_sigma)}
     for purpose, share, axis in (
-        ("flip", config.flip_probability, 1),
+        ("flip", config.horizontal_flip_probability, 1),
         ("vertical_flip", config.vertical_flip_probability, 0),
     ):
         if share:
@@ -232,8 +232,8 @@ def _augmented(example: Example, config: Config, draws: _Draws) -> Example:
                 lambda example=example, axis=axis: mirrored(example, names, axis),
                 lambda example=example: example,
             )
-    if config.turn_probability:
-        turns = draws.uniform("turn") < config.turn_probability
+    if config.rotate90_probability:
+        turns = draws.uniform("turn") < config.rotate90_probability
         example = turned(example, tf.where(turns, 1 + draws.whole("quarters", 3), 0))
     return example
 
