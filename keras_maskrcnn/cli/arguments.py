@@ -1,28 +1,19 @@
 """Types of command line arguments; each refuses a wrong value before TensorFlow is loaded."""
 
 import argparse
-import dataclasses
-import difflib
 import json
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.config.config import Config, renamed
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.table import config_help
+from keras_maskrcnn.config.values import checked_values
 from keras_maskrcnn.data.formats.detect import FORMATS
 from keras_maskrcnn.presets import PRESETS, find_preset
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 CHECKPOINTS = (".keras", ".pth", ".pkl")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
-
-_TYPE_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    tuple: "a JSON list",
-}
 
 
 def existing_file(text: str) -> Path:
@@ -137,8 +128,20 @@ def add_config_options(group: Any) -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
+        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text, such as "
+        "train_min_sizes=[640,800]",
     )
+    group.add_argument(
+        "--help-config", action=_HelpConfig, nargs=0, help="show all fields of the Config, and exit"
+    )
+
+
+class _HelpConfig(argparse.Action):
+    """Prints the fields and exits, as --help does, whatever else is given or missing."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        print(config_help())
+        parser.exit()
 
 
 def add_format_options(command: Any) -> None:
@@ -247,7 +250,8 @@ def setting(text: str) -> tuple[str, Any]:
         parsed = json.loads(value)
     except ValueError:
         parsed = value
-    return name, _checked(name, parsed)
+    ((name, parsed),) = _checked({name: parsed}).items()
+    return name, parsed
 
 
 def config_file(text: str) -> dict[str, Any]:
@@ -260,7 +264,7 @@ def config_file(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise argparse.ArgumentTypeError(f"{text}: a Config is a JSON object {{field: value}}")
     try:
-        return {name: _checked(name, value) for name, value in renamed(values).items()}
+        return _checked(values)
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
@@ -272,15 +276,9 @@ def _number(text: str) -> float:
         raise argparse.ArgumentTypeError(f"it must be a number; got {text}") from None
 
 
-def _checked(name: str, value: Any) -> Any:
-    """Check that a Config has the field and that the value is of its type."""
-    if name not in FIELDS:
-        near = difflib.get_close_matches(name, FIELDS, n=3, cutoff=0.5)
-        hint = f"nearest: {', '.join(near)}" if near else "see maskrcnn train --help"
-        raise argparse.ArgumentTypeError(f"Config has no field {name!r}; {hint}")
-    default = FIELDS[name].default
-    kind = tuple if default is dataclasses.MISSING else type(default)
-    accepted = {int: (int,), float: (int, float), tuple: (list,)}.get(kind, (kind,))
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise argparse.ArgumentTypeError(f"Config.{name} must be {_TYPE_NAMES[kind]}; got {value!r}")
-    return value
+def _checked(values: Any) -> dict[str, Any]:
+    """Check some of a Config's fields as the Config does."""
+    try:
+        return checked_values(Config, values)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -23,7 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     summary = "look at a dataset before a training, and report what is wrong"
     check_parser.add_options(_add_command(commands, "check", summary, check_parser.DESCRIPTION))
     summary = "train a model on annotated images"
-    command = _add_command(commands, "train", summary, train_parser.DESCRIPTION, train_parser.config_fields())
+    command = _add_command(commands, "train", summary, train_parser.DESCRIPTION)
     train_parser.add_options(command)
     summary = "measure a model's COCO AP on annotated images"
     evaluate_parser.add_options(_add_command(commands, "evaluate", summary, evaluate_parser.DESCRIPTION))

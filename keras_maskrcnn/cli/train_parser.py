@@ -1,7 +1,5 @@
 """The arguments of `maskrcnn train`."""
 
-import dataclasses
-import textwrap
 from typing import Any
 
 from keras_maskrcnn.cli import arguments
@@ -161,16 +159,3 @@ def _add_model_options(command: Any) -> None:
         "head_norm group_norm and frozen_stages 0)",
     )
     arguments.add_config_options(model)
-
-
-def config_fields() -> str:
-    """List the fields that --set can change."""
-    known = [
-        f"{name}={str(field.default).replace(' ', '')}"
-        for name, field in arguments.FIELDS.items()
-        if field.default is not dataclasses.MISSING
-    ]
-    text = textwrap.fill(
-        ", ".join(known), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-    )
-    return f"Config fields and their defaults (sizes in pixels):\n{text}"

@@ -25,10 +25,13 @@ def test_no_command_prints_the_help(capsys):
     assert "train a model" in capsys.readouterr().out
 
 
-def test_training_help_lists_the_fields_of_the_config_with_their_defaults(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-    assert "min_size=800, max_size=1333" in capsys.readouterr().out
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_the_fields_of_the_config_are_listed_with_defaults_and_meaning(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help-config"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert "\n  min_size = 800\n      An integer of at least 1. Short side of the resized image" in text
 
 
 def test_help_and_wrong_arguments_do_not_load_tensorflow():
@@ -78,11 +81,15 @@ def test_an_unknown_field_names_the_nearest_ones(capsys):
     ("setting", "reason"),
     [
         ("min_size", "it must look like FIELD=VALUE"),
-        ("min_size=large", "Config.min_size must be a whole number; got 'large'"),
-        ("min_size=1.5", "Config.min_size must be a whole number; got 1.5"),
+        ("min_size=large", "Config.min_size must be an integer of at least 1; got 'large'"),
+        ("min_size=1.5", "Config.min_size must be an integer of at least 1; got 1.5"),
         ("bgr=1", "Config.bgr must be true or false; got 1"),
-        ("nms_iou=true", "Config.nms_iou must be a number; got True"),
-        ("train_min_sizes=640", "Config.train_min_sizes must be a JSON list; got 640"),
+        ("nms_iou=true", "Config.nms_iou must be a number in 0..1; got True"),
+        ("nms_iou=NaN", "Config.nms_iou must be a number in 0..1; got nan"),
+        (
+            "train_min_sizes=640",
+            "Config.train_min_sizes must be a sequence of integers of at least 1; got 640",
+        ),
     ],
 )
 def test_a_value_of_another_type_is_refused(setting, reason, capsys):
