@@ -1,4 +1,4 @@
-"""What keypoint names mean: COCO's of a person, their limbs and spread, and which change sides in a mirror."""
+"""What keypoint names mean: COCO's of a person, their limbs and spread, and which change places in a flipped image."""
 
 import re
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _SIDE_LETTER = re.compile(r"(?:(?<![^\W\d_])[lrLR]|(?<=[a-z])[LR])(?=[\W\d_]|$|[
 
 
 def flip_indices(names: Sequence[str]) -> list[int]:
-    """Return the place of the keypoint that each one becomes in a mirrored picture.
+    """Return the place of the keypoint that each one becomes in a flipped image.
 
     A name's partner has "left" for its "right" and the other way round, or "l" for its "r" where that is a word of its
     own (l_eye, LEye), in small letters or large; a name without sides, or with an "l" or "r" that is the only one, is
@@ -54,7 +54,7 @@ def flip_indices(names: Sequence[str]) -> list[int]:
         partner = re.sub("left|right", _other_side, name.lower())
         if partner not in places and {"left", "right"} & set(re.split("[^a-z]+", name.lower())):
             raise ValueError(
-                f"the keypoint {name!r} has no partner {partner!r} that it becomes in a mirrored picture; "
+                f"the keypoint {name!r} has no partner {partner!r} that it becomes in a flipped image; "
                 "rename it, or train with horizontal_flip_probability=0 and vertical_flip_probability=0"
             )
         if partner in places and partner != name.lower():
