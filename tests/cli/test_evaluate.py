@@ -130,7 +130,7 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, reason, capsys
 
 
 def test_classes_without_objects_are_counted_and_left_out():
-    record = make_record(np.zeros((8, 8, 3), np.uint8), boxes=[[1, 1, 5, 5]], class_ids=[2])
+    record = make_record(np.zeros((8, 8, 3), np.uint8), boxes=[[1, 1, 5, 5]], class_ids=[2], image_id="a")
     scores = {"box_AP": 0.5, "box_AP/a": math.nan, "box_AP/b": 0.5, "box_AP/c": math.nan}
     assert class_table(scores, [record], ["a", "b", "c"]).splitlines() == [
         "2 classes without objects left out",
