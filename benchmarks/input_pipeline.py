@@ -22,9 +22,9 @@ from keras_maskrcnn.masks.crop_paste import crop_segmentation
 AUGMENTATIONS = {
     "none": {},
     "vertical flip": {"vertical_flip_probability": 0.5},
-    "quarter turns": {"turn_probability": 0.75},
+    "quarter turns": {"rotate90_probability": 0.75},
     "scale jitter 0.8..1.2": {"scale_jitter": (0.8, 1.2)},
-    "rotation by 15 degrees": {"rotation_degrees": 15.0},
+    "rotation by 15 degrees": {"max_rotation_degrees": 15.0},
     "large-scale jitter at 1024": {
         "min_size": 1024, "max_size": 1024, "crop_size": 1024, "scale_jitter": (0.1, 2.0)
     },

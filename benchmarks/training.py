@@ -51,7 +51,12 @@ def main() -> None:
 
 def our_model(size, **changes):
     return peers.our_model(
-        min_size=size, max_size=size, train_min_sizes=(), frozen_stages=0, flip_probability=0.0, **changes
+        min_size=size,
+        max_size=size,
+        train_min_sizes=(),
+        frozen_stages=0,
+        horizontal_flip_probability=0.0,
+        **changes,
     )
 
 

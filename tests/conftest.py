@@ -2,7 +2,7 @@ import dataclasses
 import json
 
 import pytest
-from command_line import data, draw_pictures, model
+from command_line import data, draw_images, model
 from examples import drawn_records, tiny
 from PIL import Image
 
@@ -12,9 +12,9 @@ from keras_maskrcnn.models.load import load_model
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory):
-    """A folder with pictures, and a run of one epoch on them, after which the learning rate drops."""
+    """A folder with images, and a run of one epoch on them, after which the learning rate drops."""
     folder = tmp_path_factory.mktemp("trained")
-    draw_pictures(folder)
+    draw_images(folder)
     fields = tiny().to_dict()
     del fields["class_names"]
     (folder / "config.json").write_text(json.dumps(fields))
@@ -38,7 +38,7 @@ def source(trained):
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
-    """Records of eleven pictures as files, with an object of each class."""
+    """Records of eleven images as files, with an object of each class."""
     folder = tmp_path_factory.mktemp("pictures")
     records = []
     for number, record in enumerate(drawn_records(11)):

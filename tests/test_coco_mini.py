@@ -123,7 +123,7 @@ def weighted(name):
         "min_size": 192,
         "max_size": 320,
         "train_min_sizes": (),
-        "flip_probability": 0.0,
+        "horizontal_flip_probability": 0.0,
         "box_batch_size": 64,
     }
     if name in NAMES:

@@ -1,31 +1,22 @@
 """Types of command line arguments; each refuses a wrong value before TensorFlow is loaded."""
 
 import argparse
-import dataclasses
-import difflib
 import json
 from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.table import config_help
+from keras_maskrcnn.config.values import checked_values
 from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.presets import PRESETS, find_preset
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 
-FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 CHECKPOINTS = (".keras", ".pth", ".pkl")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
 IMAGES_HELP = (
     f"folder of the images ({', '.join(row.name for row in FORMATS if not row.needs_images)} know theirs)"
 )
-
-_TYPE_NAMES = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    tuple: "a JSON list",
-}
 
 
 def existing_file(text: str) -> Path:
@@ -39,7 +30,12 @@ def existing_file(text: str) -> Path:
 
 
 def model_file(text: str) -> Path:
-    """Return the path of a `.keras` file that exists."""
+    """Return the path of a `.keras` file that exists; of a run folder it is the best model, or else the last."""
+    if Path(text).is_dir():
+        found = [path for name in ("best.keras", "model.keras") if (path := Path(text) / name).is_file()]
+        if not found:
+            raise argparse.ArgumentTypeError(f"{text}: the folder has no best.keras and no model.keras")
+        return found[0]
     path = existing_file(text)
     if path.suffix != ".keras":
         raise argparse.ArgumentTypeError(f"{text}: a model file must end in .keras")
@@ -55,17 +51,19 @@ def published_name(text: str) -> str:
 
 
 def model_or_name(text: str) -> Path | str:
-    """Return the path of a `.keras` file that exists, or the name of a published model."""
+    """Return the path of a `.keras` file that exists, also of a run folder's, or the name of a published model."""
     return model_file(text) if _is_file(text) else published_name(text)
 
 
 def source(text: str) -> Path | str:
-    """Return the path of a file that exists, or the name of a published model."""
+    """Return the path of a file that exists, also of a run folder's model, or the name of a published model."""
+    if Path(text).is_dir():
+        return model_or_name(text)
     return existing_file(text) if _is_file(text) else published_name(text)
 
 
 def _is_file(text: str) -> bool:
-    """Whether it is meant as a file, be it there or not; names of published models have no ending."""
+    """Whether it is meant as a file or folder, be it there or not; names of published models have no suffix."""
     return text not in PRESETS and (Path(text).suffix != "" or Path(text).exists())
 
 
@@ -75,7 +73,7 @@ def names(text: str) -> list[str]:
 
 
 def checkpoint_to_write(text: str) -> Path:
-    """Return the path of a file that can be written, whose ending says its format."""
+    """Return the path of a file that can be written, whose suffix says its format."""
     path = new_file(text)
     if path.suffix not in CHECKPOINTS:
         raise argparse.ArgumentTypeError(f"{text}: it must end in {', '.join(CHECKPOINTS)}")
@@ -139,8 +137,20 @@ def add_config_options(group: Any) -> None:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or text",
+        help="set a field of the Config, after --config; may be repeated; VALUE is JSON or a string, such "
+        "as train_min_sizes=[640,800]",
     )
+    group.add_argument(
+        "--help-config", action=_HelpConfig, nargs=0, help="show all fields of the Config, and exit"
+    )
+
+
+class _HelpConfig(argparse.Action):
+    """Prints the fields and exits, as --help does, whatever else is given or missing."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        print(config_help())
+        parser.exit()
 
 
 def add_format_options(command: Any) -> None:
@@ -183,7 +193,7 @@ def images(text: str) -> list[Path]:
     """Return the image file of this name, or the image files in the folder of this name, sorted."""
     path = Path(text)
     if not path.is_dir():
-        return [existing_file(text)]
+        return [_image(existing_file(text))]
     found = image_files(path)
     if not found:
         raise argparse.ArgumentTypeError(
@@ -192,59 +202,15 @@ def images(text: str) -> list[Path]:
     return found
 
 
-def count(text: str) -> int:
-    """Return a whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"it must be a whole number from 1; got {text}")
-    return int(text)
-
-
-def whole_number(text: str) -> int:
-    """Return a whole number from 0."""
-    if not text.isdecimal() or int(text) >= 2**31:
-        raise argparse.ArgumentTypeError(f"it must be a whole number from 0; got {text}")
-    return int(text)
-
-
-def epochs(text: str) -> list[int]:
-    """Return the whole numbers from 1 that commas separate."""
-    return [count(number.strip()) for number in text.split(",")]
-
-
-def fraction(text: str) -> float:
-    """Return a number from 0 to 1."""
-    value = _number(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"it must lie in 0..1; got {text}")
-    return value
-
-
-def below_one(text: str) -> float:
-    """Return a number from 0 to less than 1."""
-    value = fraction(text)
-    if value == 1:
-        raise argparse.ArgumentTypeError(f"it must be less than 1; got {text}")
-    return value
-
-
-def positive(text: str) -> float:
-    """Return a number above 0."""
-    value = _number(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"it must be above 0; got {text}")
-    return value
-
-
-def not_negative(text: str) -> float:
-    """Return a number from 0."""
-    value = _number(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"it must be a number from 0; got {text}")
-    return value
+def _image(path: Path) -> Path:
+    """Return the path unless it is a JSON file that embeds no image, as labelme's may."""
+    if path.suffix.lower() == ".json" and '"imageData"' not in path.read_text("utf-8", errors="replace"):
+        raise argparse.ArgumentTypeError(f"{path}: this is no image; maskrcnn evaluate takes annotations")
+    return path
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Return the name and the value of FIELD=VALUE; the value is JSON, or else text."""
+    """Return the name and the value of FIELD=VALUE; the value is JSON, or else a string."""
     name, equals, value = text.partition("=")
     if not equals:
         raise argparse.ArgumentTypeError(f"it must look like FIELD=VALUE; got {text}")
@@ -252,7 +218,8 @@ def setting(text: str) -> tuple[str, Any]:
         parsed = json.loads(value)
     except ValueError:
         parsed = value
-    return name, _checked(name, parsed)
+    ((name, parsed),) = _checked({name: parsed}).items()
+    return name, parsed
 
 
 def config_file(text: str) -> dict[str, Any]:
@@ -265,27 +232,14 @@ def config_file(text: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise argparse.ArgumentTypeError(f"{text}: a Config is a JSON object {{field: value}}")
     try:
-        return {name: _checked(name, value) for name, value in values.items()}
+        return _checked(values)
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
 
 
-def _number(text: str) -> float:
+def _checked(values: Any) -> dict[str, Any]:
+    """Check some of a Config's fields as the Config does."""
     try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"it must be a number; got {text}") from None
-
-
-def _checked(name: str, value: Any) -> Any:
-    """Check that a Config has the field and that the value is of its type."""
-    if name not in FIELDS:
-        near = difflib.get_close_matches(name, FIELDS, n=3, cutoff=0.5)
-        hint = f"nearest: {', '.join(near)}" if near else "see maskrcnn train --help"
-        raise argparse.ArgumentTypeError(f"Config has no field {name!r}; {hint}")
-    default = FIELDS[name].default
-    kind = tuple if default is dataclasses.MISSING else type(default)
-    accepted = {int: (int,), float: (int, float), tuple: (list,)}.get(kind, (kind,))
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        raise argparse.ArgumentTypeError(f"Config.{name} must be {_TYPE_NAMES[kind]}; got {value!r}")
-    return value
+        return checked_values(Config, values)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,4 +1,4 @@
-"""`maskrcnn check`: what is wrong with a dataset, before hours of training show it."""
+"""`maskrcnn check`: the issues of a dataset, before hours of training show them."""
 
 import argparse
 import sys
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
         args.json.write_text(report.to_json() + "\n")
     if args.html is not None:
         report.write_html(args.html)
-    # Names of files and classes may have letters that the terminal has not.
+    # Names of files and classes may have characters that the terminal's encoding lacks.
     encoding = sys.stdout.encoding or "utf-8"
     print(str(report).encode(encoding, "backslashreplace").decode(encoding))
     return int(not report.ok or (args.strict and report.count("warning") > 0))

@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from keras_maskrcnn.cli import arguments
+from keras_maskrcnn.cli import arguments, numbers
 from keras_maskrcnn.cli.run_folder import DEFAULTS
 
 DESCRIPTION = """
-Look at every image and object of a dataset before a training, and print what is wrong: what a reader
-refuses or leaves out, images that are missing, damaged, of another size or there twice, boxes and
+Check every image and object of a dataset before training, and print its issues: what a reader
+refuses or leaves out, images that are missing, damaged, of another size or duplicates, boxes and
 masks that are broken or disagree, classes with few objects or none, objects that no anchor fits, and
-the memory that a training takes.
+the memory that training takes.
 
-Findings are errors, on which training fails or learns what is wrong, warnings, and notes.
+Issues are errors, on which training fails or learns what is wrong, warnings, and notes.
 The exit code is 0 without errors, 1 with errors, 2 if the check could not be run.
 
 example:
@@ -26,16 +26,16 @@ def add_options(command: Any) -> None:
     arguments.add_config_options(command)
     command.add_argument(
         "--batch-size",
-        type=arguments.count,
+        type=numbers.count,
         default=DEFAULTS["batch_size"],
         metavar="N",
         help=f"images per step, for the memory (default: {DEFAULTS['batch_size']})",
     )
-    command.add_argument("--strict", action="store_true", help="take warnings for errors")
+    command.add_argument("--strict", action="store_true", help="treat warnings as errors")
     command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the report, as JSON")
     command.add_argument(
         "--html",
         type=arguments.new_file,
         metavar="FILE",
-        help="write the report with pictures, as one HTML page",
+        help="write the report with images, as one HTML page",
     )

@@ -3,8 +3,9 @@
 import argparse
 from pathlib import Path
 
-from keras_maskrcnn.cli.model_file import open_model
+from keras_maskrcnn.cli.common import open_model
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.fields import network_fields
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import detectron2 as detectron2_presets
 from keras_maskrcnn.presets import torchvision as torchvision_presets
@@ -17,10 +18,19 @@ CONVENTIONS = (
     "bgr", "pixel_mean", "pixel_std", "min_size", "max_size", "size_rounding", "resize", "stride_in_1x1",
     "norm_epsilon", "pool_padding", "anchor_sizes", "anchor_ratios", "round_anchors", "rpn_delta_weights",
     "pre_nms_top_k", "post_nms_top_k", "rpn_nms_iou", "joint_proposals", "clamp_deltas", "level_rule", "roi_mode",
-    "roi_sampling_ratio", "roi_aligned", "box_delta_weights", "score_threshold", "nms_iou", "class_agnostic_nms",
-    "one_class_per_box", "max_detections",
+    "roi_sampling_ratio", "roi_aligned", "box_delta_weights", "mask_pool_size", "score_threshold", "nms_iou",
+    "class_agnostic_nms", "one_class_per_box", "max_detections",
 )  # fmt: skip
-"""Config fields that change what a model finds but not its tensors, so that no checkpoint can say them."""
+"""Config fields that change what a model detects but not its tensors, so that no checkpoint can say them."""
+
+REFERENCES = {
+    ".pth": {
+        "torchvision's maskrcnn_resnet50_fpn": Config(class_names=("any",)),
+        "torchvision's maskrcnn_resnet50_fpn_v2": torchvision_presets.MASK_V2,
+    },
+    ".pkl": {"Detectron2's mask_rcnn_R_50_FPN": detectron2_presets.MASK},
+}
+"""Models that a user of a checkpoint builds there, by its suffix."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def write_model(model: MaskRCNN, target: Path) -> None:
-    """Write a model as its target's ending says, whole or not at all.
+    """Write a model as its target's suffix says, whole or not at all.
 
     Raises:
         ValueError: the model has parts that the target's framework has no names for; the message names them.
@@ -48,22 +58,26 @@ def write_model(model: MaskRCNN, target: Path) -> None:
             model.save(part)
 
 
-def notes(config: Config, ending: str) -> list[str]:
+def notes(config: Config, suffix: str) -> list[str]:
     """Return what a user of the written checkpoint has to know, a line each."""
-    if ending == ".keras":
+    if suffix == ".keras":
         return []
-    there = torchvision_presets.MASK_V2 if ending == ".pth" else detectron2_presets.MASK
-    differ = [
-        f"{field}={getattr(config, field)!r}"
-        for field in CONVENTIONS
-        if getattr(config, field) != getattr(there, field)
-    ]
+    differences = {name: _differences(config, there) for name, there in REFERENCES[suffix].items()}
+    nearest = min(differences, key=lambda name: len(differences[name]))
     names = ", ".join(config.class_names[:5]) + (", ..." if config.num_classes > 5 else "")
     lines = [f"The file holds tensors only. Classes, in their order: {names}"]
-    if differ:
-        framework = "torchvision" if ending == ".pth" else "Detectron2"
-        lines.append(f"Where this model differs from {framework}'s usual settings: {', '.join(differ)}")
+    if differences[nearest]:
+        lines.append(f"Where this model differs from {nearest}: {', '.join(differences[nearest])}")
     return lines
+
+
+def _differences(config: Config, there: Config) -> list[str]:
+    """The fields, of tensors and of conventions, in which a model is another than `there`."""
+    return [
+        f"{field}={getattr(config, field)!r}"
+        for field in (*network_fields(Config), *CONVENTIONS)
+        if getattr(config, field) != getattr(there, field)
+    ]
 
 
 def _source(args: argparse.Namespace) -> MaskRCNN:

@@ -14,7 +14,7 @@ def save_curves(rows: Sequence[Row], path: Path) -> None:
     """Draw losses, average precisions and learning rate against epochs, as a PNG.
 
     Args:
-        rows: of log.csv; figures that a row lacks are gaps.
+        rows: of log.csv; metrics that a row lacks are gaps.
         path: the file to write.
     """
     names = list(dict.fromkeys(name for row in rows for name in row))

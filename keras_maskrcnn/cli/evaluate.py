@@ -7,24 +7,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_maskrcnn.cli import gate
+from keras_maskrcnn.cli import accuracy_test
+from keras_maskrcnn.cli.common import aligned, open_model
 from keras_maskrcnn.cli.evaluate_parser import coco_files, tiling
-from keras_maskrcnn.cli.model_file import open_model
 from keras_maskrcnn.cli.progress import in_terminal
-from keras_maskrcnn.cli.table import aligned
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.evaluation.evaluate import evaluate_coco
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
+from keras_maskrcnn.utils.counted import counted
 
 KINDS = ("box", "mask", "keypoint")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate the model on the annotated images and print the figures; return the exit code."""
-    if args.gate:
-        return gate.run(args)
+    """Evaluate the model on the annotated images and print the metrics; return the exit code."""
+    if args.accuracy_test:
+        return accuracy_test.run(args)
     model = open_model(args.model, args.weights)
     names = model.config.class_names
     annotations, images = args.annotations, args.images
@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json is not None:
         finite = {name: None if math.isnan(value) else value for name, value in scores.items()}
         args.json.write_text(json.dumps(finite, indent=1) + "\n")
-    print(score_table(scores))
     if args.per_class:
-        print("\n" + class_table(scores, records, names))
+        print(class_table(scores, records, names) + "\n")
+    print(score_table(scores))
     if args.report is not None:
         print(f"\n{args.report / 'report.html'}")
     if preset is not None and args.coco is not None:
@@ -62,24 +62,24 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _published(preset: Preset) -> str:
-    figures = {"box": preset.box_ap, "mask": preset.mask_ap, "keypoint": preset.keypoint_ap}
-    listed = ", ".join(f"{kind} AP {ap / 100:.3f}" for kind, ap in figures.items() if ap is not None)
+    published = {"box": preset.box_ap, "mask": preset.mask_ap, "keypoint": preset.keypoint_ap}
+    listed = ", ".join(f"{kind} AP {ap / 100:.3f}" for kind, ap in published.items() if ap is not None)
     return f"Published: {listed} ({preset.published})"
 
 
 def score_table(scores: dict[str, float]) -> str:
-    """Lay out `score_coco`'s figures in columns for boxes, masks and keypoints; "-" is without ground truth."""
+    """Lay out `score_coco`'s metrics in columns for boxes, masks and keypoints; "-" is without ground truth."""
     kinds = [kind for kind in KINDS if f"{kind}_AP" in scores]
     names = list(dict.fromkeys(name.partition("_")[2] for name in scores if "/" not in name))
     rows = [["", *kinds]]
     for name in names:
-        figures = [_figure(scores.get(f"{kind}_{name}", math.nan)) for kind in kinds]
-        rows.append([name.replace("_", " "), *figures])
+        values = [_number(scores.get(f"{kind}_{name}", math.nan)) for kind in kinds]
+        rows.append([name.replace("_", " "), *values])
     return aligned(rows)
 
 
 def class_table(scores: dict[str, float], records: Sequence[Record], names: Sequence[str]) -> str:
-    """Lay out the AP of each class, best first; classes without objects come last."""
+    """Lay out the AP of each class, best first; classes without objects are only counted, in a line before."""
     kinds = [kind for kind in reversed(KINDS) if f"{kind}_AP" in scores]
     counts = np.zeros(len(names) + 1, int)
     for record in records:
@@ -89,12 +89,15 @@ def class_table(scores: dict[str, float], records: Sequence[Record], names: Sequ
         value = scores[f"{kinds[0]}_AP/{name}"]
         return math.isnan(value), -value
 
+    objects = dict(zip(names, counts[1:].tolist(), strict=True))
     rows = [["class", *(f"{kind} AP" for kind in kinds), "objects"]]
-    for name in sorted(names, key=rank):
-        figures = [_figure(scores[f"{kind}_AP/{name}"]) for kind in kinds]
-        rows.append([name, *figures, str(counts[names.index(name) + 1])])
-    return aligned(rows)
+    for name in sorted((name for name in names if objects[name]), key=rank):
+        values = [_number(scores[f"{kind}_AP/{name}"]) for kind in kinds]
+        rows.append([name, *values, str(objects[name])])
+    absent = sum(not count for count in objects.values())
+    left_out = f"{counted(absent, 'class', 'classes')} without objects left out\n" if absent else ""
+    return left_out + aligned(rows)
 
 
-def _figure(value: float) -> str:
+def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"

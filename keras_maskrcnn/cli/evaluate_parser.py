@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_maskrcnn.cli import arguments
+from keras_maskrcnn.cli import arguments, numbers
 from keras_maskrcnn.presets import PRESETS
 
 DESCRIPTION = """
@@ -16,27 +16,41 @@ The images are those of --annotations and --images, or COCO's validation images 
 folder with val2017/ and annotations/, in which instances_val2017.json is read, or for models with
 keypoints person_keypoints_val2017.json.
 
-With --gate, Detectron2's accuracy tests are run on their 100 images (the same file names with _100
-before .json): Mask R-CNN with FPN, C4 and DC5, Keypoint R-CNN and Cascade R-CNN must reach the AP
-that Detectron2 expects of them, within 0.02 %. The exit code is 0 only if all do.
+With --accuracy-test, Detectron2's accuracy tests are run on their 100 images (the same file names
+with _100 before .json): Mask R-CNN with FPN, C4 and DC5, Keypoint R-CNN and Cascade R-CNN must reach
+the AP that Detectron2 expects of them, within 0.02 %. The exit code is 0 only if all do.
 
 examples:
-  maskrcnn evaluate run/best.keras --annotations val.json --images val/ --per-class
-  maskrcnn evaluate run/best.keras --annotations val.json --images val/ --report report/
+  maskrcnn evaluate run/ --annotations val.json --images val/ --per-class
+  maskrcnn evaluate run/ --annotations val.json --images val/ --report report/
   maskrcnn evaluate --model maskrcnn_resnet50_fpn_coco --coco coco/
-  maskrcnn evaluate --gate --coco coco/
+  maskrcnn evaluate --accuracy-test --coco coco/
 """
 
 
 def add_options(command: Any) -> None:
     """Add all arguments of the command."""
+    _add_inputs(command)
+    command.add_argument(
+        "--accuracy-test", action="store_true", help="run Detectron2's accuracy tests, or that of --model"
+    )
+    command.add_argument("--per-class", action="store_true", help="print each class's AP first, best first")
+    add_limits(command, None, "the model's, usually 0.05, or that of its published metrics")
+    add_tiles(command)
+    command.add_argument(
+        "--batch-size", type=numbers.count, default=1, metavar="N", help="images at a time (default: 1)"
+    )
+    _add_outputs(command)
+
+
+def _add_inputs(command: Any) -> None:
     file, folder = arguments.existing_file, arguments.existing_folder
     command.add_argument(
         "file",
         nargs="?",
         type=arguments.model_or_name,
         metavar="MODEL",
-        help="a .keras file, or what --model takes",
+        help="a .keras file, a run folder (its best.keras), or what --model takes",
     )
     command.add_argument(
         "--model",
@@ -61,15 +75,9 @@ def add_options(command: Any) -> None:
     )
     arguments.add_format_options(command)
     command.add_argument("--coco", type=folder, metavar="DIR", help="folder of COCO 2017, instead of these")
-    command.add_argument(
-        "--gate", action="store_true", help="run Detectron2's accuracy tests, or that of --model"
-    )
-    command.add_argument("--per-class", action="store_true", help="print each class's AP too, best first")
-    add_limits(command, None, "the model's, usually 0.05, or what its published figures were measured with")
-    add_tiles(command)
-    command.add_argument(
-        "--batch-size", type=arguments.count, default=1, metavar="N", help="images at a time (default: 1)"
-    )
+
+
+def _add_outputs(command: Any) -> None:
     command.add_argument(
         "--results",
         type=arguments.new_file,
@@ -83,7 +91,7 @@ def add_options(command: Any) -> None:
         help="write report.html with precision-recall curves, each class's AP, a confusion matrix and the worst "
         "mistakes (IoU and scores from 0.5), and these as PNG and CSV",
     )
-    command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the figures, as JSON")
+    command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the metrics, as JSON")
 
 
 def check(args: argparse.Namespace) -> None:
@@ -96,19 +104,21 @@ def check(args: argparse.Namespace) -> None:
         raise ValueError("--weights needs --model NAME, which says the architecture")
     if args.coco is not None and (args.annotations or args.images or args.format or args.class_key):
         raise ValueError("the images are those of --coco, or of --annotations and --images, not both")
-    if args.gate:
+    if args.accuracy_test:
         if args.coco is None:
-            raise ValueError("--gate needs --coco")
+            raise ValueError("--accuracy-test needs --coco")
         if args.tile is not None:
-            raise ValueError("--gate measures as Detectron2 does, without --tile")
+            raise ValueError("--accuracy-test measures as Detectron2 does, without --tile")
         for name in ("report", "results", "json", "per_class", "score_threshold", "max_detections"):
             if getattr(args, name) not in (None, False):
                 raise ValueError(
-                    f"--gate has no use for --{name.replace('_', '-')}: it only says pass or fail; evaluate one model "
-                    "instead"
+                    f"--accuracy-test has no use for --{name.replace('_', '-')}: it only says pass or fail; evaluate "
+                    "one model instead"
                 )
         if isinstance(args.model, Path):
-            raise ValueError(f"--gate needs the name of a published model, or none; got {args.model}")
+            raise ValueError(
+                f"--accuracy-test needs the name of a published model, or none; got {args.model}"
+            )
         return
     if args.model is None:
         raise ValueError("a model must be given: a .keras file, or --model with a published model's name")
@@ -121,10 +131,10 @@ def check(args: argparse.Namespace) -> None:
 def _check_published(args: argparse.Namespace) -> None:
     preset = PRESETS[args.model]
     if preset.is_backbone:
-        raise ValueError(f"{preset.name} is a backbone, which finds nothing")
+        raise ValueError(f"{preset.name} is a backbone, which detects nothing")
     if args.coco is not None:
         if preset.dataset != "COCO":
-            raise ValueError(f"{preset.name} finds the classes of {preset.dataset}, not COCO's")
+            raise ValueError(f"{preset.name} detects the classes of {preset.dataset}, not COCO's")
         coco_files(args.coco, bool(preset.config.keypoint_names))
 
 
@@ -148,14 +158,14 @@ def add_limits(command: Any, score_threshold: float | None, described: str) -> N
     """Add the arguments that say which detections count."""
     command.add_argument(
         "--score-threshold",
-        type=arguments.fraction,
+        type=numbers.fraction,
         default=score_threshold,
         metavar="SCORE",
         help=f"detections must score more, 0 to 1 (default: {described})",
     )
     command.add_argument(
         "--max-detections",
-        type=arguments.count,
+        type=numbers.count,
         metavar="N",
         help="at most so many per image (default: the model's, usually 100; with --tile so many per tile, and all of "
         "the image)",
@@ -163,28 +173,30 @@ def add_limits(command: Any, score_threshold: float | None, described: str) -> N
 
 
 def add_tiles(command: Any) -> None:
-    """Add the arguments that say how large pictures are cut."""
+    """Add the arguments that say how large images are tiled."""
     command.add_argument(
         "--tile",
-        type=arguments.count,
+        type=numbers.count,
         metavar="PIXELS",
-        help="search large pictures in overlapping tiles with this side, each resized by itself, and as a whole: for "
-        "objects that are small in them (default: only as a whole)",
+        help="detect in overlapping tiles of large images with this side, each resized by itself, and in the whole "
+        "image: for small objects (default: in the whole image only)",
     )
     command.add_argument(
         "--tile-overlap",
-        type=arguments.whole_number,
+        type=numbers.count_or_zero,
         metavar="PIXELS",
-        help="what neighbouring tiles have in common; objects up to this size are seen whole (default: a quarter of "
+        help="overlap of neighbouring tiles; objects up to this size are whole in one of them (default: a quarter of "
         "--tile)",
     )
     command.add_argument(
-        "--tiles-only", action="store_true", help="with --tile: do not search the picture as a whole too"
+        "--tiles-only",
+        action="store_true",
+        help="with --tile: not in the whole image, where small objects are hard to detect",
     )
 
 
 def tiling(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what `MaskRCNN.detect` is told of tiles.
+    """Return `MaskRCNN.detect`'s arguments for tiles.
 
     Raises:
         ValueError: they do not go together.

@@ -11,11 +11,12 @@ import re
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_maskrcnn.cli import evaluate_parser
-from keras_maskrcnn.cli.interrupt import interruptible
+from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
 from keras_maskrcnn.config.config import Config
@@ -33,25 +34,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments; None takes those of the process.
 
     Returns:
-        The exit code: 0 done, 1 done but for some images or with errors found, 2 an error, 130 stopped by Ctrl-C.
+        The exit code: 0 done, 1 done but for some images or with issues, 2 an error, 130 stopped by Ctrl-C.
     """
     parser = make_parser()
     args = parser.parse_args(argv)
-    commands = {
-        "check": _check,
-        "train": _train,
-        "evaluate": _evaluate,
-        "predict": _predict,
-        "convert": _convert,
-        "to-coco": _to_coco,
-        "models": _models,
-    }
+    if args.version:
+        return _version()
     if args.command is None:
         parser.print_help()
         return 2
     try:
-        with interruptible(), _log_shown():
-            return commands[args.command](args)
+        with interruptible(), _log_shown(), _warnings_shown():
+            return COMMANDS[args.command](args)
     except KeyboardInterrupt:
         print(f"{_fresh_line()}maskrcnn: stopped", file=sys.stderr)
         return 130
@@ -84,6 +78,31 @@ def _log_shown() -> Iterator[None]:
     finally:
         package.removeHandler(handler)
         data.setLevel(level)
+
+
+@contextlib.contextmanager
+def _warnings_shown() -> Iterator[None]:
+    """Show warnings as a line each, without the place in the code that they come from."""
+    previous = warnings.formatwarning
+    warnings.formatwarning = lambda message, *_, **__: (
+        f"{_fresh_line()}Warning: {message}{_fields_hint(message)}\n"
+    )
+    try:
+        yield
+    finally:
+        warnings.formatwarning = previous
+
+
+def _fields_hint(message: Warning | str) -> str:
+    """What an argument of Config in a message is on the command line."""
+    return " (Config(x=...) is --set x=VALUE here)" if "Config(" in str(message) else ""
+
+
+def _version() -> int:
+    from keras_maskrcnn import __version__
+
+    print(f"keras_maskrcnn {__version__}")
+    return 0
 
 
 def _check(args: argparse.Namespace) -> int:
@@ -141,9 +160,9 @@ def _evaluate(args: argparse.Namespace) -> int:
 def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
     folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
-    # Both folders of a picture that is a link: drawing into its own would draw on the original.
+    # Both folders of an image that is a link: drawing into its own would draw on the original.
     if args.output.resolve() in folders:
-        raise ValueError(f"{args.output}: the output folder must be another than the pictures' own")
+        raise ValueError(f"{args.output}: the output folder must be another than the images' own")
     evaluate_parser.tiling(args)
     _start_tensorflow()
     from keras_maskrcnn.cli import predict
@@ -191,17 +210,28 @@ def _models(args: argparse.Namespace) -> int:
     return models.run(args)
 
 
+COMMANDS = {
+    "check": _check,
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "convert": _convert,
+    "to-coco": _to_coco,
+    "models": _models,
+}
+
+
 def _start_tensorflow() -> None:
-    """Load TensorFlow without its chatter, unless the user has chosen a log level."""
-    if LOG_LEVEL in os.environ or "tensorflow" in sys.modules:
+    """Load TensorFlow without its chatter; a log level that the user has chosen is kept, and 0 shows all."""
+    if "tensorflow" in sys.modules:
         return
     # Errors too: it logs as such what it then does another way. Those that matter arrive as exceptions.
-    os.environ[LOG_LEVEL] = "3"
-    _import_silently()
+    if os.environ.setdefault(LOG_LEVEL, "3") != "0":
+        _import_silently()
 
 
 def _import_silently() -> None:
-    """Import TensorFlow with standard error put aside: the first lines that it logs heed no level."""
+    """Import TensorFlow with standard error put aside: the first lines that it logs follow no level."""
     sys.stderr.flush()
     before = os.dup(2)
     with tempfile.TemporaryFile() as aside:

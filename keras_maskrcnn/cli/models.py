@@ -1,15 +1,15 @@
-"""`maskrcnn models`: the published models, as a table, or all that is known of one."""
+"""`maskrcnn models`: the published models as a table, or all that is known of one."""
 
 import argparse
 
-from keras_maskrcnn.cli.table import aligned
+from keras_maskrcnn.cli.common import aligned
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
 
 LEGEND = """
 AP in % and size in MiB as published. Parity: how the model was compared with the original one, without its published
-weights. kit: every stage, with the same made-up weights; names: the names and shapes of its tensors; none: not.
-`maskrcnn models NAME` shows where a model is from and where its figures are published."""
+weights. kit: every stage, with the same randomly generated weights; names: the names and shapes of its tensors; none:
+not. `maskrcnn models NAME` shows where a model is from and where its metrics are published."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,7 +22,7 @@ def table(presets: list[Preset]) -> str:
     """Lay out the models by what they were trained on; "-" is not published."""
     head = ["trained on", "name", "box AP", "mask AP", "keypoint AP", "MiB", "licence", "parity"]
     rows = [
-        [preset.dataset, preset.name, *_figures(preset), _figure(preset.size), preset.licence, preset.parity]
+        [preset.dataset, preset.name, *_aps(preset), _number(preset.size), preset.licence, preset.parity]
         for preset in presets
     ]
     return f"{aligned([head, *rows], left=(0, 1, 6, 7))}\n{LEGEND}"
@@ -30,7 +30,7 @@ def table(presets: list[Preset]) -> str:
 
 def description(preset: Preset) -> str:
     """Return all that is known of a model, a line each."""
-    box, mask, keypoint = _figures(preset)
+    box, mask, keypoint = _aps(preset)
     threshold = preset.evaluated_above
     rows = {
         "name": preset.name,
@@ -50,9 +50,9 @@ def description(preset: Preset) -> str:
     return aligned([[name, value] for name, value in rows.items()], left=(0, 1))
 
 
-def _figures(preset: Preset) -> list[str]:
-    return [_figure(ap) for ap in (preset.box_ap, preset.mask_ap, preset.keypoint_ap)]
+def _aps(preset: Preset) -> list[str]:
+    return [_number(ap) for ap in (preset.box_ap, preset.mask_ap, preset.keypoint_ap)]
 
 
-def _figure(value: float | None) -> str:
+def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"

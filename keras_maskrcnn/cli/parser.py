@@ -1,30 +1,58 @@
-"""The arguments of `maskrcnn` and its help. Those of `train` and `evaluate` are in files of their own."""
+"""The arguments of `maskrcnn` and its help. Those of `check`, `train` and `evaluate` are in files of their own."""
 
 import argparse
+import difflib
+import re
 import textwrap
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from keras_maskrcnn.cli import arguments, check_parser, evaluate_parser, train_parser
+from keras_maskrcnn.cli import arguments, check_parser, evaluate_parser, numbers, train_parser
 
 DESCRIPTION = (
-    "Mask R-CNN for Keras 3 and TensorFlow: finds objects in pictures, with box, class and mask of each."
+    "Mask R-CNN for Keras 3 and TensorFlow: detects objects in images, each with class, box and mask."
 )
 
 
 class _Parser(argparse.ArgumentParser):
+    def __init__(self, prog: str | None = None, **options: Any):
+        super().__init__(prog, allow_abbrev=False, **options)
+
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"maskrcnn: error: {message}\n")
+
+
+class _CommandParser(_Parser):
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuse an option that the command lacks before anything else, because its value would be misread."""
+        known = ["--help", *re.findall(r"--[\w-]+", self.format_usage())]
+        for text in args or ():
+            option = text.partition("=")[0]
+            if option == "--":
+                break
+            if option.startswith("--") and option not in known:
+                near = _nearest(option, known)
+                hint = f"nearest: {', '.join(near)}" if near else f"{self.prog} --help lists all"
+                self.error(f"{self.prog} has no option {option}; {hint}")
+        return super().parse_known_args(args, namespace)
+
+
+def _nearest(option: str, known: Sequence[str]) -> list[str]:
+    """The options whose initials these are (--lr), which begin so (--epoch), or which are spelled alike."""
+    near = [name for name in known if "".join(word[0] for word in name[2:].split("-")) == option[2:]]
+    near += [name for name in known if name.startswith(option)]
+    return list(dict.fromkeys(near)) or difflib.get_close_matches(option, known, n=2)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line; `args.command` is the chosen command, None if there is none."""
     parser = _Parser("maskrcnn", description=DESCRIPTION, epilog="Each command has its own --help.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    summary = "look at a dataset before a training, and report what is wrong"
+    parser.add_argument("--version", action="store_true", help="show the version, and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_CommandParser)
+    summary = "check a dataset before training, and report its issues"
     check_parser.add_options(_add_command(commands, "check", summary, check_parser.DESCRIPTION))
     summary = "train a model on annotated images"
-    command = _add_command(commands, "train", summary, train_parser.DESCRIPTION, train_parser.config_fields())
-    train_parser.add_options(command)
+    train_parser.add_options(_add_command(commands, "train", summary, train_parser.DESCRIPTION))
     summary = "measure a model's COCO AP on annotated images"
     evaluate_parser.add_options(_add_command(commands, "evaluate", summary, evaluate_parser.DESCRIPTION))
     _add_predict(commands)
@@ -34,12 +62,11 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_command(commands: Any, name: str, summary: str, text: str, epilog: str = "") -> Any:
+def _add_command(commands: Any, name: str, summary: str, text: str) -> Any:
     command = commands.add_parser(
         name,
         help=summary,
         description=textwrap.dedent(text).strip(),
-        epilog=epilog or None,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--debug", action="store_true", help="show where in the code an error comes from")
@@ -50,23 +77,23 @@ def _add_predict(commands: Any) -> None:
     command = _add_command(
         commands,
         "predict",
-        "find objects in pictures and draw them",
+        "detect objects in images and draw them",
         """
-        Find the objects in pictures. Writes, into the output folder, each picture with its objects drawn as
-        NAME.png, and detections.json: COCO results (image_id is the picture's number, from 1; boxes are x, y,
+        Detect objects in images. Writes, into the output folder, each image with its detections drawn as
+        NAME.png, and detections.json: COCO results (image_id is the image's number, from 1; boxes are x, y,
         width, height in pixels) with file_name and category_name. Files of an earlier call are replaced.
 
         examples:
-          maskrcnn predict run/best.keras photos/ street.jpg --output found --score-threshold 0.7
-          maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output found
-          maskrcnn predict run/best.keras aerial.tif --output found --tile 1024
+          maskrcnn predict run/ photos/ street.jpg --output detected --score-threshold 0.7
+          maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output detected
+          maskrcnn predict run/model.keras aerial.tif --output detected --tile 1024
         """,
     )
     command.add_argument(
         "model",
         type=arguments.model_or_name,
         metavar="MODEL",
-        help="a .keras file, or a published model's name",
+        help="a .keras file, a run folder (its best.keras), or a published model's name",
     )
     command.add_argument(
         "images",
@@ -80,7 +107,7 @@ def _add_predict(commands: Any) -> None:
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
     evaluate_parser.add_tiles(command)
-    command.add_argument("--no-pictures", action="store_true", help="write detections.json only")
+    command.add_argument("--no-drawings", action="store_true", help="write detections.json only")
 
 
 def _add_convert(commands: Any) -> None:
@@ -91,7 +118,8 @@ def _add_convert(commands: Any) -> None:
         """
         Convert weights to a .keras file, or back to what torchvision (.pth) or Detectron2 (.pkl) reads.
         SOURCE is the name of a published model, which is downloaded (maskrcnn models lists them), a .keras
-        file, or a checkpoint (.pth, .pkl, .h5, .safetensors), of which --model says the architecture.
+        file, a run folder (its best.keras), or a checkpoint (.pth, .pkl, .h5, .safetensors), whose architecture
+        --model says.
 
         examples:
           maskrcnn convert maskrcnn_resnet50_fpn_coco mask.keras
@@ -106,13 +134,13 @@ def _add_convert(commands: Any) -> None:
         "target",
         type=arguments.checkpoint_to_write,
         metavar="TARGET",
-        help="file to write, which ends in .keras, .pth or .pkl; one that is there is replaced",
+        help="file to write, with the suffix .keras, .pth or .pkl; an existing one is replaced",
     )
     command.add_argument(
         "--model",
         type=arguments.published_name,
         metavar="NAME",
-        help="the published model that a checkpoint has the architecture of",
+        help="the published model whose architecture a checkpoint has",
     )
     command.add_argument(
         "--classes",
@@ -130,20 +158,17 @@ def _add_to_coco(commands: Any) -> None:
         "write annotations of any format as COCO JSON",
         """
         Read annotations of any format (COCO, VIA, labelme, masks, VOC, YOLO, or detections as COCO results), check
-        all of them, and write them as one COCO JSON file. What is broken is an error, and nothing is written then.
+        all of them, and write them as one COCO JSON file. Broken annotations are errors, and nothing is written then.
         File names in it are relative to --images, or else to the folder of TARGET.
 
         examples:
           maskrcnn to-coco via.json coco.json --images photos/ --class-key species
           maskrcnn to-coco labelled/ coco.json
-          maskrcnn to-coco found/detections.json pseudo.json --images photos/ --score-threshold 0.8
+          maskrcnn to-coco detected/detections.json pseudo.json --images photos/ --score-threshold 0.8
         """,
     )
     command.add_argument(
-        "annotations",
-        type=arguments.existing_path,
-        metavar="ANNOTATIONS",
-        help="a file or folder, as for train",
+        "annotations", type=arguments.existing_path, metavar="ANNOTATIONS", help="as for train"
     )
     command.add_argument("target", type=arguments.new_file, metavar="TARGET", help="the JSON file to write")
     command.add_argument(
@@ -155,7 +180,7 @@ def _add_to_coco(commands: Any) -> None:
     arguments.add_format_options(command)
     command.add_argument(
         "--score-threshold",
-        type=arguments.fraction,
+        type=numbers.fraction,
         metavar="SCORE",
         help="of coco-results: detections that score less are left out (default: 0.5)",
     )
@@ -163,7 +188,7 @@ def _add_to_coco(commands: Any) -> None:
         "--save-images",
         type=arguments.output_folder,
         metavar="DIR",
-        help="folder to write images into that labelme embedded in its files; file names are relative to it then",
+        help="folder to write the images to that labelme embedded in its files; file names are relative to it then",
     )
 
 

@@ -30,16 +30,20 @@ class StepBar(keras.callbacks.Callback):
         self._first = 0
         self._bar: Any = None
 
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Explain the silence to come."""
+        print("The first step takes longer: the graph is built", flush=True)
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Begin a bar; a resumed epoch begins in its middle."""
+        """Start a bar; that of a resumed epoch starts in the middle."""
         print(f"Epoch {epoch + 1}/{self.params['epochs']}", flush=True)
         self._first = steps_taken(self.model.optimizer) - epoch * self.steps
         if in_terminal():
             self._bar = keras.utils.Progbar(self.steps, stateful_metrics=["loss"])
-            self._bar.update(self._first)  # the first step takes long, and something should be seen
+            self._bar.update(self._first)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move the bar."""
+        """Advance the bar."""
         if self._bar is not None:
             self._bar.update(self._first + batch + 1, [("loss", float((logs or {})["loss"]))])
 
@@ -61,11 +65,11 @@ class EpochLog(keras.callbacks.Callback):
         self._began = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the clock."""
+        """Start timing the epoch."""
         self._began = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write and show the epoch's figures."""
+        """Write and print the epoch's losses and metrics."""
         names = [
             "loss",
             *self.model.network.losses_by_name,
@@ -86,13 +90,13 @@ class EpochLog(keras.callbacks.Callback):
 
 
 class EarlyStop(keras.callbacks.Callback):
-    """Ends training when the log's AP has not risen for some epochs; it comes after `EpochLog`.
+    """Stops training when the log's AP has not risen for some epochs; it comes after `EpochLog`.
 
     All it knows is in the log, so that a resumed run has the same patience.
 
     Args:
         folder: of the run.
-        patience: epochs, or None for no such end.
+        patience: epochs, or None to never stop early.
     """
 
     def __init__(self, folder: RunFolder, patience: int | None):
@@ -100,7 +104,7 @@ class EarlyStop(keras.callbacks.Callback):
         self.folder, self.patience = folder, patience
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Look at the log."""
+        """Stop if the log says so."""
         reason = self.folder.patience_is_over(self.patience)
         if reason and epoch + 1 < self.params["epochs"]:
             print(f"Stopped early: {reason}")
@@ -111,11 +115,11 @@ def _lines(values: dict[str, float]) -> list[str]:
     losses = [f"{name.removesuffix('_loss')} {values[name]:.4f}" for name in values if name.endswith("_loss")]
     lines = [f"  loss {values['loss']:.4f} = {' + '.join(losses)}"]
     for kind in ("box", "mask", "keypoint"):
-        figures = [
+        metrics = [
             f"{name} {values[key]:.3f}"
             for name in ("AP", "AP50", "AP75")
             if (key := f"val_{kind}_{name}") in values
         ]
-        if figures:
-            lines.append(f"  validation {kind} {', '.join(figures)}")
+        if metrics:
+            lines.append(f"  validation {kind} {', '.join(metrics)}")
     return lines

@@ -6,12 +6,13 @@ import keras
 
 from keras_maskrcnn.training.optimizers import adamw, sgd
 from keras_maskrcnn.training.schedules import WarmUp
+from keras_maskrcnn.utils.counted import counted
 
 RECIPE_BATCH, RECIPE_WARMUP = 16, 1000
 OPTIMIZERS: dict[str, tuple[Any, float, float]] = {"sgd": (sgd, 0.02, 1e-4), "adamw": (adamw, 1e-4, 0.05)}
 """With the learning rate of a batch of 16 and the weight decay of the published recipes."""
 START = 1e-3
-"""Share of the learning rate at the first step of a warm-up, as in Detectron."""
+"""Fraction of the learning rate at the first step of a warm-up, as in Detectron."""
 
 
 def completed(settings: dict[str, Any], steps: int) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def make_schedule(settings: dict[str, Any], steps: int) -> keras.optimizers.sche
 def make_optimizer(
     settings: dict[str, Any], schedule: keras.optimizers.schedules.LearningRateSchedule
 ) -> keras.optimizers.Optimizer:
-    """Return the optimizer with all that the settings ask of it."""
+    """Return the optimizer with the options that the settings ask for."""
     options: dict[str, Any] = {}
     if settings["accumulate"] > 1:
         options["gradient_accumulation_steps"] = settings["accumulate"]
@@ -59,15 +60,17 @@ def make_optimizer(
 
 
 def described(settings: dict[str, Any], steps: int) -> str:
-    """Return the line that says what is going to happen."""
+    """Return the line that says how the model is going to be trained."""
+    warmup_steps = settings["warmup_steps"]
     accumulated = (
         f", {images_per_update(settings)} per update of the weights" if settings["accumulate"] > 1 else ""
     )
-    warmup = f" after a warm-up of {settings['warmup_steps']} steps" if settings["warmup_steps"] else ""
+    warmup = f" after a warm-up of {counted(warmup_steps, 'step')}" if warmup_steps else ""
     falls = ", then along a cosine to 0" if settings["schedule"] == "cosine" else ""
     if settings["drop_epochs"]:
         falls = f", divided by ten after epoch {' and '.join(map(str, settings['drop_epochs']))}"
     return (
-        f"Training to epoch {settings['epochs']} of {steps} steps each, {settings['batch_size']} images per step"
+        f"Training to epoch {settings['epochs']} of {counted(steps, 'step')} each, "
+        f"{counted(settings['batch_size'], 'image')} per step"
         f"{accumulated}; {settings['optimizer']}, learning rate {settings['learning_rate']:g}{warmup}{falls}"
     )

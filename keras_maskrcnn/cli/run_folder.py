@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.utils.counted import counted
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 12,
@@ -31,7 +32,7 @@ PATHS = ("annotations", "images", "val_annotations", "val_images", "weights")
 MAY_CHANGE = ("epochs", "eval_every", "backup_every", "patience", "tensorboard")
 """Settings that a resumed run may change and still continue exactly."""
 MONITORS = ("val_keypoint_AP", "val_mask_AP", "val_box_AP")
-"""The figure that says which epoch was best: the first of these that the log has."""
+"""The metric that says which epoch was best: the first of these that the log has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,7 @@ class RunFolder:
 
     @property
     def curves(self) -> Path:
-        """The log as a picture."""
+        """The log, drawn."""
         return self.path / "curves.png"
 
     @property
@@ -118,7 +119,7 @@ class RunFolder:
         return max([0, *(int(row["epoch"]) for row in self.rows())])
 
     def best_epoch(self) -> tuple[str, float, int] | None:
-        """Return the figure that judges the epochs, its best value and the first epoch that had it, if any has one."""
+        """Return the metric that ranks the epochs, its best value and the first epoch that had it, if any has one."""
         rows = self.rows()
         for monitor in MONITORS:
             known = [(float(row[monitor]), -int(row["epoch"])) for row in rows if row.get(monitor)]
@@ -129,12 +130,12 @@ class RunFolder:
         return None
 
     def patience_is_over(self, patience: int | None) -> str | None:
-        """Say why the run ends early, if its figure has not risen for `patience` epochs."""
+        """Say why the run stops early, if its metric has not risen for `patience` epochs."""
         best = self.best_epoch()
         if patience is None or best is None or self.epochs_done() - best[2] < patience:
             return None
         monitor, value, epoch = best
-        return f"{monitor} has not risen above epoch {epoch}'s {value:.3f} for {patience} epochs"
+        return f"{monitor} has not risen above epoch {epoch}'s {value:.3f} for {counted(patience, 'epoch')}"
 
 
 def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> dict[str, Any]:
@@ -179,8 +180,8 @@ def _checked(settings: dict[str, Any]) -> dict[str, Any]:
         )
     if settings["patience"] is not None and settings["patience"] < settings["eval_every"]:
         raise ValueError(
-            f"--patience {settings['patience']} is over before the next validation, {settings['eval_every']} epochs "
-            "later (--eval-every)"
+            f"--patience {settings['patience']} is over before the next validation, "
+            f"{counted(settings['eval_every'], 'epoch')} later (--eval-every)"
         )
     if settings["schedule"] == "cosine" and settings["drop_epochs"]:
         raise ValueError("--drop-epochs is of --schedule step; a cosine falls by itself")

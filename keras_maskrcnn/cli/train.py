@@ -9,16 +9,16 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.cli import recipe
-from keras_maskrcnn.cli.interrupt import interruptible
-from keras_maskrcnn.cli.model_file import open_model
+from keras_maskrcnn.cli.common import interruptible, open_model
 from keras_maskrcnn.cli.progress import EarlyStop, EpochLog, StepBar, in_terminal
-from keras_maskrcnn.cli.refuse import refuse_errors
 from keras_maskrcnn.cli.run_folder import RunFolder, resumed_config
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.data.sampling import repeat_factor_sampling
+from keras_maskrcnn.diagnostics.dataset.check import check_dataset
+from keras_maskrcnn.diagnostics.dataset.findings import grouped
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.training.averages import OnAverages
@@ -30,19 +30,18 @@ from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
 """Without weights to start from, frozen statistics and frozen stages would stay random."""
+FINE_TUNED = "maskrcnn_resnet50_fpn_v2_coco"
+"""What to start from on photographs of one's own."""
 
 
 def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], resume: bool) -> int:
-    """Train.
+    """Train, and return the exit code.
 
     Args:
         folder: where everything is written.
         settings: `merged_settings` of the command line.
         fields: the Config fields that were given.
         resume: whether to go on where the folder's backup was made.
-
-    Returns:
-        The exit code.
     """
     keras.utils.set_random_seed(settings["seed"])
     source = open_model(settings["weights"]) if settings["weights"] and not folder.backup.exists() else None
@@ -80,9 +79,12 @@ def _new_config(fields: dict[str, Any], source: MaskRCNN | None) -> Config:
     if source is not None:
         return dataclasses.replace(source.config, **fields)
     chosen = {name: value for name, value in FROM_SCRATCH.items() if name not in fields}
-    if chosen:
-        listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
-        print(f"No --weights, so all is trained from random weights, with {listed}")
+    listed = ", ".join(f"{name}={value}" for name, value in chosen.items())
+    print(
+        "No --weights: everything is trained from randomly initialised weights"
+        + (f", with {listed}" if chosen else "")
+        + f"; for your own photographs start from --weights {FINE_TUNED}"
+    )
     return Config(**{"class_names": ("object",), **chosen, **fields})
 
 
@@ -104,9 +106,29 @@ def _load(
     return records, classes
 
 
+def refuse_errors(
+    records: Sequence[Record], config: Config, validation: Sequence[Record] | None = None
+) -> None:
+    """Print the warnings of a quick check of what is to be trained on.
+
+    Raises:
+        ValueError: the check finds errors; the message has the first.
+    """
+    report = check_dataset(records, config, validation=validation, quick=True)
+    for (severity, kind), findings in grouped(report.findings).items():
+        if severity == "error":
+            more = f" (and {report.count('error') - 1} more errors)" if report.count("error") > 1 else ""
+            raise ValueError(
+                f"{findings[0]}{more}; `maskrcnn check` lists all that is wrong with the dataset"
+            )
+        if severity == "warning":
+            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+            print(f"Warning: {kind}: {findings[0]}{more}")
+
+
 def _repeated(records: Sequence[Record], settings: dict[str, Any]) -> Sequence[Record]:
     repeated = repeat_factor_sampling(records, settings["repeat_threshold"], settings["seed"])
-    print(f"Pictures of rare classes come more often: an epoch has {len(repeated)} instead of {len(records)}")
+    print(f"Images of rare classes are repeated: an epoch has {len(repeated)} instead of {len(records)}")
     return repeated
 
 
@@ -126,7 +148,7 @@ def _epoch_ends(
     records: Sequence[Record],
     validation: Sequence[Record] | None,
 ) -> list[keras.callbacks.Callback]:
-    """Return what judges and saves the model after an epoch: its averages, if it keeps them."""
+    """Return what evaluates and saves the model after an epoch, with averaged weights if it keeps them."""
     callbacks: list[keras.callbacks.Callback] = []
     if validation is not None:
         best = folder.best_epoch()
@@ -148,7 +170,7 @@ def _epoch_ends(
 
 
 def _monitor(config: Config, validation: Sequence[Record]) -> str:
-    """Name of the figure that says which epoch was best."""
+    """Name of the metric that says which epoch was best."""
     labelled = (r.keypoints is not None and bool((r.keypoints[..., 2] > 0).any()) for r in validation)
     if config.keypoint_names and any(labelled):
         return "val_keypoint_AP"
@@ -175,6 +197,7 @@ def _fit(
         print(f"\nStopped. This goes on {place}: {folder.resume_command}")
         return 130
     except LossError as error:
+        error.add_note("In maskrcnn train global_clipnorm=10.0 is --clip-norm 10")
         # A resumed run would come to the same loss.
         if folder.model.exists():
             error.add_note(
@@ -194,5 +217,5 @@ def _best_line(folder: RunFolder) -> str:
     if best is None:
         return ""
     monitor, value, epoch = best
-    figure = monitor.removeprefix("val_").replace("_", " ")
-    return f", {folder.best} (epoch {epoch}, {figure} {value:.3f})"
+    metric = monitor.removeprefix("val_").replace("_", " ")
+    return f", {folder.best} (epoch {epoch}, {metric} {value:.3f})"

@@ -1,10 +1,8 @@
 """The arguments of `maskrcnn train`."""
 
-import dataclasses
-import textwrap
 from typing import Any
 
-from keras_maskrcnn.cli import arguments
+from keras_maskrcnn.cli import arguments, numbers
 from keras_maskrcnn.cli.run_folder import DEFAULTS
 
 DESCRIPTION = """
@@ -17,11 +15,14 @@ Train a Mask R-CNN on annotated images, and write a run folder:
   config.json         the Config, with the names of the classes
   settings.json       everything else that the run was started with
   backup.weights.h5   where --resume goes on
-  tensorboard/        with --tensorboard: the same curves, and pictures of what is found
+  tensorboard/        with --tensorboard: the same curves, and images with their detections
 
-example:
+fine-tune published weights on your own photographs, which is where to start:
   maskrcnn train --annotations train.json --images train/ --output run \\
-      --val-annotations val.json --val-images val/ --epochs 20 --set min_size=512
+      --val-annotations val.json --val-images val/ --weights maskrcnn_resnet50_fpn_v2_coco
+
+from randomly initialised weights, for images unlike photographs, of which it takes many:
+  maskrcnn train --annotations train.json --images train/ --output run --epochs 50 --set min_size=512
 
 first the heads alone, then all but the first two stages of the backbone:
   maskrcnn train ... --weights maskrcnn_resnet50_fpn_coco --set frozen_stages=5 --output heads
@@ -64,21 +65,21 @@ def _add_optimisation_options(command: Any) -> None:
     _add_rate_options(group)
     group.add_argument(
         "--weight-decay",
-        type=arguments.not_negative,
+        type=numbers.not_negative,
         metavar="X",
         help="of all weights but the normalisations' (default: 0.0001, coupled, with sgd; 0.05, decoupled, with adamw)",
     )
     group.add_argument(
         "--clip-norm",
-        type=arguments.positive,
+        type=numbers.positive,
         metavar="X",
         help="scale gradients down whose norm over all weights is larger (default: they stay as they are)",
     )
     group.add_argument(
         "--ema",
-        type=arguments.below_one,
+        type=numbers.below_one,
         metavar="M",
-        help="validate and save averages of the weights, of which a step keeps the share M, such as 0.999 "
+        help="validate and save exponential moving averages of the weights with this momentum, such as 0.999 "
         "(default: the weights themselves)",
     )
     _add_course_options(group)
@@ -87,14 +88,14 @@ def _add_optimisation_options(command: Any) -> None:
 def _add_rate_options(group: Any) -> None:
     group.add_argument(
         "--learning-rate",
-        type=arguments.positive,
+        type=numbers.positive,
         metavar="RATE",
         help="after the warm-up (default: 0.02, with adamw 0.0001, * images per update / 16, as in the published "
         "recipes)",
     )
     group.add_argument(
         "--warmup-steps",
-        type=arguments.whole_number,
+        type=numbers.count_or_zero,
         metavar="N",
         help="steps in which the learning rate rises (default: those of 1000 updates, or a tenth of all steps if that "
         "is less)",
@@ -106,7 +107,7 @@ def _add_rate_options(group: Any) -> None:
     )
     group.add_argument(
         "--drop-epochs",
-        type=arguments.epochs,
+        type=numbers.epochs,
         action="extend",
         metavar="N,N",
         help="epochs after which the learning rate is divided by ten (default: none); the published recipe of 12 "
@@ -117,29 +118,29 @@ def _add_rate_options(group: Any) -> None:
 def _add_course_options(group: Any) -> None:
     group.add_argument(
         "--repeat-threshold",
-        type=arguments.fraction,
-        metavar="SHARE",
-        help="show pictures of classes that are on less than this share of the pictures more often, as LVIS's "
-        "baselines do with 0.001 (default: every picture once per epoch)",
+        type=numbers.fraction,
+        metavar="FRACTION",
+        help="repeat images of classes that are in less than this fraction of the images, as LVIS's baselines do with "
+        "0.001 (default: every image once per epoch)",
     )
     group.add_argument(
         "--seed",
-        type=arguments.whole_number,
+        type=numbers.count_or_zero,
         metavar="N",
         help=f"of all randomness: same seed, same run (default: {DEFAULTS['seed']})",
     )
     _add_count(group, "eval-every", "epochs from one validation to the next")
     group.add_argument(
         "--patience",
-        type=arguments.count,
+        type=numbers.count,
         metavar="N",
-        help="end when the AP of the best epoch has not been exceeded for N epochs (default: train to --epochs)",
+        help="stop when the AP of the best epoch has not been exceeded for N epochs (default: train to --epochs)",
     )
     group.add_argument(
         "--tensorboard",
         action="store_true",
         default=None,
-        help="write curves and pictures into the run folder; to look at them: pip install tensorboard, and "
+        help="write curves and images into the run folder; to look at them: pip install tensorboard, and "
         "tensorboard --logdir RUN",
     )
     _add_count(group, "backup-every", "steps from one backup to the next; each epoch's end has one too")
@@ -147,7 +148,7 @@ def _add_course_options(group: Any) -> None:
 
 def _add_count(group: Any, name: str, text: str) -> None:
     default = DEFAULTS[name.replace("-", "_")]
-    group.add_argument(f"--{name}", type=arguments.count, metavar="N", help=f"{text} (default: {default})")
+    group.add_argument(f"--{name}", type=numbers.count, metavar="N", help=f"{text} (default: {default})")
 
 
 def _add_model_options(command: Any) -> None:
@@ -156,21 +157,8 @@ def _add_model_options(command: Any) -> None:
         "--weights",
         type=arguments.model_or_name,
         metavar="MODEL",
-        help="a .keras file or a published model (maskrcnn models lists them) to start from, with its Config; if its "
-        "classes are others, the layers that depend on them are new (default: random weights, with norm, fpn_norm and "
-        "head_norm group_norm and frozen_stages 0)",
+        help="a .keras file, a run folder (its best.keras) or a published model (maskrcnn models lists them) to start "
+        "from, with its Config; if its classes are others, the layers that depend on them are new (default: randomly "
+        "initialised weights, with norm, fpn_norm and head_norm group_norm and frozen_stages 0)",
     )
     arguments.add_config_options(model)
-
-
-def config_fields() -> str:
-    """List the fields that --set can change."""
-    known = [
-        f"{name}={str(field.default).replace(' ', '')}"
-        for name, field in arguments.FIELDS.items()
-        if field.default is not dataclasses.MISSING
-    ]
-    text = textwrap.fill(
-        ", ".join(known), 96, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
-    )
-    return f"Config fields and their defaults (sizes in pixels):\n{text}"

@@ -55,7 +55,7 @@ def flip_indices(names: Sequence[str]) -> list[int]:
         if partner not in places and {"left", "right"} & set(re.split("[^a-z]+", name.lower())):
             raise ValueError(
                 f"the keypoint {name!r} has no partner {partner!r} that it becomes in a flipped image; "
-                "rename it, or train with flip_probability=0 and vertical_flip_probability=0"
+                "rename it, or train with horizontal_flip_probability=0 and vertical_flip_probability=0"
             )
         if partner in places and partner != name.lower():
             order.append(places[partner])

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.fields import network_fields
 from keras_maskrcnn.presets import find_preset
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.files import file_hash, written_whole
@@ -37,14 +38,6 @@ SOURCES: dict[str, ModuleType] = {
 }
 CONVERTER = 1
 """Raised when the same file would be converted otherwise, so that what was converted before is left aside."""
-
-NETWORK = (
-    "channels", "architecture", "groups", "group_width", "norm", "conv_bias", "fpn_channels", "fpn_norm", "head_norm",
-    "rpn_convs", "rpn_channels", "rpn_softmax", "box_pool_size", "box_convs", "box_fcs", "box_fc_norm",
-    "box_head_channels", "class_agnostic_boxes", "background_outputs", "mask_head", "mask_loss", "mask_convs",
-    "mask_iou_head",    "mask_head_channels", "keypoint_convs", "keypoint_head_channels",
-)  # fmt: skip
-"""Config fields that say what a network is made of, besides the depth."""
 
 BEGINNINGS = {
     "torchvision": ("backbone.body.",),
@@ -219,9 +212,9 @@ def _from_keras(
 
 
 def _network(config: Config, source: str) -> dict[str, Any]:
-    made_of = {field: getattr(config, field) for field in NETWORK}
-    if source != "matterport":
-        made_of["depth"] = config.depth
+    made_of = {field: getattr(config, field) for field in network_fields(Config)}
+    if source == "matterport":  # of either depth
+        del made_of["depth"]
     made_of["number of cascade_ious"] = len(config.cascade_ious)
     made_of["number of anchors"] = len(config.anchor_sizes[0]) * len(config.anchor_ratios)
     made_of["keypoint head"] = bool(config.keypoint_names)

@@ -4,12 +4,12 @@ import json
 import re
 
 import pytest
-from command_line import data, draw_pictures, error
+from command_line import data, draw_images, error
 from dataset_files import WRITERS, made_images
 from examples import drawn_records, tiny
 
 from keras_maskrcnn.cli.main import main
-from keras_maskrcnn.cli.refuse import refuse_errors
+from keras_maskrcnn.cli.train import refuse_errors
 
 FIELDS = (
     "min_size=64",
@@ -30,7 +30,7 @@ def quick_estimate(monkeypatch):
 
 @pytest.fixture
 def folder(tmp_path):
-    draw_pictures(tmp_path, count=20)
+    draw_images(tmp_path, count=20)
     return tmp_path
 
 
@@ -52,7 +52,7 @@ def test_a_clean_dataset_ends_with_0(folder, capsys):
 
 def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys, quick_estimate):
     change(folder, bbox=[10, 10, -5, 5])
-    (folder / "images" / "2.png").write_bytes(b"no picture")
+    (folder / "images" / "2.png").write_bytes(b"no image")
     pages = "--json", str(folder / "report.json"), "--html", str(folder / "report.html")
     assert main(["check", *data(folder), *SMALL, *pages]) == 1
     out = capsys.readouterr().out

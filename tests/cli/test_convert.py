@@ -76,10 +76,16 @@ def test_notes_say_what_no_checkpoint_holds():
         "The file holds tensors only. Classes, in their order: person, bicycle, car, motorcycle, airplane, ..."
     ]
     first = notes(PRESETS["maskrcnn_resnet50_fpn_coco"].config, ".pth")
-    assert first[1] == "Where this model differs from torchvision's usual settings: norm_epsilon=0.0"
+    assert first[1] == "Where this model differs from torchvision's maskrcnn_resnet50_fpn: norm_epsilon=0.0"
     here = notes(Config(class_names=("cat",), stride_in_1x1=True), ".pth")
-    assert here[1].endswith("usual settings: stride_in_1x1=True")
-    assert notes(PRESETS["Misc/mask_rcnn_R_50_FPN_3x_gn"].config, ".pkl")[1].endswith("stride_in_1x1=False")
+    assert here[1].endswith("maskrcnn_resnet50_fpn: stride_in_1x1=True")
+    gn = notes(PRESETS["Misc/mask_rcnn_R_50_FPN_3x_gn"].config, ".pkl")[1]
+    assert "Detectron2's mask_rcnn_R_50_FPN: norm='group_norm', " in gn and gn.endswith("stride_in_1x1=False")
+
+
+def test_notes_say_what_the_network_is_made_of():
+    config = Config(class_names=("cat",), depth=18, fpn_channels=64, norm="group_norm")
+    assert notes(config, ".pth")[1].endswith("_fpn: depth=18, norm='group_norm', fpn_channels=64")
     assert notes(Config(class_names=("cat",)), ".keras") == []
 
 

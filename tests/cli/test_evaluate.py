@@ -1,35 +1,38 @@
 import json
+import math
 import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from command_line import data, error, model
 from places import ROOT
 
-from keras_maskrcnn.cli.evaluate import score_table
+from keras_maskrcnn.cli.evaluate import class_table, score_table
 from keras_maskrcnn.cli.main import main
+from keras_maskrcnn.data.records import make_record
 
 
 def test_evaluate_prints_a_table_and_writes_results_with_the_files_category_ids(trained, capsys):
-    results, figures = trained / "results.json", trained / "figures.json"
-    written = ["--results", str(results), "--json", str(figures)]
+    results, metrics = trained / "results.json", trained / "metrics.json"
+    written = ["--results", str(results), "--json", str(metrics)]
     assert main(["evaluate", model(trained), *data(trained), "--per-class", *written]) == 0
-    table, classes = (text.splitlines() for text in capsys.readouterr().out.split("\n\n"))
+    classes, table = (text.splitlines() for text in capsys.readouterr().out.split("\n\n"))
     assert table[0].split() == ["box", "mask"]
-    figures_of = {line[:9].strip(): line[9:].split() for line in table[1:]}
-    assert figures_of["AP large"] == ["-", "-"]  # no object is large
-    assert 0 <= float(figures_of["AP50"][1]) <= 1
+    metrics_of = {line[:9].strip(): line[9:].split() for line in table[1:]}
+    assert metrics_of["AP large"] == ["-", "-"]  # no object is large
+    assert 0 <= float(metrics_of["AP50"][1]) <= 1
     assert classes[0].split() == ["class", "mask", "AP", "box", "AP", "objects"]
     assert sorted(line.split()[0] for line in classes[1:]) == ["circle", "square"]
     rows = json.loads(results.read_text())
     assert rows and {row["category_id"] for row in rows} <= {3, 7}
-    values = json.loads(figures.read_text())
+    values = json.loads(metrics.read_text())
     assert values["mask_AP_large"] is None  # JSON knows no nan
     assert 0 <= values["mask_AP"] <= 1
 
 
-def test_a_report_is_written_and_the_figures_stay_the_same(trained, tmp_path, capsys):
+def test_a_report_is_written_and_the_metrics_stay_the_same(trained, tmp_path, capsys):
     assert main(["evaluate", model(trained), *data(trained)]) == 0
     without = capsys.readouterr().out
     folder = tmp_path / "new" / "report"
@@ -46,17 +49,25 @@ def test_a_report_is_written_and_the_figures_stay_the_same(trained, tmp_path, ca
     assert "4 pictures, 4 objects." in (folder / "report.html").read_text()
 
 
-def test_nothing_but_the_table_and_what_was_read_is_printed(trained):
-    command = [sys.executable, "-m", "keras_maskrcnn.cli.main", "evaluate", model(trained), *data(trained)]
+@pytest.mark.parametrize("level", [{}, {"TF_CPP_MIN_LOG_LEVEL": "3"}], ids=["unset", "set"])
+def test_nothing_but_the_table_and_what_was_read_is_printed(level, trained):
+    command = [
+        sys.executable,
+        "-m",
+        "keras_maskrcnn.cli.main",
+        "evaluate",
+        str(trained / "run"),
+        *data(trained),
+    ]
     plain = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
-    done = subprocess.run(command, cwd=ROOT, env=plain, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, cwd=ROOT, env=plain | level, capture_output=True, text=True, check=True)
     assert done.stdout.split()[:2] == ["box", "mask"]
     (read,) = done.stderr.splitlines()
     assert read == f"{trained / 'annotations.json'}: 4 images (0 without objects), 4 objects (0 crowds)"
 
 
 def coco_folder(trained, folder):
-    """The pictures as COCO's validation images of 2017."""
+    """The images as COCO's validation images of 2017."""
     (folder / "annotations").mkdir()
     (folder / "annotations" / "instances_val2017.json").symlink_to(trained / "annotations.json")
     (folder / "val2017").symlink_to(trained / "images")
@@ -64,10 +75,10 @@ def coco_folder(trained, folder):
 
 
 def test_a_folder_of_coco_takes_the_place_of_annotations_and_images(trained, tmp_path, capsys):
-    figures = ["--json", str(tmp_path / "figures.json")]
-    assert main(["evaluate", model(trained), "--coco", coco_folder(trained, tmp_path), *figures]) == 0
+    metrics = ["--json", str(tmp_path / "metrics.json")]
+    assert main(["evaluate", model(trained), "--coco", coco_folder(trained, tmp_path), *metrics]) == 0
     assert main(["evaluate", model(trained), *data(trained), "--json", str(tmp_path / "same.json")]) == 0
-    assert (tmp_path / "figures.json").read_text() == (tmp_path / "same.json").read_text()
+    assert (tmp_path / "metrics.json").read_text() == (tmp_path / "same.json").read_text()
     assert "Published" not in capsys.readouterr().out
 
 
@@ -91,17 +102,17 @@ MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_r
             ["--model", "keypointrcnn_resnet50_fpn_coco", "--coco", "."],
             "person_keypoints_val2017.json: there",
         ),
-        (["--model", "resnet50", "--coco", "."], "resnet50 is a backbone, which finds nothing"),
-        (["--model", LVIS, "--coco", "."], f"{LVIS} finds the classes of LVIS v0.5, not COCO's"),
+        (["--model", "resnet50", "--coco", "."], "resnet50 is a backbone, which detects nothing"),
+        (["--model", LVIS, "--coco", "."], f"{LVIS} detects the classes of LVIS v0.5, not COCO's"),
         (
             ["--model", "maskrcnn", "--coco", "."],
             "No published model is called 'maskrcnn'; nearest: maskrcnn_res",
         ),
         (["--coco", ".", "--weights", "setup.py"], "--weights needs --model NAME"),
-        (["--gate"], "--gate needs --coco"),
-        (["--gate", "--coco", ".", "--report", "new"], "--gate has no use for --report"),
-        (["--gate", "--coco", ".", "--json", "new.json"], "--gate has no use for --json"),
-        (["--gate", "--coco", ".", "--score-threshold", "0.1"], "--gate has no use for --score-threshold"),
+        (["--accuracy-test"], "--accuracy-test needs --coco"),
+        (["--accuracy-test", "--coco", ".", "--report", "new"], "--accuracy-test has no use for --report"),
+        (["--accuracy-test", "--coco", ".", "--json", "new.json"], "--accuracy-test has no use for --json"),
+        (["--accuracy-test", "--coco", ".", "--score-threshold", "0.1"], "no use for --score-threshold"),
         (
             [MASK, "--annotations", "setup.py", "--images", ".", "--json", "setup.py"],
             "setup.py: it is among the annotations that are read",
@@ -118,7 +129,17 @@ def test_arguments_that_do_not_go_together_are_refused(arguments, reason, capsys
     assert reason in error(capsys, "evaluate", *arguments)
 
 
-def test_keypoints_have_a_column_with_the_figures_that_they_have():
+def test_classes_without_objects_are_counted_and_left_out():
+    record = make_record(np.zeros((8, 8, 3), np.uint8), boxes=[[1, 1, 5, 5]], class_ids=[2], image_id="a")
+    scores = {"box_AP": 0.5, "box_AP/a": math.nan, "box_AP/b": 0.5, "box_AP/c": math.nan}
+    assert class_table(scores, [record], ["a", "b", "c"]).splitlines() == [
+        "2 classes without objects left out",
+        "class  box AP  objects",
+        "b       0.500        1",
+    ]
+
+
+def test_keypoints_have_a_column_with_the_metrics_that_they_have():
     scores = {
         "box_AP": 0.5,
         "box_AP_small": 0.25,

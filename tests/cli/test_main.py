@@ -1,12 +1,14 @@
 import signal
 import subprocess
 import sys
+import warnings
 
 import pytest
-from command_line import data, draw_pictures, error
+from command_line import data, draw_images, error
 from places import ROOT
 
-from keras_maskrcnn.cli.interrupt import interruptible
+import keras_maskrcnn
+from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.main import main
 
 
@@ -25,10 +27,13 @@ def test_no_command_prints_the_help(capsys):
     assert "train a model" in capsys.readouterr().out
 
 
-def test_training_help_lists_the_fields_of_the_config_with_their_defaults(capsys):
-    with pytest.raises(SystemExit):
-        main(["train", "--help"])
-    assert "min_size=800, max_size=1333" in capsys.readouterr().out
+@pytest.mark.parametrize("command", ["train", "check"])
+def test_the_fields_of_the_config_are_listed_with_defaults_and_meaning(command, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main([command, "--help-config"])
+    assert exit_.value.code == 0
+    text = capsys.readouterr().out
+    assert "\n  min_size = 800\n      An integer of at least 1. Short side of the resized image" in text
 
 
 def test_help_and_wrong_arguments_do_not_load_tensorflow():
@@ -51,6 +56,36 @@ print("loaded:", [name for name in ("tensorflow", "keras", "skimage") if name in
     assert done.stdout.endswith("loaded: []\n")
 
 
+def test_the_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"keras_maskrcnn {keras_maskrcnn.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ("--lr", "maskrcnn train has no option --lr; nearest: --learning-rate"),
+        ("--epoch=1", "maskrcnn train has no option --epoch; nearest: --epochs"),
+        ("--anotations", "maskrcnn train has no option --anotations; nearest: --annotations"),
+        ("--zzz", "maskrcnn train has no option --zzz; maskrcnn train --help lists all"),
+    ],
+)
+def test_an_option_is_not_abbreviated_and_an_unknown_one_names_the_nearest(option, hint, capsys):
+    assert hint in error(capsys, "train", option, "3")
+
+
+def test_warnings_are_a_line_without_the_place_in_the_code(monkeypatch):
+    lines = []
+
+    def warn(_):
+        lines.append(warnings.formatwarning("Use Config(norm='x')", UserWarning, "place.py", 3))
+        return 0
+
+    monkeypatch.setattr("keras_maskrcnn.cli.models.run", warn)
+    assert main(["models"]) == 0
+    assert lines == ["Warning: Use Config(norm='x') (Config(x=...) is --set x=VALUE here)\n"]
+
+
 def test_missing_files_are_named(tmp_path, capsys):
     assert "no.json: there is no such file" in error(capsys, "train", "--annotations", "no.json")
     assert "nowhere: there is no such folder" in error(capsys, "evaluate", "--images", "nowhere")
@@ -58,7 +93,7 @@ def test_missing_files_are_named(tmp_path, capsys):
 
 
 def test_files_of_another_kind_are_named(tmp_path, capsys):
-    draw_pictures(tmp_path)
+    draw_images(tmp_path)
     damaged = tmp_path / "damaged.keras"
     damaged.write_bytes(b"PK")
     line = error(capsys, "evaluate", damaged, *data(tmp_path))
@@ -78,11 +113,15 @@ def test_an_unknown_field_names_the_nearest_ones(capsys):
     ("setting", "reason"),
     [
         ("min_size", "it must look like FIELD=VALUE"),
-        ("min_size=large", "Config.min_size must be a whole number; got 'large'"),
-        ("min_size=1.5", "Config.min_size must be a whole number; got 1.5"),
+        ("min_size=large", "Config.min_size must be an integer of at least 1; got 'large'"),
+        ("min_size=1.5", "Config.min_size must be an integer of at least 1; got 1.5"),
         ("bgr=1", "Config.bgr must be true or false; got 1"),
-        ("nms_iou=true", "Config.nms_iou must be a number; got True"),
-        ("train_min_sizes=640", "Config.train_min_sizes must be a JSON list; got 640"),
+        ("nms_iou=true", "Config.nms_iou must be a number in 0..1; got True"),
+        ("nms_iou=NaN", "Config.nms_iou must be a number in 0..1; got nan"),
+        (
+            "train_min_sizes=640",
+            "Config.train_min_sizes must be a sequence of integers of at least 1; got 640",
+        ),
     ],
 )
 def test_a_value_of_another_type_is_refused(setting, reason, capsys):
@@ -96,11 +135,11 @@ def test_a_config_file_with_an_unknown_field_is_named(tmp_path, capsys):
 
 
 def test_numbers_out_of_range_are_refused(capsys):
-    assert "--epochs: it must be a whole number from 1; got 0" in error(capsys, "train", "--epochs", "0")
-    assert "--learning-rate: it must be above 0; got nan" in error(capsys, "train", "--learning-rate", "nan")
-    assert "--drop-epochs: it must be a whole number from 1; got 0" in error(
-        capsys, "train", "--drop-epochs", "8,0"
-    )
+    assert "--epochs: it must be an integer of at least 1; got 0" in error(capsys, "train", "--epochs", "0")
+    line = error(capsys, "train", "--learning-rate", "nan")
+    assert "--learning-rate: it must be a finite number above 0; got nan" in line
+    line = error(capsys, "train", "--drop-epochs", "8,0")
+    assert "--drop-epochs: it must be an integer of at least 1; got 0" in line
     assert "--ema: it must be less than 1; got 1" in error(capsys, "train", "--ema", "1")
     assert "--score-threshold: it must lie in 0..1; got 2" in error(
         capsys, "predict", "--score-threshold", "2"

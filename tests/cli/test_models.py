@@ -4,7 +4,7 @@ from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.presets import PRESETS
 
 
-def test_models_lists_every_published_model_with_its_figures(capsys):
+def test_models_lists_every_published_model_with_its_metrics(capsys):
     assert main(["models"]) == 0
     table, legend = capsys.readouterr().out.split("\n\n")
     lines = table.splitlines()

@@ -1,14 +1,19 @@
 import json
+import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 
+import pytest
 from command_line import error, model
 from PIL import Image
 
+from keras_maskrcnn.cli.arguments import model_or_name, source
 from keras_maskrcnn.cli.main import main
+from keras_maskrcnn.utils.counted import counted
 
 
-def test_predict_writes_a_picture_per_image_and_coco_results(trained, tmp_path, capsys):
-    out = tmp_path / "found"
+def test_predict_writes_a_drawing_per_image_and_coco_results(trained, tmp_path, capsys):
+    out = tmp_path / "detected"
     inputs = [
         str(trained / "images"),
         "--output",
@@ -26,10 +31,11 @@ def test_predict_writes_a_picture_per_image_and_coco_results(trained, tmp_path, 
     assert rows[0]["segmentation"]["size"] == [64, 64]
     assert sorted(path.name for path in out.glob("*.png")) == ["1.png", "2.png", "3.png", "4.png"]
     assert Image.open(out / "1.png").size == (64, 64)
-    assert f"{len(rows)} objects in 4 images" in capsys.readouterr().out
+    assert f"{counted(len(rows), 'object')} in 4 images" in capsys.readouterr().out
+    assert {row["drawing"] for row in rows} <= {"1.png", "2.png", "3.png", "4.png"}
 
 
-def test_images_of_the_same_name_get_pictures_of_their_own(trained, tmp_path):
+def test_images_of_the_same_name_get_drawings_of_their_own(trained, tmp_path):
     (tmp_path / "other").mkdir()
     for name in ("1.png", "1_2.png", "1.bmp"):
         Image.new("RGB", (40, 30)).save(tmp_path / "other" / name)
@@ -39,9 +45,33 @@ def test_images_of_the_same_name_get_pictures_of_their_own(trained, tmp_path):
     assert names == ["1.png", "1_2.png", "1_3.png", "1_4.png"]
 
 
+def test_a_run_folder_stands_for_its_best_model_or_else_its_last(trained, tmp_path):
+    assert model_or_name(str(trained / "run")) == trained / "run" / "best.keras"
+    (tmp_path / "model.keras").write_bytes(b"PK")
+    assert model_or_name(str(tmp_path)) == source(str(tmp_path)) == tmp_path / "model.keras"
+    with pytest.raises(ArgumentTypeError, match=r"images: the folder has no best\.keras and no model\.keras"):
+        model_or_name(str(trained / "images"))
+
+
+def test_where_no_score_is_high_enough_the_highest_is_told(trained, tmp_path, capsys):
+    image = str(trained / "images" / "1.png")
+    options = ["--output", str(tmp_path / "out"), "--no-drawings", "--score-threshold", "1"]
+    assert main(["predict", model(trained), image, *options]) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first == "0 objects in 1 image"
+    assert re.fullmatch(
+        rf"No score is above 1; the highest in {image}: 0\.\d{{3}} \(--score-threshold\)", last
+    )
+
+
+def test_annotations_are_no_images(trained, capsys):
+    line = error(capsys, "predict", model(trained), trained / "annotations.json", "--output", "out")
+    assert "annotations.json: this is no image; maskrcnn evaluate takes annotations" in line
+
+
 def test_an_unreadable_image_is_named_and_the_others_are_kept(trained, tmp_path, capsys):
     (tmp_path / "in").mkdir()
-    (tmp_path / "in" / "a.jpg").write_text("no picture")
+    (tmp_path / "in" / "a.jpg").write_text("no image")
     Image.new("RGB", (40, 30)).save(tmp_path / "in" / "b.png")
     assert main(["predict", model(trained), str(tmp_path / "in"), "--output", str(tmp_path / "out")]) == 1
     captured = capsys.readouterr()
@@ -62,12 +92,12 @@ def test_predict_refuses_folders_without_images_and_to_write_beside_its_inputs(t
     assert "must be another" in error(capsys, "predict", model(trained), links, "--output", links)
 
 
-def test_large_pictures_are_searched_in_tiles(trained, tmp_path):
-    options = ["--tile", "40", "--tile-overlap", "8", "--score-threshold", "0", "--no-pictures"]
-    images, out = str(trained / "images" / "1.png"), tmp_path / "found"
+def test_large_images_are_searched_in_tiles(trained, tmp_path):
+    options = ["--tile", "40", "--tile-overlap", "8", "--score-threshold", "0", "--no-drawings"]
+    images, out = str(trained / "images" / "1.png"), tmp_path / "detected"
     assert main(["predict", model(trained), images, "--output", str(out), *options]) == 0
     rows = json.loads((out / "detections.json").read_text())
-    assert len(rows) > 5  # the most that the model finds in one picture, or tile
+    assert len(rows) > 5  # the most that the model detects in one image, or tile
     assert all(
         x + width <= 64.001 and y + height <= 64.001 for x, y, width, height in (r["bbox"] for r in rows)
     )

@@ -80,10 +80,10 @@ def test_a_cosine_falls_to_zero_at_the_last_step(tmp_path, warmup):
         str(warmup),
     ]
     rate = recipe.make_schedule(recipe.completed(settings(tmp_path, *options), STEPS), STEPS)
-    found = [float(rate(step)) for step in (warmup // 2, warmup, 110, 200)]
+    rates = [float(rate(step)) for step in (warmup // 2, warmup, 110, 200)]
     middle = 0.05 * (1 + math.cos(math.pi * (110 - warmup) / (200 - warmup)))
     rising = 0.1 * (1e-3 + (1 - 1e-3) / 2) if warmup else 0.1
-    np.testing.assert_allclose(found, [rising, 0.1, middle, 0.0], rtol=1e-5, atol=1e-8)
+    np.testing.assert_allclose(rates, [rising, 0.1, middle, 0.0], rtol=1e-5, atol=1e-8)
 
 
 def test_what_is_going_to_happen_is_said(tmp_path):

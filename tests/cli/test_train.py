@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import data, draw_pictures, error
+from command_line import data, draw_images, error
 from examples import tiny
 
 from keras_maskrcnn.cli.main import main
@@ -20,7 +20,7 @@ def test_training_needs_data_or_a_run_to_resume(tmp_path, capsys):
 
 
 def test_annotations_without_masks_need_a_model_without_masks(tmp_path, capsys):
-    draw_pictures(tmp_path)
+    draw_images(tmp_path)
     content = json.loads((tmp_path / "annotations.json").read_text())
     for annotation in content["annotations"]:
         del annotation["segmentation"]
@@ -69,7 +69,7 @@ def test_resume_goes_on_and_says_when_nothing_is_left(trained, capsys):
     assert main(resume) == 0
     assert "1 of 1 epochs are trained, so nothing is left to train" in capsys.readouterr().out
     assert main([*resume, "--epochs", "2"]) == 0
-    assert "Epoch 2/2" in capsys.readouterr().out
+    assert "The first step takes longer: the graph is built\nEpoch 2/2\n" in capsys.readouterr().out
     with open(trained / "run" / "log.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -95,7 +95,7 @@ def test_the_learning_rate_is_divided_by_ten_after_the_epochs_asked_for(
     monkeypatch.setattr(MaskRCNN, "fit", lambda self, *_, **__: optimizers.append(self.optimizer))
     config = ["--config", str(trained / "config.json"), *options]
     assert main(["train", *data(trained), *config, "--output", str(tmp_path)]) == 0
-    steps = 2  # four pictures, two at a time
+    steps = 2  # four images, two at a time
     optimizers[0].iterations.assign(8 * steps - 1)
     assert float(optimizers[0].learning_rate) == pytest.approx(0.0025)
     optimizers[0].iterations.assign(8 * steps)
@@ -104,6 +104,17 @@ def test_the_learning_rate_is_divided_by_ten_after_the_epochs_asked_for(
     assert float(optimizers[0].learning_rate) == pytest.approx(0.000025 if drops else 0.0025)
     assert json.loads((tmp_path / "settings.json").read_text())["drop_epochs"] == drops
     assert ("divided by ten after epoch 8 and 11" in capsys.readouterr().out) == bool(drops)
+
+
+def test_training_from_scratch_says_so_and_where_to_start_from(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(MaskRCNN, "fit", lambda *_, **__: None)
+    draw_images(tmp_path)
+    small = ["--set", "depth=18", "--set", "norm=none", "--set", "frozen_stages=0"]
+    assert main(["train", *data(tmp_path), *small, "--output", str(tmp_path / "run")]) == 0
+    assert (
+        "No --weights: everything is trained from randomly initialised weights, with fpn_norm=group_norm, "
+        "head_norm=group_norm; for your own photographs start from --weights maskrcnn_resnet50_fpn_v2_coco\n"
+    ) in capsys.readouterr().out
 
 
 def test_stopped_training_says_how_to_go_on(trained, tmp_path, capsys, monkeypatch):
@@ -140,7 +151,7 @@ def test_weights_of_another_architecture_are_refused(source):
 
 
 def test_a_value_that_no_model_can_have_is_refused_before_anything_is_read(tmp_path, capsys):
-    draw_pictures(tmp_path)
+    draw_images(tmp_path)
     line = error(capsys, "train", *data(tmp_path), "--output", tmp_path / "run", "--set", "norm=best")
     assert "Config.norm must be one of" in line
     assert not (tmp_path / "run").exists()
@@ -158,7 +169,7 @@ def test_weights_are_a_file_or_the_name_of_a_published_model(tmp_path, capsys):
 
 
 def test_a_resumed_run_with_frozen_statistics_warns_of_nothing(tmp_path):
-    draw_pictures(tmp_path)
+    draw_images(tmp_path)
     MaskRCNN(tiny(norm="frozen_batch_norm", class_names=("square", "circle"))).save(tmp_path / "start.keras")
     start = ["train", *data(tmp_path), "--weights", str(tmp_path / "start.keras"), "--epochs", "1"]
     with warnings.catch_warnings():

@@ -40,11 +40,11 @@ def test_lists_become_tuples():
         {"max_detections": 0},
         {"size_divisor": 16},
         {"frozen_stages": 6},
-        {"flip_probability": -0.1},
+        {"horizontal_flip_probability": -0.1},
         {"vertical_flip_probability": 1.1},
-        {"turn_probability": -1},
-        {"rotation_degrees": 181},
-        {"rotation_degrees": -1},
+        {"rotate90_probability": -1},
+        {"max_rotation_degrees": 181},
+        {"max_rotation_degrees": -1},
         {"scale_jitter": (2.0,)},
         {"scale_jitter": (2.0, 0.1)},
         {"scale_jitter": (0, 1)},
@@ -61,7 +61,7 @@ def test_lists_become_tuples():
         {"cutout_size": 0.0, "cutout_count": 1},
         {"copy_paste_probability": 1.5},
         {"copy_paste_probability": 0.5, "mask_head": "none"},
-        {"min_object_share": 1.1},
+        {"min_visible_fraction": 1.1},
         {"class_names": ("a", "b", "a")},
         {"anchor_ratios": ()},
         {"anchor_sizes": ((0,), (1,), (2,), (3,), (4,))},
@@ -93,6 +93,16 @@ def test_lists_become_tuples():
         {"roi_mode": "crop"},
         {"paste": "integer"},
         {"rpn_min_size": -1},
+        {"cascade_ious": (1.5,), "cascade_delta_weights": ((20, 20, 10, 10),), "class_agnostic_boxes": True},
+        {"nms_iou": float("nan")},
+        {"blur_sigma": float("inf")},
+        {"bgr": 1},
+        {"min_size": 800.0},
+        {"min_size": True},
+        {"train_min_sizes": 640},
+        {"train_min_sizes": (640.0,)},
+        {"class_names": None},
+        {"mask_head": None},
     ],
     ids=str,
 )
@@ -112,3 +122,13 @@ def test_numpy_values_become_plain():
 def test_unknown_fields_are_named():
     with pytest.raises(ValueError, match="learning_rate"):
         Config.from_dict({"class_names": ["a"], "learning_rate": 1})
+
+
+def test_fields_are_read_by_their_names_of_version_0_1_0_too():
+    old = {
+        "class_names": ["a"], "flip_probability": 0.1, "turn_probability": 0.2, "rotation_degrees": 3.0,
+        "min_object_share": 0.4,
+    }  # fmt: skip
+    config = Config.from_dict(old)
+    assert (config.horizontal_flip_probability, config.rotate90_probability) == (0.1, 0.2)
+    assert (config.max_rotation_degrees, config.min_visible_fraction) == (3.0, 0.4)

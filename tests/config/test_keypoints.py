@@ -58,7 +58,9 @@ def test_sides_are_found_in_names_of_any_spelling(names, order):
 
 
 def test_a_side_without_its_partner_is_refused():
-    with pytest.raises(ValueError, match=r"'left_eye' has no partner 'right_eye'.*flip_probability=0"):
+    with pytest.raises(
+        ValueError, match=r"'left_eye' has no partner 'right_eye'.*horizontal_flip_probability=0"
+    ):
         flip_indices(("left_eye", "rigth_eye"))
 
 

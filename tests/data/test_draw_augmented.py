@@ -17,7 +17,7 @@ def record(value=0):
 
 
 def test_the_record_and_its_draws_lie_side_by_side():
-    config = Config(**{**CONFIG.to_dict(), "flip_probability": 1.0})
+    config = Config(**{**CONFIG.to_dict(), "horizontal_flip_probability": 1.0})
     sheet = np.asarray(draw_augmented([record(0), record(200)], config, index=1, count=4, columns=2))
     assert sheet.shape == (3 * 48 - 8, 2 * 68 - 8, 3)
     first, second, last = sheet[:40, :60], sheet[:40, 68:128], sheet[96:136, :60]
@@ -31,7 +31,7 @@ def test_the_record_and_its_draws_lie_side_by_side():
 
 
 def test_each_draw_is_another_one_and_the_seed_repeats_them():
-    config = Config(**{**CONFIG.to_dict(), "rotation_degrees": 90.0})
+    config = Config(**{**CONFIG.to_dict(), "max_rotation_degrees": 90.0})
     sheet = np.asarray(draw_augmented([record(90)], config, count=3, seed=1))
     again = np.asarray(draw_augmented([record(90)], config, count=3, seed=1))
     np.testing.assert_array_equal(sheet, again)

@@ -11,10 +11,12 @@ from names import assert_same_keys, shapes_of
 from parity import NAMES, SHARED
 from places import ROOT
 
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.fields import network_fields
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS, find_preset, list_pretrained
 from keras_maskrcnn.presets.class_names import COCO, coco_by_id, lvis_v0_5
-from keras_maskrcnn.weights.pretrained import NETWORK, SOURCES
+from keras_maskrcnn.weights.pretrained import SOURCES
 
 ZOO = "https://dl.fbaipublicfiles.com/detectron2/"
 DETECTRON2 = {
@@ -217,7 +219,7 @@ def test_what_is_called_shown_is_what_the_tests_compare():
 
 
 def test_models_with_one_list_of_tensors_are_one_network():
-    fields = (*NETWORK, "depth", "cascade_ious", "keypoint_names")
+    fields = (*network_fields(Config), "cascade_ious", "keypoint_names")
     for names in LISTS.values():
         assert len({tuple(field(name, key) for key in fields) for name in names}) == 1
 

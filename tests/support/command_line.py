@@ -1,4 +1,4 @@
-"""Pictures for the tests of the command line, and what runs a command that fails."""
+"""Images for the tests of the command line, and what runs a command that fails."""
 
 import json
 
@@ -10,8 +10,8 @@ from keras_maskrcnn.cli.main import main
 CATEGORIES = [{"id": 7, "name": "circle"}, {"id": 3, "name": "square"}]
 
 
-def draw_pictures(folder, count=4, size=64):
-    """Write gray pictures with one bright square each, and their COCO annotation file beside the folder."""
+def draw_images(folder, count=4, size=64):
+    """Write gray images with one bright square each, and their COCO annotation file beside the folder."""
     rng = np.random.default_rng(0)
     (folder / "images").mkdir()
     images, annotations = [], []

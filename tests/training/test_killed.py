@@ -12,7 +12,7 @@ from pathlib import Path
 import killed_training
 import numpy as np
 import pytest
-from command_line import data, draw_pictures
+from command_line import data, draw_images
 from examples import tiny
 from killed_training import EPOCHS, STEPS, read_losses
 
@@ -81,7 +81,7 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_uninterrupted_one(
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_killed_run_of_the_command_ends_with_the_log_of_an_uninterrupted_one(tmp_path, seed):
-    draw_pictures(tmp_path, count=6)
+    draw_images(tmp_path, count=6)
     (tmp_path / "config.json").write_text(tiny(class_names=("square", "circle")).to_json())
     options = [
         *("train", *data(tmp_path), "--config", str(tmp_path / "config.json"), "--epochs", "3"),

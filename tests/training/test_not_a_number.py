@@ -9,7 +9,7 @@ from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.training.backup import BackupAndRestore
 from keras_maskrcnn.training.not_a_number import LossError, StopOnNaN
 
-CONFIG = tiny(mask_head="none", flip_probability=0.0, min_size=64)
+CONFIG = tiny(mask_head="none", horizontal_flip_probability=0.0, min_size=64)
 RECORDS = drawn_records(5)
 
 

@@ -147,10 +147,10 @@ def test_other_fields_of_the_config_are_set(published, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"scores": 0.5}, "Unknown Config fields: scores"),
+        ({"scores": 0.5}, "Config has no field 'scores'; nearest: "),
         ({"norm": "best"}, "Config.norm must be one of"),
         ({"class_names": ["cat", "cat"]}, "class_names holds cat more than once"),
-        ({"class_names": "cat"}, "class_names must be a sequence"),
+        ({"class_names": "cat"}, "class_names must be a non-empty sequence of strings"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_downloaded(arguments, reason, published, tmp_path):

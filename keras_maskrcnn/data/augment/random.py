@@ -30,7 +30,10 @@ _SCALE, _ANGLE, _CROP, _FLIP, _CUTOUT, _PASTE, _DONOR = range(1, 8)
 def composes_images(config: Config) -> bool:
     """Tell whether objects may be moved, cropped or covered otherwise than by resizing and flipping their image."""
     return bool(
-        config.rotation_degrees or config.crop_size or config.cutout_count or config.copy_paste_probability
+        config.max_rotation_degrees
+        or config.crop_size
+        or config.cutout_count
+        or config.copy_paste_probability
     )
 
 
@@ -54,7 +57,7 @@ def augmented_example(
 
     Returns:
         What `load_example` returns, but with the image resized if `composes_images(config)`; how many of the record's
-        objects were dropped, because less than config.min_object_share of them can be seen; and how many it has.
+        objects were dropped, because less than config.min_visible_fraction of them can be seen; and how many it has.
 
     Raises:
         FileNotFoundError, ValueError: as `load_example`.
@@ -74,7 +77,7 @@ def augmented_example(
     if config.cutout_count:
         squares = _squares(composed, config, stream(_CUTOUT))
         composed = cover(composed, squares, _fill(composed, config), fields)
-    kept = remaining(composed, config.min_object_share)
+    kept = remaining(composed, config.min_visible_fraction)
     own = len(record.boxes)  # which come before those that were pasted
     return composed_example(composed, kept, fields), int(own - kept[:own].sum()), own
 
@@ -99,7 +102,7 @@ def _transform(
     """
     height, width = scaled_size(record, config, min_size, _scale(config, stream))
     resized = np.diag([width / record.width, height / record.height, 1.0])
-    angle = np.deg2rad(stream(_ANGLE).uniform(-config.rotation_degrees, config.rotation_degrees))
+    angle = np.deg2rad(stream(_ANGLE).uniform(-config.max_rotation_degrees, config.max_rotation_degrees))
     rotation = _about(
         width / 2, height / 2, np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     )
@@ -108,7 +111,7 @@ def _transform(
     spare = np.array(canvas or own) - [height, width]
     if canvas is None:
         spare = np.minimum(spare, 0)
-    elif stream(_FLIP).random() < config.flip_probability:
+    elif stream(_FLIP).random() < config.horizontal_flip_probability:
         matrix = _about(width / 2, height / 2, np.diag([-1.0, 1.0])) @ matrix
     down, right = np.rint(spare * stream(_CROP).random(2))
     matrix[:2, 2] += right, down
@@ -144,7 +147,7 @@ def _pasted(
     transform = _transform(record, config, min_size, stream, canvas)
     donor = _placed(record, config, fields, transform, composed.supersampling)
     sampled = stream(_PASTE).random(len(donor.shapes)) < 0.5
-    chosen = sampled & ~donor.crowd & remaining(donor, config.min_object_share)
+    chosen = sampled & ~donor.crowd & remaining(donor, config.min_visible_fraction)
     return paste(composed, donor, chosen, fields) if chosen.any() else composed
 
 

@@ -35,7 +35,7 @@ def make_dataset(
 ) -> tf.data.Dataset:
     """Make the batches that `fit` and `evaluate` take.
 
-    With `training`, images come in a new order each epoch, flipped with config.flip_probability, at a short
+    With `training`, images come in a new order each epoch, flipped with config.horizontal_flip_probability, at a short
     side chosen from config.train_min_sizes, with whatever other augmentation the config names; objects that it moves
     out of sight are dropped, and counted by `dataset.dropped` (a `DroppedObjects`). Everything random follows from
     (seed, epoch, position in the epoch): the same seed gives the same batches, whatever was read before. Each
@@ -96,7 +96,7 @@ def make_dataset(
         for record in records:
             check_names(record, config.class_names, config.keypoint_names)
             check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
-    if training and (config.flip_probability or config.vertical_flip_probability):
+    if training and (config.horizontal_flip_probability or config.vertical_flip_probability):
         flip_indices(config.keypoint_names)  # which refuses names that have no place in a flipped image
     clock, dropped = Clock(), DroppedObjects(len(records), logged=composes_images(config))
     places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
@@ -239,7 +239,7 @@ def _augmented(example: Example, config: Config, fields: Sequence[Field], random
         sigma = random.uniform("blur", 0, config.blur_sigma)
         example = example | {"images": blurred(example["images"], sigma, config.blur_sigma)}
     for purpose, probability, axis in (
-        ("flip", config.flip_probability, 1),
+        ("flip", config.horizontal_flip_probability, 1),
         ("vertical_flip", config.vertical_flip_probability, 0),
     ):
         if probability:
@@ -248,8 +248,8 @@ def _augmented(example: Example, config: Config, fields: Sequence[Field], random
                 lambda example=example, axis=axis: flip(example, fields, axis),
                 lambda example=example: example,
             )
-    if config.turn_probability:
-        rotates = random.uniform("rotate90") < config.turn_probability
+    if config.rotate90_probability:
+        rotates = random.uniform("rotate90") < config.rotate90_probability
         example = rotate90(example, fields, tf.where(rotates, 1 + random.whole("times", 3), 0))
     return example
 

@@ -28,7 +28,7 @@ def changed(fields, **others):
         "class_names": ("a", "b", "c"),
         "min_size": 100,
         "max_size": 100,
-        "flip_probability": 0.0,
+        "horizontal_flip_probability": 0.0,
         "mask_crop_size": 28,
         "pixel_mean": (90.0, 90.0, 90.0),
     }
@@ -51,7 +51,7 @@ def stripes(side=100, square=20):
 @pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 1.0])
 def test_what_is_dropped_can_be_counted_by_hand(fraction):
     record, boxes = stripes()
-    config = changed({"crop_size": 60, "min_object_share": fraction})
+    config = changed({"crop_size": 60, "min_visible_fraction": fraction})
     dropped = 0
     for number in range(40):
         fields, lost, objects = augmented([record], 0, config, 100, np.array([number, 7], np.int32))
@@ -98,7 +98,7 @@ def test_a_box_with_its_corners_swapped_is_refused_by_name():
 def test_objects_without_masks_move_with_their_boxes_corners():
     image = np.zeros((100, 100, 3), np.uint8)
     record = make_record(image, boxes=[[40, 30, 60, 70]], class_ids=[1], image_id=0)
-    config = changed({"mask_head": "none", "rotation_degrees": 90.0})
+    config = changed({"mask_head": "none", "max_rotation_degrees": 90.0})
     sizes = []
     for number in range(60):
         (_, _, boxes, *_), _, _ = augmented([record], 0, config, 100, np.array([1, number], np.int32))
@@ -158,7 +158,7 @@ def test_what_is_pasted_hides_what_lies_below():
         np.testing.assert_array_equal(image[:, 20:], np.broadcast_to(GREEN, (40, 20, 3)))
         np.testing.assert_array_equal(keypoints[0], [[12, 12, 2], [28, 28, 1], [0, 0, 0]])
         np.testing.assert_array_equal(keypoints[1, 0], [30, 5, 2])
-    dropping = dataclasses.replace(config, min_object_share=0.6)
+    dropping = dataclasses.replace(config, min_visible_fraction=0.6)
     lost = [augmented(records, 0, dropping, 40, np.array([n, 0], np.int32))[1] for n in range(40)]
     assert sum(lost) == len(pasted)
 
@@ -191,7 +191,7 @@ def test_any_number_of_channels_and_any_values():
 
 def test_an_augmentation_draws_the_same_whatever_else_is_on():
     records = [stripes()[0]]
-    config = changed({"crop_size": 100, "scale_jitter": (0.3, 2.0), "rotation_degrees": 30.0})
+    config = changed({"crop_size": 100, "scale_jitter": (0.3, 2.0), "max_rotation_degrees": 30.0})
     alone = augmented(records, 0, config, 100, np.array([4, 2], np.int32))[0]
     cut = dataclasses.replace(config, cutout_count=1, cutout_size=0.01)
     beside = augmented(records, 0, cut, 100, np.array([4, 2], np.int32))[0]
@@ -209,7 +209,7 @@ def test_real_objects_that_are_not_moved_stay_where_they_are():
     """Real polygons and crowds, drawn anew in a frame that holds the whole image."""
     path = COCO_MINI / "annotations" / "instances_val2017.json"
     records, names = load_coco(path, COCO_MINI / "val2017")
-    plain = Config(tuple(names), min_size=480, max_size=640, flip_probability=0.0)
+    plain = Config(tuple(names), min_size=480, max_size=640, horizontal_flip_probability=0.0)
     ious, distances, crowds = [], [], 0
     for index, record in enumerate(records[:20]):
         fields, dropped, objects = augmented(

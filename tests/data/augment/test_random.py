@@ -30,29 +30,29 @@ PLAIN = Config(
     min_size=HEIGHT,
     max_size=WIDTH,
     mask_crop_size=56,
-    flip_probability=0.0,
+    horizontal_flip_probability=0.0,
     pixel_mean=(90.0, 90.0, 90.0),
 )
 AUGMENTATIONS = {
-    "flip": {"flip_probability": 1.0},
+    "flip": {"horizontal_flip_probability": 1.0},
     "vertical_flip": {"vertical_flip_probability": 1.0},
-    "rotate90": {"turn_probability": 1.0},
-    "rotation": {"rotation_degrees": 180.0},
+    "rotate90": {"rotate90_probability": 1.0},
+    "rotation": {"max_rotation_degrees": 180.0},
     "scale_jitter": {"min_size": 90, "max_size": 240, "scale_jitter": (0.5, 2.0)},
     "crop": {"crop_size": 96},
     "large_scale_jitter": {"crop_size": 160, "scale_jitter": (0.3, 2.0)},
     "colour": {"brightness": 0.1, "contrast": 0.2, "saturation": 0.2, "hue": 0.04},
     "blur": {"blur_sigma": 1.5},
     "cutout": {"cutout_count": 4, "cutout_size": 0.3},
-    "copy_paste": {"copy_paste_probability": 1.0, "flip_probability": 0.5},
+    "copy_paste": {"copy_paste_probability": 1.0, "horizontal_flip_probability": 0.5},
 }
 TOGETHER = {
     "crop_size": 160,
     "scale_jitter": (0.5, 2.0),
-    "rotation_degrees": 45.0,
-    "flip_probability": 0.5,
+    "max_rotation_degrees": 45.0,
+    "horizontal_flip_probability": 0.5,
     "vertical_flip_probability": 0.5,
-    "turn_probability": 0.5,
+    "rotate90_probability": 0.5,
     "copy_paste_probability": 0.5,
     "cutout_count": 2,
     "brightness": 0.05,
@@ -242,7 +242,7 @@ def test_evaluation_is_not_augmented():
 
 
 def test_what_an_epoch_dropped_is_logged(caplog):
-    config = changed({"crop_size": 60, "min_object_share": 1.0})
+    config = changed({"crop_size": 60, "min_visible_fraction": 1.0})
     with caplog.at_level(logging.INFO, logger="keras_maskrcnn.data"):
         _, dataset = examples([painted(0)], config, epochs=2)
     lines = [record.message for record in caplog.records if "dropped" in record.message]

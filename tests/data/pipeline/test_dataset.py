@@ -137,11 +137,11 @@ def test_images_without_objects_have_one_padded_row():
 
 
 def test_flipping_moves_image_boxes_and_masks_together():
-    flipping = dataclasses.replace(SMALL, min_size=20, flip_probability=1.0)
+    flipping = dataclasses.replace(SMALL, min_size=20, horizontal_flip_probability=1.0)
     (batch,) = batches([square(9)], flipping, training=True)
     np.testing.assert_array_equal(batch["images"][0, :20, :32], half_filled(9)[:, ::-1])
     np.testing.assert_allclose(batch["gt_boxes"], [[[20, 6, 28, 14]]])
-    straight = dataclasses.replace(SMALL, min_size=20, flip_probability=0.0)
+    straight = dataclasses.replace(SMALL, min_size=20, horizontal_flip_probability=0.0)
     (other,) = batches([square(9)], straight, training=True)
     np.testing.assert_array_equal(batch["gt_masks"], other["gt_masks"][..., ::-1])
     (evaluated,) = batches([square(9)], flipping)

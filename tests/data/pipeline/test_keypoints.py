@@ -19,7 +19,7 @@ CONFIG = Config(
     max_size=64,
     mask_head="none",
     keypoint_names=NAMES,
-    flip_probability=0.0,
+    horizontal_flip_probability=0.0,
 )
 POINTS = [[8, 10, 2], [4, 6, 1], [0, 0, 0]]
 
@@ -53,7 +53,7 @@ def test_the_offset_moves_labelled_keypoints_before_they_are_scaled():
 
 
 def test_a_flipped_image_has_its_sides_swapped():
-    flipping = dataclasses.replace(CONFIG, flip_probability=1.0)
+    flipping = dataclasses.replace(CONFIG, horizontal_flip_probability=1.0)
     found = batch([record()], flipping, training=True)
     np.testing.assert_array_equal(found["gt_boxes"], [[[10, 3, 14, 7]]])
     np.testing.assert_array_equal(found["gt_keypoints"][0, 0], [[12, 5, 2], [0, 0, 0], [14, 3, 1]])
@@ -109,7 +109,7 @@ def test_a_side_without_a_partner_is_refused_where_images_are_flipped():
     odd = dataclasses.replace(CONFIG, keypoint_names=("nose", "left_hand", "tail"))
     make_dataset([record()], odd, training=True)
     with pytest.raises(ValueError, match="'left_hand' has no partner"):
-        make_dataset([record()], dataclasses.replace(odd, flip_probability=0.5), training=True)
+        make_dataset([record()], dataclasses.replace(odd, horizontal_flip_probability=0.5), training=True)
 
 
 @pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sample is not on this machine")

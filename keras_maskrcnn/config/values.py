@@ -1,0 +1,40 @@
+"""Values of some of a Config's fields by name, as a file or a command line has them."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from keras_maskrcnn.config.fields import check_value, frozen
+
+RENAMED = {
+    "flip_probability": "horizontal_flip_probability",
+    "turn_probability": "rotate90_probability",
+    "rotation_degrees": "max_rotation_degrees",
+    "min_object_share": "min_visible_fraction",
+}
+"""Fields by their names in version 0.1.0, whose .keras files and run folders hold them."""
+
+
+def checked_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by the names that their fields have today, each checked by itself.
+
+    Args:
+        cls: Config, or a dataclass declared like it.
+        values: by field names of today or of version 0.1.0; not every field need be there.
+
+    Raises:
+        ValueError: a name is none of a field, which lists the nearest ones; or a value is not what its field may hold.
+    """
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    checked = {}
+    for given, value in values.items():
+        name = RENAMED.get(given, given)
+        if name not in fields:
+            near = difflib.get_close_matches(str(name), fields, n=3, cutoff=0.5)
+            raise ValueError(
+                f"Config has no field {name!r}" + (f"; nearest: {', '.join(near)}" if near else "")
+            )
+        checked[name] = frozen(value)
+        check_value(fields[name], checked[name])
+    return checked
