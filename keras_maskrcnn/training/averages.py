@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 
-class OnAverages(keras.callbacks.Callback):
+class WithAveragedWeights(keras.callbacks.Callback):
     """Runs the ends of epochs of other callbacks on the averaged weights of an optimizer with `use_ema=True`.
 
     `CocoEvaluation` and `ModelCheckpoint` in it judge and save the averages, which `fit` leaves in the model when it
@@ -43,7 +43,9 @@ class OnAverages(keras.callbacks.Callback):
         """Check the optimizer, and begin."""
         optimizer = self.model.optimizer
         if not getattr(optimizer, "inner_optimizer", optimizer).use_ema:
-            raise ValueError("OnAverages needs an optimizer with use_ema=True, such as km.sgd(use_ema=True)")
+            raise ValueError(
+                "WithAveragedWeights needs an optimizer with use_ema=True, such as km.sgd(use_ema=True)"
+            )
         for callback in self.callbacks:
             callback.on_train_begin(logs)
 

@@ -23,7 +23,7 @@ class _EndOfEpoch:
     """Stands for True in `model.stop_training`, and tells our own stop from another callback's."""
 
 
-class BackupAndRestore(keras.callbacks.BackupAndRestore):
+class TrainingBackup(keras.callbacks.BackupAndRestore):
     """Resumes an interrupted `fit` exactly: same data, same randomness, same losses as without the interruption.
 
     Weights, optimizer, logged means, epoch and step are written to one file, under another name first and then
@@ -63,7 +63,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
                 "A backup holds no best weights: let a ModelCheckpoint(save_best_only=True) keep them instead of "
                 "EarlyStopping(restore_best_weights=True)"
             )
-        check_is_for_training(dataset, "BackupAndRestore")
+        check_is_for_training(dataset, "TrainingBackup")
         self.remember = list(remember)
         self.clock, self.steps = dataset.clock, int(dataset.cardinality())
         self._resumed: tuple[int, int, list[Any], list[dict[str, Any]]] | None = None
@@ -71,7 +71,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Restore the model, and begin `fit` at the epoch that was interrupted."""
-        check_epochs_are_whole(self.params, self.steps, "BackupAndRestore")
+        check_epochs_are_whole(self.params, self.steps, "TrainingBackup")
         if not self.path.exists():
             return
         with h5py.File(self.path) as file:

@@ -17,7 +17,7 @@ class LossError(ValueError):
 class StopOnNaN(keras.callbacks.Callback):
     """Ends `fit` with an error at the first loss that is NaN or infinite, and names the pictures of its batch.
 
-    Put it before callbacks that write files: the models on disk are then those from before. (`BackupAndRestore` never
+    Put it before callbacks that write files: the models on disk are then those from before. (`TrainingBackup` never
     writes weights that are not finite, wherever it stands.)
 
     Args:

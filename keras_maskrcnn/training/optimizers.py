@@ -18,8 +18,9 @@ _OF_A_NORM = re.compile(rf"(^|/)({'|'.join(NORM_WEIGHTS)})\b")
 Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
-@keras.saving.register_keras_serializable("keras_maskrcnn")
-class SGD(keras.optimizers.SGD):
+# Saved models call it "keras_maskrcnn>SGD", which was its name in version 0.1.0.
+@keras.saving.register_keras_serializable("keras_maskrcnn", name="SGD")
+class CoupledSGD(keras.optimizers.SGD):
     """Stochastic gradient descent whose weight decay is coupled, as in Detectron and torchvision.
 
     The decay joins the gradient, and so the momentum; `keras.optimizers.SGD(weight_decay=...)` decays weights apart
@@ -61,13 +62,15 @@ class SGD(keras.optimizers.SGD):
         return {**super().get_config(), **own}
 
 
-def sgd(learning_rate: Rate = 0.02, momentum: float = 0.9, weight_decay: float = 1e-4, **kwargs: Any) -> SGD:
+def sgd(
+    learning_rate: Rate = 0.02, momentum: float = 0.9, weight_decay: float = 1e-4, **kwargs: Any
+) -> CoupledSGD:
     """Return the published recipes' optimizer: momentum 0.9 and coupled weight decay 1e-4.
 
     0.02 is the learning rate for 16 images per update; scale it with the batch. Further arguments go to
     `keras.optimizers.SGD` (`global_clipnorm`, `use_ema`, `gradient_accumulation_steps`, ...).
     """
-    return SGD(learning_rate, weight_decay, momentum=momentum, **kwargs)
+    return CoupledSGD(learning_rate, weight_decay, momentum=momentum, **kwargs)
 
 
 def adamw(learning_rate: Rate = 1e-4, weight_decay: float = 0.05, **kwargs: Any) -> keras.optimizers.AdamW:

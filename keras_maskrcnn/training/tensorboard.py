@@ -18,7 +18,7 @@ SCALAR, BLOBS = 1, 3
 """TensorBoard's classes of data."""
 
 
-class TensorBoard(keras.callbacks.Callback):
+class TensorBoardScalars(keras.callbacks.Callback):
     """Writes curves of losses, learning rate and what callbacks before it put into the logs, for TensorBoard to show.
 
     "step/..." has the means over the epoch so far against the number of batches, "epoch/..." and "validation/..." the
@@ -33,7 +33,7 @@ class TensorBoard(keras.callbacks.Callback):
     def __init__(self, log_dir: str | os.PathLike, every: int = 20):
         super().__init__()
         if every < 1:
-            raise ValueError(f"TensorBoard's every must be at least 1; got {every}")
+            raise ValueError(f"TensorBoardScalars needs an every of at least 1; got {every}")
         self.log_dir, self.every = str(log_dir), every
         self._writer: Any = None
 
@@ -70,7 +70,7 @@ class TensorBoard(keras.callbacks.Callback):
                 _write(prefix + name, tf.constant(value, tf.float32), step, "scalars", SCALAR)
 
 
-class TensorBoardPictures(keras.callbacks.Callback):
+class TensorBoardImages(keras.callbacks.Callback):
     """Shows, at the end of epochs, what the model finds on pictures, and beside it what is annotated.
 
     Args:
@@ -96,7 +96,7 @@ class TensorBoardPictures(keras.callbacks.Callback):
     ):
         super().__init__()
         if min(count, every, side) < 1 or not len(records):
-            raise ValueError("TensorBoardPictures needs records, and a count, every and side of at least 1")
+            raise ValueError("TensorBoardImages needs records, and a count, every and side of at least 1")
         self.folder = Path(log_dir) / "pictures"
         self.records, self.every, self.min_score, self.side = records, every, min_score, side
         self.chosen = np.unique(np.linspace(0, len(records) - 1, count).astype(int)).tolist()

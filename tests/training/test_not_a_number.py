@@ -6,7 +6,7 @@ from examples import drawn_records, tiny
 from killed_training import MeanColor
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
-from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.not_a_number import LossError, StopOnNaN
 
 CONFIG = tiny(mask_head="none", flip_probability=0.0, min_size=64)
@@ -76,7 +76,7 @@ def test_the_backup_keeps_the_last_weights_that_are_finite(tmp_path):
     spoil = keras.callbacks.LambdaCallback(
         on_train_batch_end=lambda batch, logs: batch == 1 and model.dense.kernel.assign([[np.nan]] * 3)
     )
-    callbacks = [StopOnNaN(data), spoil, BackupAndRestore(path, data, save_freq=1)]
+    callbacks = [StopOnNaN(data), spoil, TrainingBackup(path, data, save_freq=1)]
     with (
         pytest.warns(
             UserWarning, match=r"not finite after step 2 of epoch 1: .*b\.weights\.h5 keeps older ones"
@@ -96,6 +96,6 @@ def test_training_that_ends_with_weights_that_are_not_finite_keeps_its_backup(tm
         on_epoch_end=lambda epoch, logs: epoch and model.dense.kernel.assign([[np.nan]] * 3)
     )
     with pytest.warns(UserWarning, match="not finite after step 3 of epoch 2"):
-        backup = BackupAndRestore(path, data)
+        backup = TrainingBackup(path, data)
         model.fit(data, epochs=2, verbose=0, shuffle=False, callbacks=[spoil, backup])
     assert path.exists()

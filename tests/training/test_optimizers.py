@@ -7,7 +7,7 @@ import tensorflow as tf
 from examples import batch, tiny
 
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.training.optimizers import adamw, sgd, steps_taken
+from keras_maskrcnn.training.optimizers import CoupledSGD, adamw, sgd, steps_taken
 from keras_maskrcnn.training.schedules import WarmUp
 
 # Few samples, so that every image has as many.
@@ -131,6 +131,12 @@ def test_optimizer_survives_serialisation():
     copy = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
     assert copy.get_config() == optimizer.get_config()
     assert copy.coupled_weight_decay == 5e-4 and copy.decay_norms
+
+
+@pytest.mark.parametrize("name", ["SGD", "WarmUp"])
+def test_it_is_registered_as_saved_models_name_it(name):
+    """The names in files of version 0.1.0, which are not today's class names."""
+    assert issubclass(keras.saving.get_registered_object(f"keras_maskrcnn>{name}"), (CoupledSGD, WarmUp))
 
 
 def moved(model, optimizer, batches):

@@ -6,7 +6,7 @@ from examples import drawn_records, tiny
 from killed_training import MeanColor
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
-from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.backup import TrainingBackup
 
 CONFIG = tiny(mask_head="none")
 FIGURES = (0.1, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -37,7 +37,7 @@ def train(folder, killed_after=None, optimizer="sgd", remembered=2, **options):
     save = keras.callbacks.ModelCheckpoint(
         folder / "best{epoch}.keras", monitor="val_figure", mode="max", save_best_only=True
     )
-    backup = BackupAndRestore(
+    backup = TrainingBackup(
         folder / "b.weights.h5", data, delete_checkpoint=False, remember=[stop, save][:remembered]
     )
     callbacks = [Evaluation(killed_after), stop, save, backup]

@@ -13,7 +13,7 @@ from PIL import Image
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.training.optimizers import sgd
 from keras_maskrcnn.training.schedules import WarmUp
-from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures
+from keras_maskrcnn.training.tensorboard import TensorBoardImages, TensorBoardScalars
 
 
 def events(folder):
@@ -44,7 +44,7 @@ def fit(folder, initial_epoch, epochs):
         initial_epoch=initial_epoch,
         epochs=epochs,
         verbose=0,
-        callbacks=[Evaluation(), TensorBoard(folder, every=2)],
+        callbacks=[Evaluation(), TensorBoardScalars(folder, every=2)],
     )
 
 
@@ -96,7 +96,7 @@ def pictures(folder):
 
 def test_pictures_show_what_is_found_beside_what_is_annotated(tmp_path):
     records = drawn_records(5)
-    callback = TensorBoardPictures(tmp_path, records, count=2, every=2, side=400)
+    callback = TensorBoardImages(tmp_path, records, count=2, every=2, side=400)
     callback.set_model(Finder(records))
     callback.set_params({"epochs": 5})
     for epoch in range(5):
@@ -113,5 +113,5 @@ def test_pictures_show_what_is_found_beside_what_is_annotated(tmp_path):
 
 def test_refuses_no_pictures(tmp_path):
     for options in ({"records": []}, {"records": drawn_records(1), "every": 0}):
-        with pytest.raises(ValueError, match="TensorBoardPictures needs records"):
-            TensorBoardPictures(tmp_path, **options)
+        with pytest.raises(ValueError, match="TensorBoardImages needs records"):
+            TensorBoardImages(tmp_path, **options)
