@@ -48,6 +48,8 @@ setup(
         "tensorflow>=2.21",
         "keras>=3.15",
         "numpy",
+        "ml_dtypes",
+        "safetensors>=0.4",
         "pillow",
         "pycocotools",
         "scikit-image",

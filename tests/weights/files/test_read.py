@@ -210,10 +210,23 @@ def test_what_lies_beside_the_state_dict_is_not_read(tmp_path):
     assert contents(read_pth(path)) == contents({"w": WEIGHT})
 
 
-@WRITERS
+def safetensors_of_zeros(path, array):
+    header = {"w": {"dtype": "F32", "shape": [len(array)], "data_offsets": [0, array.nbytes]}}
+    return write_safetensors(path, header, array.tobytes())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path, array: write_zip(path, {"w": whole("0", array)}, {"0": array}),
+        lambda path, array: write_legacy(path, {"w": whole("0", array)}, {"0": array}),
+        safetensors_of_zeros,
+    ],
+    ids=["zip", "legacy", "safetensors"],
+)
 def test_reading_takes_little_more_memory_than_the_file_and_no_framework(tmp_path, write):
     array = np.zeros((2**23,), "f4")
-    path = write(tmp_path / "a.pth", {"w": whole("0", array)}, {"0": array})
+    path = write(tmp_path / "a.file", array)
     program = f"""
 import sys, tracemalloc
 from keras_maskrcnn.weights.files.read import read_checkpoint
