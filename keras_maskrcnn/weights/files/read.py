@@ -10,12 +10,11 @@ import ml_dtypes  # noqa: F401  # numpy then knows bfloat16, in which safetensor
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from keras_maskrcnn.weights.files.dtypes import BFLOAT16, widen
-from keras_maskrcnn.weights.files.pickled import ARRAYS
-from keras_maskrcnn.weights.files.refusal import Budget, RefusedError, naming, one_line
-from keras_maskrcnn.weights.files.state import State, state_of
+from keras_maskrcnn.weights.files.proxies import ARRAYS
+from keras_maskrcnn.weights.files.refusal import Budget, RefusedError, error_prefix, one_line
+from keras_maskrcnn.weights.files.state import BFLOAT16, State, state_of, widen
 from keras_maskrcnn.weights.files.torch import read_pth
-from keras_maskrcnn.weights.files.unpickle import load
+from keras_maskrcnn.weights.files.unpickler import load
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 SAFETENSORS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
@@ -41,7 +40,7 @@ def read_checkpoint(path: str | os.PathLike) -> State:
             one sentence says which.
     """
     path = Path(path)
-    with naming(path):
+    with error_prefix(path):
         with path.open("rb") as file:
             head = file.read(512)
         if not head:
@@ -76,7 +75,7 @@ def read_pkl(path: str | os.PathLike) -> State:
         ValueError: the file is broken or asks for anything but arrays and plain containers.
     """
     path = Path(path)
-    with naming(path), path.open("rb") as file:
+    with error_prefix(path), path.open("rb") as file:
         return state_of(load(file, ARRAYS), path.stat().st_size)
 
 
@@ -93,7 +92,7 @@ def read_h5(path: str | os.PathLike) -> State:
     import h5py
 
     path = Path(path)
-    with naming(path):
+    with error_prefix(path):
         try:
             with h5py.File(path, "r") as file:
                 root = _weights_group(file)
@@ -147,7 +146,7 @@ def read_safetensors(path: str | os.PathLike) -> State:
         ValueError: the file is broken or cut off, holds no tensors, or has an element type that numpy does not have.
     """
     path = Path(path)
-    with naming(path):
+    with error_prefix(path):
         try:
             with safe_open(path, framework="numpy") as file:
                 state = {name: _safetensor(file, name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
