@@ -35,7 +35,7 @@ setup(
     long_description=Path("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",
     packages=[*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.ops.csrc"],
     package_dir={"keras_maskrcnn.ops.csrc": "custom_ops"},
     package_data={
@@ -45,8 +45,8 @@ setup(
     },
     cmdclass={"build_py": BuildPy},
     install_requires=[
-        "tensorflow>=2.21",
-        "keras>=3.15",
+        "tensorflow>=2.21,<2.23",
+        "keras>=3.15,<3.17",
         "numpy",
         "ml_dtypes",
         "safetensors>=0.4",

@@ -19,12 +19,13 @@ from keras_maskrcnn.layers.inputs import blank_batch
 from keras_maskrcnn.models import inference_graph, training_graph
 from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
 from keras_maskrcnn.models.network import make_network
+from keras_maskrcnn.utils.keras_internals import BuiltModel, check_compiled, set_first_epoch
 
 Tensors = dict[str, tf.Tensor]
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
-class MaskRCNN(keras.Model):
+class MaskRCNN(BuiltModel):
     """Mask R-CNN (He et al. 2017) and its kin: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
 
     `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise losses that
@@ -87,9 +88,9 @@ class MaskRCNN(keras.Model):
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned."""
-        self._assert_compile_called("fit")
+        check_compiled(self)
         check_fit(self, self.backbone, args, kwargs)
-        self._initial_epoch = None  # a resumed run that was interrupted leaves its own
+        set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         try:
             return super().fit(*args, **kwargs)
@@ -129,13 +130,6 @@ class MaskRCNN(keras.Model):
         self._inference_graphs.clear()
         self._detectors.clear()
         self.compiled = False
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Under a distribution strategy Keras would first add the replicas' batches up, which fails for flags and for
-        # batches that do not divide evenly. Nothing needs building here but the optimizer.
-        if self._distribute_strategy is not None:
-            with self.distribute_strategy.scope():
-                self._symbolic_build()
 
     def predict_step(self, data: Any) -> Tensors:
         """Run the inference graph on a batch, whether or not it holds ground truth."""

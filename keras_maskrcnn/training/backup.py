@@ -14,6 +14,7 @@ from keras import ops
 
 from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
 from keras_maskrcnn.training.epochs import check_epochs_are_whole
+from keras_maskrcnn.utils.keras_internals import set_first_epoch
 
 REMEMBERED = ("best", "wait", "best_epoch")
 """What Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau know of the epochs before."""
@@ -23,7 +24,7 @@ class _EndOfEpoch:
     """Stands for True in `model.stop_training`, and tells our own stop from another callback's."""
 
 
-class TrainingBackup(keras.callbacks.BackupAndRestore):
+class TrainingBackup(keras.callbacks.Callback):
     """Resumes an interrupted `fit` exactly: same data, same randomness, same losses as without the interruption.
 
     Weights, optimizer, logged means, epoch and step are written to one file, under another name first and then
@@ -54,10 +55,12 @@ class TrainingBackup(keras.callbacks.BackupAndRestore):
         delete_checkpoint: bool = True,
         remember: Sequence[keras.callbacks.Callback] = (),
     ):
-        super().__init__(str(path), save_freq=save_freq, delete_checkpoint=delete_checkpoint)
-        self.path = Path(path)
+        super().__init__()
+        self.path, self.save_freq, self.delete_checkpoint = Path(path), save_freq, delete_checkpoint
         if not self.path.name.endswith(".weights.h5"):
             raise ValueError(f'The backup file must end in ".weights.h5"; got {path}')
+        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
+            raise ValueError(f'save_freq must be "epoch" or a number of steps, at least 1; got {save_freq!r}')
         if any(getattr(callback, "restore_best_weights", False) for callback in remember):
             raise ValueError(
                 "A backup holds no best weights: let a ModelCheckpoint(save_best_only=True) keep them instead of "
@@ -67,7 +70,7 @@ class TrainingBackup(keras.callbacks.BackupAndRestore):
         self.remember = list(remember)
         self.clock, self.steps = dataset.clock, int(dataset.cardinality())
         self._resumed: tuple[int, int, list[Any], list[dict[str, Any]]] | None = None
-        self._first_step = 0
+        self._epoch = self._first_step = self._written = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Restore the model, and begin `fit` at the epoch that was interrupted."""
@@ -102,7 +105,7 @@ class TrainingBackup(keras.callbacks.BackupAndRestore):
         if step == self.steps:
             epoch, step = epoch + 1, 0
         self._resumed = (epoch, step, means, remembered)
-        self.model._initial_epoch = epoch
+        set_first_epoch(self.model, epoch)
         if epoch >= self.params["epochs"]:
             warnings.warn(
                 f"{self.path} was written after epoch {epoch} of {self.params['epochs']}: nothing is left to train",
@@ -111,7 +114,7 @@ class TrainingBackup(keras.callbacks.BackupAndRestore):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Set the dataset, and in the resumed epoch the logged means, to where training is."""
-        self._current_epoch, self._first_step = epoch, 0
+        self._epoch, self._first_step = epoch, 0
         if self._resumed is not None and self._resumed[0] == epoch:
             _, self._first_step, means, remembered = self._resumed
             for callback, state in zip(self.remember, remembered, strict=True):
@@ -120,6 +123,7 @@ class TrainingBackup(keras.callbacks.BackupAndRestore):
                 for variable, value in zip(_mean_variables(self.model), means, strict=True):
                     variable.assign(value)
         self._resumed = None
+        self._written = self._first_step
         self.clock.epoch.assign(epoch)
         self.clock.first_step.assign(self._first_step)
 
@@ -128,23 +132,23 @@ class TrainingBackup(keras.callbacks.BackupAndRestore):
         step = self._first_step + batch + 1
         if step >= self.steps and self._first_step:
             self.model.stop_training = self.model.stop_training or _EndOfEpoch()
-        if self.save_freq != "epoch" and step < self.steps and self._should_save_on_batch(batch):
-            self._write(self._current_epoch, step)
+        if self.save_freq != "epoch" and self._written + int(self.save_freq) <= step < self.steps:
+            self._write(self._epoch, step)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Back up, and let `fit` go on after an epoch that was resumed in its middle."""
         if isinstance(self.model.stop_training, _EndOfEpoch):
             self.model.stop_training = False
-        self._last_batch_seen = 0
         self._write(epoch, self.steps)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Remove the backup if asked to; the next `fit` begins where it is told to."""
-        self.model._initial_epoch = None
+        set_first_epoch(self.model, None)
         if self.delete_checkpoint and _is_finite(self.model):
             self.path.unlink(missing_ok=True)
 
     def _write(self, epoch: int, step: int) -> None:
+        self._written = step
         if not _is_finite(self.model):
             warnings.warn(
                 f"The weights are not finite after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",

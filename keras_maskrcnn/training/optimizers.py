@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_maskrcnn.utils.keras_internals import batches_seen, decays
+
 NORM_WEIGHTS = ("gamma", "beta")
 """Detectron2 (WEIGHT_DECAY_NORM 0), Matterport and Swin do not decay them; biases decay."""
 _OF_A_NORM = re.compile(rf"(^|/)({'|'.join(NORM_WEIGHTS)})\b")
@@ -52,9 +54,7 @@ class CoupledSGD(keras.optimizers.SGD):
             super().update_step(gradient, variable, learning_rate)
 
     def _decays(self, variable: Any) -> bool:
-        if not self._use_weight_decay(variable):  # see exclude_from_weight_decay
-            return False
-        return self.decay_norms or not _OF_A_NORM.search(variable.name)
+        return decays(self, variable) and (self.decay_norms or not _OF_A_NORM.search(variable.name))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -90,5 +90,4 @@ def steps_taken(optimizer: keras.optimizers.Optimizer) -> int:
     Its `iterations` are its updates, of which there are fewer where gradients accumulate. Schedules count batches.
     """
     # What scales a loss for float16 does not count.
-    counting = getattr(optimizer, "inner_optimizer", optimizer)
-    return int(keras.ops.convert_to_numpy(counting._iterations))
+    return batches_seen(getattr(optimizer, "inner_optimizer", optimizer))

@@ -36,7 +36,7 @@ def fit(folder, initial_epoch, epochs):
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(optimizer=sgd(WarmUp(0.1, steps=0, drops=(5,))), loss="mse")
-    model.optimizer._iterations.assign(3 * initial_epoch)
+    model.optimizer.iterations.assign(3 * initial_epoch)
     model.fit(
         np.ones((6, 1)),
         np.ones((6, 1)),
