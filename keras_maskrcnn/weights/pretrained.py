@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,8 @@ from keras_maskrcnn.weights.files.state import State
 from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
 from keras_maskrcnn.weights.sources.backbones import load_backbone
 from keras_maskrcnn.weights.transfer import keep_on_disk, load_state, new_layers, read_model, start_from
+
+_log = logging.getLogger(__name__)
 
 SOURCES: dict[str, ModuleType] = {
     "torchvision": torchvision,
@@ -65,7 +68,7 @@ def load_pretrained(
             they are its own, and `class_names` says their names; Matterport's files can do without, and may have
             another depth. If it has as many, they are taken to be the published ones.
         class_names: the classes of the model, if they are to be others than the published ones. Layers that depend on
-            them are new then, which a printed line says.
+            them are new then, which the log names at level INFO.
         cache_dir: where downloads are kept; Keras' own folder, `$KERAS_HOME` or `~/.keras`, holds it by default.
         changes: other fields of the Config, such as `score_threshold=0.5` or `frozen_stages=0`.
 
@@ -122,7 +125,7 @@ def _as_published(preset: Preset, folder: Path) -> MaskRCNN:
         model = MaskRCNN(preset.config)
         if _read_converted(converted, model):
             return model
-        print(f"{converted} is damaged. It is removed, and the weights are converted again.")
+        _log.warning("%s is damaged. It is removed, and the weights are converted again.", converted)
         converted.unlink()
     model = _from_file(preset, _fetched(preset, folder), None, {})
     if model.variable_dtype == "float32":  # otherwise it has lost some of their precision
@@ -186,7 +189,7 @@ def _from_file(
         load_state(model, state, SOURCES[preset.source], new)
     except ValueError as error:
         raise ValueError(f"{path} is not a file of {preset.name}. {error}") from error
-    _say(path, new)
+    _log_new(path, new)
     return model
 
 
@@ -196,7 +199,7 @@ def _from_backbone(preset: Preset, path: Path, state: State, config: Config) -> 
         new = load_backbone(model.network, state, preset.source)
     except ValueError as error:
         raise ValueError(f"{path} is not a file of {preset.name}. {error}") from error
-    _say(path, new)
+    _log_new(path, new)
     return model
 
 
@@ -214,7 +217,7 @@ def _from_keras(
     if config == source.config:
         return source
     model = MaskRCNN(config)
-    _say(path, start_from(model, source, path))
+    _log_new(path, start_from(model, source, path))
     return model
 
 
@@ -276,6 +279,6 @@ def _names(
     return tuple(given)
 
 
-def _say(path: Path, new: Sequence[str]) -> None:
+def _log_new(path: Path, new: Sequence[str]) -> None:
     if new:
-        print(f"New layers, to be trained: {', '.join(new)}. All others are from {path}.")
+        _log.info("New layers, to be trained: %s. All others are from %s.", ", ".join(new), path)
