@@ -1,7 +1,6 @@
 """How the compiled op is found, built, shared, replaced or done without."""
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -178,24 +177,3 @@ def test_the_name_of_a_library_tells_the_tensorflow_and_the_sources(tmp_path, mo
     changed.write_text(build.SOURCES[0].read_text() + "\n")
     monkeypatch.setattr(build, "SOURCES", (changed, *build.SOURCES[1:]))
     assert build.library_name() != name
-
-
-@pytest.mark.parametrize("has_compiler", [True, False])
-def test_installing_compiles_the_op_where_it_can_and_never_fails(tmp_path, compiler, has_compiler):
-    pytest.importorskip("setuptools")
-    project = tmp_path / "project"
-    for name in ("setup.py", "pyproject.toml", "README.md"):
-        project.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, project)
-    without_libraries = shutil.ignore_patterns("*.so")
-    for folder in ("keras_maskrcnn", "custom_ops"):
-        shutil.copytree(ROOT / folder, project / folder, ignore=without_libraries)
-    environment = {**os.environ, "PATH": str(tmp_path), "CXX": str(compiler) if has_compiler else ""}
-    if has_compiler:
-        environment["PATH"] = os.environ["PATH"]
-    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "built")]
-    subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True, timeout=300)
-    shipped = tmp_path / "built" / "keras_maskrcnn" / "ops"
-    sources = {path.name for path in (shipped / "csrc").iterdir()}
-    assert sources >= {path.name for path in build.FOLDER.iterdir() if path.suffix in (".cc", ".cu", ".h")}
-    assert [path.name for path in shipped.glob("*.so")] == [build.library_name()] * has_compiler
