@@ -1,4 +1,4 @@
-"""A backup that resumes exactly, which Keras' own does not."""
+"""A backup of a training run that resumes exactly, which Keras' BackupAndRestore does not."""
 
 import json
 import os
@@ -17,34 +17,56 @@ from keras_maskrcnn.training.epochs import check_epochs_are_whole
 from keras_maskrcnn.utils.keras_internals import set_first_epoch
 
 REMEMBERED = ("best", "wait", "best_epoch")
-"""What Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau know of the epochs before."""
+"""The attributes in which Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau keep what happened before."""
 
 
 class _EndOfEpoch:
-    """Stands for True in `model.stop_training`, and tells our own stop from another callback's."""
+    """A true value of `model.stop_training` that tells this callback's stop from another's."""
 
 
 class TrainingBackup(keras.callbacks.Callback):
     """Resumes an interrupted `fit` exactly: same data, same randomness, same losses as without the interruption.
 
     Weights, optimizer, logged means, epoch and step are written to one file, under another name first and then
-    renamed, so that an interruption while writing leaves the former backup. (The stock callback forgets the step
-    within the epoch and writes its files in place.)
+    renamed, so that an interruption while writing leaves the former backup. (Keras' BackupAndRestore forgets the
+    step within the epoch and overwrites its files in place.)
 
     Args:
         path: the backup file, ending in ".weights.h5"; read if it exists when training begins.
-        dataset: the training dataset of `make_dataset`, which is set to the same place.
-        save_freq: "epoch", or a number of steps between backups; every end of an epoch is backed up too.
+        dataset: the training dataset of `make_dataset`, which resumes at the same step.
+        save_freq: "epoch", or a number of steps (at least 1) between backups; every end of an epoch is backed up too.
         delete_checkpoint: whether to remove the file after training has ended normally.
         remember: callbacks whose best value and patience are part of the backup, such as Keras' EarlyStopping and
             ModelCheckpoint. The backup must come after them in `fit`'s list.
 
-    Weights that are not finite are never written: the file keeps those from before.
+    Weights with NaN or Inf are never written: the file keeps those from before.
 
     Raises:
-        ValueError: the path has another ending or the file is no backup of such a run, the dataset was not made by
-            `make_dataset`, or a callback to remember keeps weights itself (`restore_best_weights`); when training
-            begins, the backup is of epochs of another length, or `fit` was given `steps_per_epoch`.
+        ValueError: the path has another ending, `save_freq` is below 1, the dataset was not made by `make_dataset`, or
+            a callback to remember keeps weights itself (`restore_best_weights`); when training begins, the file is no
+            backup of such a run, is of another model, optimizer or length of epochs, remembers another number of
+            callbacks, or `fit` was given `steps_per_epoch`.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import keras_maskrcnn as km
+
+        config = km.Config(
+            class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, mask_head="none", min_size=64,
+            fpn_channels=32, box_head_channels=32,
+        )
+        image = np.zeros((64, 64, 3), "uint8")
+        image[16:40, 16:40] = 255
+        records = [km.make_record(image, boxes=[[16, 16, 40, 40]], class_ids=[1], image_id=1)]
+        dataset = km.make_dataset(records, config, training=True)
+        model = km.MaskRCNN(config)
+        model.compile(optimizer=km.sgd(1e-4), run_eagerly=True)  # for one step a graph is not worth its making
+        for epochs in (1, 2):  # the second fit goes on where the first one ended
+            backup = km.TrainingBackup("run/backup.weights.h5", dataset, delete_checkpoint=epochs == 2)
+            model.fit(dataset, epochs=epochs, verbose=0, callbacks=[backup])
+        ```
     """
 
     def __init__(
@@ -73,7 +95,7 @@ class TrainingBackup(keras.callbacks.Callback):
         self._epoch = self._first_step = self._written = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Restore the model, and begin `fit` at the epoch that was interrupted."""
+        """Restore the model, and let `fit` begin at the epoch that was interrupted."""
         check_epochs_are_whole(self.params, self.steps, "TrainingBackup")
         if not self.path.exists():
             return
@@ -91,12 +113,13 @@ class TrainingBackup(keras.callbacks.Callback):
             )
         if len(remembered) != len(self.remember):
             raise ValueError(
-                f"{self.path} remembers {len(remembered)} other callbacks; `remember` has {len(self.remember)}"
+                f"{self.path} is of a run whose backup remembered {len(remembered)} callbacks; `remember` has "
+                f"{len(self.remember)}. Pass as many, delete the file, or choose another one"
             )
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         with warnings.catch_warnings():
-            # Keras would leave another optimizer as it is made, with a warning.
+            # Keras would leave another optimizer as it was made, with a warning.
             warnings.filterwarnings("error", "Skipping variable loading for optimizer")
             try:
                 self.model.load_weights(self.path)
@@ -142,7 +165,7 @@ class TrainingBackup(keras.callbacks.Callback):
         self._write(epoch, self.steps)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Remove the backup if asked to; the next `fit` begins where it is told to."""
+        """Remove the backup if asked to; the next `fit` begins at its `initial_epoch` again."""
         set_first_epoch(self.model, None)
         if self.delete_checkpoint and _is_finite(self.model):
             self.path.unlink(missing_ok=True)
@@ -151,7 +174,7 @@ class TrainingBackup(keras.callbacks.Callback):
         self._written = step
         if not _is_finite(self.model):
             warnings.warn(
-                f"The weights are not finite after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",
+                f"The weights hold NaN or Inf after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",
                 stacklevel=2,
             )
             return

@@ -32,6 +32,21 @@ class CoupledSGD(keras.optimizers.SGD):
         learning_rate: a number or a schedule.
         coupled_weight_decay: times the weight, added to its gradient.
         decay_norms: whether gamma and beta of normalisations decay too; Detectron2's and Matterport's do not.
+        kwargs: further arguments of `keras.optimizers.SGD`, such as `momentum`.
+
+    Raises:
+        ValueError: Keras refuses one of its arguments.
+
+    Example:
+        ```python
+        import keras
+        import keras_maskrcnn as km
+
+        weight = keras.Variable(2.0)
+        optimizer = km.CoupledSGD(0.1, coupled_weight_decay=0.5)
+        optimizer.apply([keras.ops.convert_to_tensor(0.0)], [weight])
+        print(float(weight))  # 1.9: without a gradient, 0.1 * 0.5 * 2.0 is subtracted
+        ```
     """
 
     def __init__(
@@ -67,8 +82,28 @@ def sgd(
 ) -> CoupledSGD:
     """Return the published recipes' optimizer: momentum 0.9 and coupled weight decay 1e-4.
 
-    0.02 is the learning rate for 16 images per update; scale it with the batch. Further arguments go to
-    `keras.optimizers.SGD` (`global_clipnorm`, `use_ema`, `gradient_accumulation_steps`, ...).
+    Weights of normalisations do not decay.
+
+    Args:
+        learning_rate: a number or a schedule; 0.02 is for 16 images per update, and in proportion for other batches.
+        momentum: in [0, 1].
+        weight_decay: times the weight, added to its gradient.
+        kwargs: further arguments of `CoupledSGD` and `keras.optimizers.SGD` (`global_clipnorm`, `use_ema`,
+            `gradient_accumulation_steps`, ...).
+
+    Returns:
+        The optimizer, for `model.compile(optimizer=...)`.
+
+    Raises:
+        ValueError: Keras refuses one of its arguments.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        optimizer = km.sgd(km.WarmUp(0.02, steps=1000, drops=(60_000, 80_000)), global_clipnorm=10.0)
+        print(optimizer.momentum, optimizer.coupled_weight_decay)  # 0.9 0.0001
+        ```
     """
     return CoupledSGD(learning_rate, weight_decay, momentum=momentum, **kwargs)
 
@@ -76,8 +111,26 @@ def sgd(
 def adamw(learning_rate: Rate = 1e-4, weight_decay: float = 0.05, **kwargs: Any) -> keras.optimizers.AdamW:
     """Return Keras' AdamW as Swin Transformer's Mask R-CNN was trained with it (Liu et al. 2021, section 4.2).
 
-    1e-4 is the learning rate for 16 images per update. The decay is decoupled. That normalisations are left out of it
-    is not part of a saved model: compile a loaded one anew. Further arguments go to `keras.optimizers.AdamW`.
+    Weights of normalisations do not decay. Keras does not save that with a model: compile a loaded one anew.
+
+    Args:
+        learning_rate: a number or a schedule; 1e-4 is for 16 images per update.
+        weight_decay: decoupled: times the learning rate and the weight, subtracted from it.
+        kwargs: further arguments of `keras.optimizers.AdamW` (`beta_1`, `global_clipnorm`, `use_ema`, ...).
+
+    Returns:
+        The optimizer, for `model.compile(optimizer=...)`.
+
+    Raises:
+        ValueError: Keras refuses one of its arguments.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        optimizer = km.adamw(1e-4, weight_decay=0.05)
+        print(optimizer.weight_decay)  # 0.05
+        ```
     """
     optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay, **kwargs)
     optimizer.exclude_from_weight_decay(var_names=list(NORM_WEIGHTS))

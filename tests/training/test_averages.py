@@ -16,7 +16,7 @@ class Seen(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.weights.append(float(self.model.get_weights()[0].item()))
-        logs["val_figure"] = self.weights[-1]
+        logs["val_metric"] = self.weights[-1]
 
 
 class StopAfter(keras.callbacks.Callback):
@@ -46,7 +46,7 @@ def test_callbacks_see_the_averages_and_training_goes_on_from_the_weights():
     assert inside.weights == pytest.approx(averages)
     assert outside.weights == pytest.approx(weights)
     assert model.get_weights()[0].item() == pytest.approx(averages[-1])  # what fit leaves
-    assert history["val_figure"] == pytest.approx(weights)  # of the callback that came last
+    assert history["val_metric"] == pytest.approx(weights)  # of the callback that came last
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
@@ -59,7 +59,7 @@ def test_training_that_ends_early_leaves_the_averages(epochs):
 
 def test_what_callbacks_put_into_the_logs_reaches_those_after_them():
     _, history = fit([WithAveragedWeights([Seen()])])
-    assert len(history["val_figure"]) == 3
+    assert len(history["val_metric"]) == 3
 
 
 def test_an_optimizer_without_averages_is_refused():

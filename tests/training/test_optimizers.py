@@ -169,5 +169,5 @@ def test_two_accumulated_batches_of_one_are_one_batch_of_two(model):
 
 
 def test_masks_weigh_differently_where_images_have_different_numbers_of_objects(model):
-    """Their loss is a mean over the objects of a batch: beside a picture without any, they weigh twice as much."""
+    """Their loss is a mean over the objects of a batch: beside an image without any, they weigh twice as much."""
     assert 0.05 < distance(model, batch(CONFIG, objects=(0, 2))) < 0.6
