@@ -26,7 +26,7 @@ def fetch(url: str, folder: Path, check: Callable[[Path], object], pause: float 
         pause: seconds to wait before another attempt.
 
     Raises:
-        ConnectionError: it cannot be downloaded; the message names the URL and the place to put the file by hand.
+        ConnectionError: it cannot be downloaded; the message names the URL and where to put the file by hand.
         ValueError: what was downloaded is not what it should be; nothing of it is kept.
     """
     target = folder / url.rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""Published weights by name: downloaded, checked, converted once and loaded; or a file of the same architecture."""
+"""Published weights by name: downloaded, checked, converted once and loaded; or a custom file of the architecture."""
 
 import dataclasses
 import hashlib
@@ -61,22 +61,41 @@ def load_pretrained(
     """Return a model with published weights, which are downloaded once and kept.
 
     Args:
-        name: what the publishers call the model, as `list_pretrained` has it, or a row of one's own. With the name of
+        name: what the publishers call the model, as `list_pretrained` has it, or a custom `Preset`. With the name of
             a backbone all but the backbone is new.
         weights: a file to load instead of the published one: a checkpoint of the same architecture, in any format of
             the model's source, or a `.keras` file. If it has another number of classes than the published model,
-            they are its own, and `class_names` says their names; Matterport's files can do without, and may have
-            another depth. If it has as many, they are taken to be the published ones.
-        class_names: the classes of the model, if they are to be others than the published ones. Layers that depend on
-            them are new then, which the log names at level INFO.
+            `class_names` must name them; Matterport's files can do without, and may have another depth. If it has
+            as many, they are taken to be the published ones.
+        class_names: the classes of the model without the background, if they are to be others than the published
+            ones. Layers that depend on them are new then; the log names them at level INFO.
         cache_dir: where downloads are kept; Keras' own folder, `$KERAS_HOME` or `~/.keras`, holds it by default.
         changes: other fields of the Config, such as `score_threshold=0.5` or `frozen_stages=0`.
 
+    Returns:
+        The model, in Keras' dtype policy, ready for `detect` or, compiled, for `fit`.
+
     Raises:
-        ValueError: the name is unknown, which lists the nearest ones; the file is broken, is of another model, or has
-            other classes than those named; or a Config cannot be so.
+        ValueError: the name is unknown (the message lists the nearest ones); the file is broken, is of another model,
+            or has other classes than those named; or a field of the Config is refused.
         FileNotFoundError: there is no file `weights`.
         ConnectionError: the file cannot be downloaded; the message says where to put it by hand.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        # Published weights: km.load_pretrained("maskrcnn_resnet50_fpn_v2_coco"), which downloads them once. The same
+        # with a file of this machine, and a row of the table made for it:
+        config = km.Config(
+            class_names=("coin",), depth=18, mask_head="none", fpn_channels=32, box_head_channels=32
+        )
+        km.MaskRCNN(config).save("coins.keras")
+        preset = km.Preset("my_coins", config, source="torchvision", url="https://example.org/coins.pth")
+
+        model = km.load_pretrained(preset, weights="coins.keras", class_names=["cat", "dog"], score_threshold=0.5)
+        print(model.config.class_names)  # ('cat', 'dog'): box_head's logits and deltas are new, all else is loaded
+        ```
     """
     preset = find_preset(name) if isinstance(name, str) else name
     if preset.is_backbone and class_names is None:
@@ -101,7 +120,7 @@ def _keras_folder() -> Path:
 
 def _changed(config: Config, class_names: Sequence[str] | None, changes: Mapping[str, Any]) -> Config:
     fields = {**config.to_dict(), **changes}
-    if class_names is not None:  # Config refuses a text, which would be names of a letter each
+    if class_names is not None:  # Config refuses a string, which would be names of a letter each
         fields["class_names"] = class_names if isinstance(class_names, str) else tuple(class_names)
     return Config.from_dict(fields)
 

@@ -17,7 +17,7 @@ from keras_maskrcnn.models.network import stage_name
 from keras_maskrcnn.weights.sources.table import load_weights
 
 LARGE = 2**20
-"""Bytes from which a tensor is worth a place on the disk."""
+"""Bytes from which a tensor is worth moving to the disk."""
 
 
 def read_model(path: str | Path) -> MaskRCNN:

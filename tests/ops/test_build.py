@@ -89,7 +89,7 @@ def folder(cache):
     return path
 
 
-def test_without_a_compiler_the_plain_twin_runs_and_one_warning_says_so(tmp_path):
+def test_without_a_compiler_the_reference_implementation_runs_and_one_warning_says_so(tmp_path):
     values, lines = finish(start(tmp_path, PATH=str(tmp_path), CXX=""))
     assert values == ["1.0"] * 5
     assert levels(lines) == ["WARNING"]
@@ -109,7 +109,7 @@ def test_a_compiler_that_fails_is_quoted_in_the_warning(tmp_path, monkeypatch, f
     assert [path.suffix for path in folder(tmp_path).iterdir()] == [".lock"]
 
 
-def test_a_cache_that_cannot_be_written_leaves_the_plain_twin(tmp_path, fresh):
+def test_a_cache_that_cannot_be_written_leaves_the_reference_implementation(tmp_path, fresh):
     (tmp_path / "keras_maskrcnn").write_text("a file where the folder should be")
     assert op_library._chosen("auto") is None
     assert "keras_maskrcnn" in fresh.messages[0]
@@ -147,7 +147,7 @@ def test_a_library_that_does_not_load_is_replaced(tmp_path, compiler, broken):
     assert lines == [f"INFO|RoIAlign: compiled op {stale}"]
 
 
-def test_the_plain_twin_can_be_asked_for(tmp_path, fresh):
+def test_the_reference_implementation_can_be_asked_for(tmp_path, fresh):
     assert op_library._chosen("plain") is None
     assert [record.levelname for record in fresh.records] == ["INFO"]
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Published weights by name, with made-up files on a server on this machine."""
+"""Published weights by name, with randomly generated files on a server on this machine."""
 
 import dataclasses
 import functools

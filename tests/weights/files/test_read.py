@@ -146,7 +146,7 @@ def test_pickled_arrays_are_read_in_every_protocol(tmp_path, protocol):
 
 @pytest.mark.parametrize("protocol", [0, 2])
 def test_pickles_of_python_2_are_read(tmp_path, protocol):
-    """Python 2 wrote bytes as texts, and numpy's module under its older name."""
+    """Python 2 wrote bytes as strings, and numpy's module under its older name."""
     array = np.arange(20000, dtype="f4")
     for data in (array, array[:3]):
         raw = data.tobytes()

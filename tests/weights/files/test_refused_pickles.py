@@ -50,8 +50,8 @@ def test_harmful_pickles_are_refused_by_name(tmp_path, mark, kind, protocol):
     assert name in refusal(written(tmp_path, pickle.dumps({"model": {"w": WEIGHT, "x": value}}, protocol)))
 
 
-def pair(*texts):
-    return b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in texts)
+def pair(*strings):
+    return b"".join(b"\x8c" + bytes([len(string)]) + string.encode() for string in strings)
 
 
 OPCODES = {
