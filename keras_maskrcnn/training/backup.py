@@ -157,6 +157,7 @@ class TrainingBackup(keras.callbacks.Callback):
             self.model.stop_training = self.model.stop_training or _EndOfEpoch()
         if self.save_freq != "epoch" and self._written + int(self.save_freq) <= step < self.steps:
             self._write(self._epoch, step)
+            self._written = step
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Back up, and let `fit` go on after an epoch that was resumed in its middle."""
@@ -171,7 +172,6 @@ class TrainingBackup(keras.callbacks.Callback):
             self.path.unlink(missing_ok=True)
 
     def _write(self, epoch: int, step: int) -> None:
-        self._written = step
         if not _is_finite(self.model):
             warnings.warn(
                 f"The weights hold NaN or Inf after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",

@@ -1,4 +1,5 @@
 import os
+import types
 
 import keras
 import numpy as np
@@ -155,3 +156,21 @@ def test_backup_refuses_what_it_cannot_resume(tmp_path):
         TrainingBackup(tmp_path / "backup", dataset)
     with pytest.raises(ValueError, match="make_dataset"):
         TrainingBackup(tmp_path / "b.weights.h5", tf.data.Dataset.range(3))
+    with pytest.raises(ValueError, match=r"save_freq must be .* at least 1; got 0"):
+        TrainingBackup(tmp_path / "b.weights.h5", dataset, save_freq=0)
+
+
+@pytest.mark.parametrize(
+    ("save_freq", "steps"), [(2, [2, 4, 5]), (3, [3, 5]), (9, [5]), ("epoch", [5])], ids=str
+)
+def test_backups_lie_save_freq_steps_apart_and_at_the_ends_of_epochs(save_freq, steps, tmp_path, monkeypatch):
+    dataset = make_dataset(drawn_records(5), CONFIG, training=True)  # five steps an epoch
+    backup, written = TrainingBackup(tmp_path / "b.weights.h5", dataset, save_freq=save_freq), []
+    backup.set_model(types.SimpleNamespace(stop_training=False))
+    monkeypatch.setattr(backup, "_write", lambda *epoch_and_step: written.append(epoch_and_step))
+    for epoch in (0, 1):
+        backup.on_epoch_begin(epoch)
+        for batch in range(5):
+            backup.on_train_batch_end(batch)
+        backup.on_epoch_end(epoch)
+    assert written == [(epoch, step) for epoch in (0, 1) for step in steps]
