@@ -85,11 +85,8 @@ def load_pretrained(
         ```python
         import keras_maskrcnn as km
 
-        # Published weights: km.load_pretrained("maskrcnn_resnet50_fpn_v2_coco"), which downloads them once. The same
-        # with a file of this machine, and a row of the table made for it:
-        config = km.Config(
-            class_names=("coin",), depth=18, mask_head="none", fpn_channels=32, box_head_channels=32
-        )
+        # load_pretrained("maskrcnn_resnet50_fpn_v2_coco") downloads; here a local file and a custom preset do.
+        config = km.Config(class_names=("coin",), depth=18, mask_head="none", fpn_channels=32, box_head_channels=32)
         km.MaskRCNN(config).save("coins.keras")
         preset = km.Preset("my_coins", config, source="torchvision", url="https://example.org/coins.pth")
 
