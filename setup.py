@@ -1,14 +1,18 @@
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Distribution, find_packages, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).parent
 
 
 class BuildPy(build_py):
-    """Puts the compiled RoIAlign op into the package where TensorFlow and a compiler are at hand."""
+    """Puts the compiled operations into the package where TensorFlow and a compiler are at hand."""
 
     def run(self) -> None:
         super().run()
@@ -19,23 +23,72 @@ class BuildPy(build_py):
 def compile_op(folder: Path) -> None:
     # Pip builds in an environment without TensorFlow, which would be 600 MB to fetch. Without that environment's
     # variables the same interpreter sees the packages where this one is going to be installed. Whatever
-    # fails here, the op is compiled when it is first used.
+    # fails here, the operations are compiled when they are first used.
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONNOUSERSITE")}
     command = [sys.executable, folder / "build.py", folder]
     try:
         subprocess.run(command, env=environment, capture_output=True, timeout=900)
     except (OSError, subprocess.TimeoutExpired):
-        print("The RoIAlign op was not compiled; it will be when it is first used.")
+        print("The operations were not compiled; they will be when they are first used.")
+
+
+class MaybeCompiled(Distribution):
+    """A distribution of which only the build tells whether it holds machine code."""
+
+    compiled = False
+
+    def has_ext_modules(self) -> bool:
+        return self.compiled
+
+
+class BdistWheel(bdist_wheel):
+    """Makes a wheel for this platform if it holds a compiled library, and for any platform if not."""
+
+    def run(self) -> None:
+        self.run_command("build")
+        folder = Path(self.get_finalized_command("build").build_lib)
+        self.distribution.compiled = any(folder.rglob("*.so"))
+        self.root_is_pure = not self.distribution.compiled
+        super().run()
+
+    def get_tag(self) -> tuple[str, str, str]:
+        # The library belongs to a version of TensorFlow, which its name tells, and to no version of Python.
+        return "py3", "none", super().get_tag()[2]
+
+
+def version() -> str:
+    text = (ROOT / "keras_maskrcnn" / "__init__.py").read_text(encoding="utf-8")
+    return re.findall(r'^__version__ = "(.+)"$', text, re.MULTILINE)[0]
+
+
+def long_description() -> str:
+    """Return the README without its pictures, and without links to files that lie beside it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n*", "", text)
+    return re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
 
 
 setup(
     name="keras3-maskrcnn",
-    version="0.1.0",
+    version=version(),
     description="Mask R-CNN for Keras 3 and TensorFlow: instance segmentation that trains with model.fit",
-    long_description=Path("README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    keywords=["mask r-cnn", "instance segmentation", "object detection", "keypoints", "keras", "tensorflow"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: OS Independent",
+        "Programming Language :: C++",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Image Recognition",
+    ],
+    python_requires=">=3.11,<3.14",  # as TensorFlow 2.21
     packages=[*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.ops.csrc"],
     package_dir={"keras_maskrcnn.ops.csrc": "custom_ops"},
     package_data={
@@ -43,17 +96,24 @@ setup(
         "keras_maskrcnn.ops.csrc": ["*.cc", "*.cu", "*.h"],
         "keras_maskrcnn.presets": ["*.txt"],
     },
-    cmdclass={"build_py": BuildPy},
+    distclass=MaybeCompiled,
+    cmdclass={"build_py": BuildPy, "bdist_wheel": BdistWheel},
     install_requires=[
-        "tensorflow>=2.21",
-        "keras>=3.15",
+        "tensorflow>=2.21,<2.23",
+        "keras>=3.15,<3.17",  # see keras_maskrcnn/utils/keras_internals.py
         "numpy",
+        "ml_dtypes",
+        "safetensors>=0.4.5",
+        "h5py",
         "pillow",
         "pyyaml",
         "pycocotools",
         "scikit-image",
         "matplotlib",
     ],
-    extras_require={"test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy"]},
+    extras_require={
+        "cuda": ["tensorflow[and-cuda]"],
+        "test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "setuptools>=77"],
+    },
     entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli.main:main"]},
 )

@@ -30,10 +30,10 @@ from keras_maskrcnn.models.load import load_model, load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import list_pretrained
 from keras_maskrcnn.presets.preset import Preset
-from keras_maskrcnn.training.averages import OnAverages
-from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.averages import WithAveragedWeights
+from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.not_a_number import StopOnNaN
-from keras_maskrcnn.training.optimizers import SGD, adamw, sgd
+from keras_maskrcnn.training.optimizers import CoupledSGD, adamw, sgd
 from keras_maskrcnn.training.schedules import WarmUp
 from keras_maskrcnn.training.slow_input import SlowInputAdvice
-from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures
+from keras_maskrcnn.training.tensorboard import TensorBoardImages, TensorBoardScalars

@@ -66,18 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _log_shown() -> Iterator[None]:
-    """Show what the package logs: reports of what was read, warnings of everything else."""
-    package, data = logging.getLogger("keras_maskrcnn"), logging.getLogger("keras_maskrcnn.data")
+    """Show what the package logs: reports of what was read and which layers are new, warnings of everything else."""
+    package = logging.getLogger("keras_maskrcnn")
+    reports = [logging.getLogger(f"keras_maskrcnn.{name}") for name in ("data", "weights")]
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(f"{_fresh_line()}%(message)s"))
-    level = data.level
+    levels = [logger.level for logger in reports]
     package.addHandler(handler)
-    data.setLevel(logging.INFO)
+    for logger in reports:
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         package.removeHandler(handler)
-        data.setLevel(level)
+        for logger, level in zip(reports, levels, strict=True):
+            logger.setLevel(level)
 
 
 @contextlib.contextmanager

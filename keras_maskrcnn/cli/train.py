@@ -21,11 +21,11 @@ from keras_maskrcnn.diagnostics.dataset.check import check_dataset
 from keras_maskrcnn.diagnostics.dataset.findings import grouped
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.training.averages import OnAverages
-from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.averages import WithAveragedWeights
+from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.not_a_number import LossError, StopOnNaN
 from keras_maskrcnn.training.slow_input import SlowInputAdvice
-from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures
+from keras_maskrcnn.training.tensorboard import TensorBoardImages, TensorBoardScalars
 from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
@@ -68,9 +68,9 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
         *_epoch_ends(folder, settings, config, records, validation),
         EpochLog(folder, schedule),
         EarlyStop(folder, settings["patience"]),
-        *([TensorBoard(folder.events)] if settings["tensorboard"] else []),
+        *([TensorBoardScalars(folder.events)] if settings["tensorboard"] else []),
         # The backup comes last: what it says is finished has been written.
-        BackupAndRestore(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
+        TrainingBackup(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
     ]
     return _fit(model, dataset, settings["epochs"], watching, folder)
 
@@ -165,8 +165,8 @@ def _epoch_ends(
     callbacks.append(keras.callbacks.ModelCheckpoint(folder.model))
     if settings["tensorboard"]:
         shown = records if validation is None else validation
-        callbacks.append(TensorBoardPictures(folder.events, shown, every=settings["eval_every"]))
-    return callbacks if settings["ema"] is None else [OnAverages(callbacks)]
+        callbacks.append(TensorBoardImages(folder.events, shown, every=settings["eval_every"]))
+    return callbacks if settings["ema"] is None else [WithAveragedWeights(callbacks)]
 
 
 def _monitor(config: Config, validation: Sequence[Record]) -> str:

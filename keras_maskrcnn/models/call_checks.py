@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.fields import fields_of
 
 BATCH = ("images", "sizes")
 
@@ -94,11 +95,11 @@ def _yields_batches(dataset: Any) -> bool:
 
 def _check_spec(name: str, spec: Mapping[str, Any], config: Config) -> None:
     """Compare the shapes of batches with what the model's graph takes."""
-    needed = {"images": (None, None, None, config.channels), "sizes": (None, 2), "gt_boxes": (None, None, 4)}
-    if config.mask_head != "none":
-        needed["gt_masks"] = (None, None, config.mask_crop_size, config.mask_crop_size)
-    if config.keypoint_names:
-        needed["gt_keypoints"] = (None, None, len(config.keypoint_names), 3)
+    needed: dict[str, tuple[int | None, ...]] = {
+        "images": (None, None, None, config.channels),
+        "sizes": (None, 2),
+    }
+    needed |= {field.name: (None, *field.spec[0]) for field in fields_of(config)}
     for key, shape in needed.items():
         if key not in spec:
             raise ValueError(f"{name}: the dataset's batches have no {key}; make it with this model's config")

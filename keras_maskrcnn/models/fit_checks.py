@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.resnet import ResNet
+from keras_maskrcnn.utils.keras_internals import strategy_of
 
 
 def check_fit(
@@ -44,7 +45,7 @@ def check_fit(
 
 
 def _check_accumulation(model: keras.Model) -> None:
-    optimizer, strategy = model.optimizer, model._distribute_strategy
+    optimizer, strategy = model.optimizer, strategy_of(model)
     steps = getattr(getattr(optimizer, "inner_optimizer", optimizer), "gradient_accumulation_steps", None)
     # Keras accumulates inside a condition, where replicas cannot meet.
     if steps and strategy is not None and not isinstance(strategy, tf.distribute.OneDeviceStrategy):

@@ -33,21 +33,37 @@ def load_pretrained(
     """Return a model with published weights, which are downloaded once and kept.
 
     Args:
-        name: what the publishers call the model, as `list_pretrained` has it, or a row of one's own. With the name of
+        name: what the publishers call the model, as `list_pretrained` has it, or a custom `Preset`. With the name of
             a backbone all but the backbone is new.
         weights: a file to load instead of the published one: a checkpoint of the same architecture, in any format of
             the model's source, or a `.keras` file. If it has another number of classes than the published model,
-            they are its own, and `class_names` says their names; Matterport's files can do without, and may have
-            another depth. If it has as many, they are taken to be the published ones.
-        class_names: the classes of the model, if they are to be others than the published ones. Layers that depend on
-            them are new then, which a printed line says.
+            `class_names` must name them; Matterport's files can do without, and may have another depth. If it has
+            as many, they are taken to be the published ones.
+        class_names: the classes of the model without the background, if they are to be others than the published
+            ones. Layers that depend on them are new then; the log names them at level INFO.
         cache_dir: where downloads are kept; Keras' own folder, `$KERAS_HOME` or `~/.keras`, holds it by default.
         changes: other fields of the Config, such as `score_threshold=0.5` or `frozen_stages=0`.
 
+    Returns:
+        The model, in Keras' dtype policy, ready for `detect` or, compiled, for `fit`.
+
     Raises:
-        ValueError: the name is unknown, which lists the nearest ones; the file is broken, is of another model, or has
-            other classes than those named; or a Config cannot be so.
+        ValueError: the name is unknown (the message lists the nearest ones); the file is broken, is of another model,
+            or has other classes than those named; or a field of the Config is refused.
         FileNotFoundError: there is no file `weights`.
         ConnectionError: the file cannot be downloaded; the message says where to put it by hand.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        # load_pretrained("maskrcnn_resnet50_fpn_v2_coco") downloads; here a local file and a custom preset do.
+        config = km.Config(class_names=("coin",), depth=18, mask_head="none", fpn_channels=32, box_head_channels=32)
+        km.MaskRCNN(config).save("coins.keras")
+        preset = km.Preset("my_coins", config, source="torchvision", url="https://example.org/coins.pth")
+
+        model = km.load_pretrained(preset, weights="coins.keras", class_names=["cat", "dog"], score_threshold=0.5)
+        print(model.config.class_names)  # ('cat', 'dog'): box_head's logits and deltas are new, all else is loaded
+        ```
     """
     return build_pretrained(MaskRCNN, name, weights, class_names, cache_dir, **changes)

@@ -22,11 +22,12 @@ from keras_maskrcnn.network.network import make_network
 from keras_maskrcnn.network.training_graph import training_graph
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
+from keras_maskrcnn.utils.keras_internals import BuiltModel, check_compiled, set_first_epoch
 from keras_maskrcnn.weights.pretrained import build_pretrained
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
-class MaskRCNN(keras.Model):
+class MaskRCNN(BuiltModel):
     """Mask R-CNN (He et al. 2017) and its variants: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
 
     `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise losses that
@@ -148,11 +149,11 @@ class MaskRCNN(keras.Model):
         Raises:
             ValueError: `x` is no such dataset; the message says how to make one.
         """
-        self._assert_compile_called("fit")
+        check_compiled(self)
         check_dataset_argument("fit", x, args, kwargs, self.config)
         check_fit(self, self.backbone, (x, *args), kwargs)
         self._recipe.adapt(self.optimizer, x, kwargs.get("epochs", 1))
-        self._initial_epoch = None  # a resumed run that was interrupted leaves its own
+        set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         try:
             return super().fit(x, *args, **kwargs)
@@ -200,13 +201,6 @@ class MaskRCNN(keras.Model):
             self.res5.trainable = stages < ALL_STAGES
         del self._detector  # its graphs know the network of before
         self.compiled = False
-
-    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Under a distribution strategy Keras would first add the replicas' batches up, which fails for flags and for
-        # batches that do not divide evenly. Nothing needs building here but the optimizer.
-        if self._distribute_strategy is not None:
-            with self.distribute_strategy.scope():
-                self._symbolic_build()
 
     def predict_step(self, data: Any) -> Tensors:
         """Run the inference graph on a batch, whether or not it holds ground truth."""

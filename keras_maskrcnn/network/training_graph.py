@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.fields import fields_of
 from keras_maskrcnn.layers.cascade import StageTargets
 from keras_maskrcnn.layers.square import ToSquare
 from keras_maskrcnn.layers.targets import AnchorTargets, PositiveRoIs, ProposalTargets
@@ -21,19 +22,11 @@ from keras_maskrcnn.network.network import Network, stage_name
 
 
 def ground_truth_inputs(config: Config) -> Tensors:
-    """Return what training needs besides: the objects of each image, and its random seed."""
-    inputs = {
-        "gt_boxes": keras.Input((None, 4), dtype="float32", name="gt_boxes"),
-        "gt_classes": keras.Input((None,), dtype="int32", name="gt_classes"),
-        "gt_crowd": keras.Input((None,), dtype="bool", name="gt_crowd"),
-        "seeds": keras.Input((2,), dtype="int32", name="seeds"),
-    }
-    if config.mask_head != "none":
-        size = config.mask_crop_size
-        inputs["gt_masks"] = keras.Input((None, size, size), dtype="uint8", name="gt_masks")
-    if config.keypoint_names:
-        shape = (None, len(config.keypoint_names), 3)
-        inputs["gt_keypoints"] = keras.Input(shape, dtype="float32", name="gt_keypoints")
+    """Return what training needs besides: the objects of each image `[B, G, ...]`, and its random seed `[B, 2]`."""
+    inputs = {"seeds": keras.Input((2,), dtype="int32", name="seeds")}
+    for field in fields_of(config):
+        shape, dtype = field.spec
+        inputs[field.name] = keras.Input(shape, dtype=dtype, name=field.name)
     return inputs
 
 

@@ -13,7 +13,20 @@ PRESETS: dict[str, Preset] = {
 
 
 def list_pretrained() -> dict[str, Preset]:
-    """Return what is known of each published file of weights, by the name that `load_pretrained` takes."""
+    """Return what is known of each published file of weights; `maskrcnn models` prints it.
+
+    Returns:
+        A new dict of `Preset` by the name that `load_pretrained` takes.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        for name, preset in km.list_pretrained().items():
+            if (preset.mask_ap or 0) > 43:
+                print(name, preset.source, preset.mask_ap)
+        ```
+    """
     return dict(PRESETS)
 
 
@@ -29,7 +42,7 @@ def find_preset(name: str) -> Preset:
     short = {known.rsplit("/", 1)[-1].lower(): known for known in reversed(PRESETS)}
     wanted = name.rsplit("/", 1)[-1].lower()
     near = [known for known in PRESETS if wanted in known.lower()]
-    near += [short[found] for found in difflib.get_close_matches(wanted, short, n=3)]
+    near += [short[match] for match in difflib.get_close_matches(wanted, short, n=3)]
     near += difflib.get_close_matches(name, PRESETS, n=3)
     near = list(dict.fromkeys(near))
     nearest = f"nearest: {', '.join(near[:4])}" if near else "`maskrcnn models` lists them"

@@ -18,8 +18,8 @@ URL = "https://dl.fbaipublicfiles.com/detectron2/"
 LICENCE = "CC BY-SA 3.0"
 ZOO = "https://github.com/facebookresearch/detectron2/blob/main/MODEL_ZOO.md"
 
-# Means and deviations are in RGB order here and in BGR order there. Those of 1 are of weights that MSRA trained, which
-# have the deviations in their first convolution.
+# Means and stds are in RGB order here and in BGR order there. Those of 1 are of weights that MSRA trained, which
+# have the stds in their first convolution.
 MASK = Config(
     class_names=COCO,
     bgr=True,

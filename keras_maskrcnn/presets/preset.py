@@ -8,35 +8,53 @@ from keras_maskrcnn.config.config import Config
 
 @dataclasses.dataclass(frozen=True)
 class Preset:
-    """A published file of weights, and the model that it belongs to."""
+    """A published file of weights, and the model that it belongs to.
+
+    Attributes:
+        name: what its publishers call it.
+        config: the model as it was published, with its conventions and its recipe's rules of training.
+        source: whose names its tensors have.
+        url: of the file.
+        hash: the algorithm and how its hash of the file begins, such as "sha256:bf2d0c1e"; "" where none is published.
+        size: of the file in MiB; None where it is not published.
+        licence: of the weights, as published; "unknown" where it is not.
+        dataset: what it was trained on. A classifier of "ImageNet" is a backbone to start training from.
+        parity: how far it was shown, without the published weights, that the model is the published one. "kit": every
+            stage computes what the original code computes with the same randomly generated weights; "names": the names
+            and shapes of its tensors are those that the original code makes; "none": neither.
+        box_ap: published average precision of boxes, 0..100, on the validation images of its dataset; None without.
+        mask_ap: of masks.
+        keypoint_ap: of keypoints.
+        published: where these metrics are published.
+        evaluated_above: the score threshold, 0..1, that they were measured with; None is the config's.
+
+    Example:
+        ```python
+        import dataclasses
+
+        import keras_maskrcnn as km
+
+        published = km.list_pretrained()["maskrcnn_resnet50_fpn_coco"]
+        print(published.box_ap, published.mask_ap, published.config.num_classes)
+        elsewhere = dataclasses.replace(published, url="https://example.org/weights.pth")  # for km.load_pretrained
+        print(elsewhere.file_name)  # weights.pth
+        ```
+    """
 
     name: str
-    """What its publishers call it."""
     config: Config
-    """The model as it was published, with its conventions and its recipe's rules of training."""
     source: Literal["torchvision", "detectron2", "matterport"]
-    """Whose names its tensors have."""
     url: str
     hash: str = ""
-    """The algorithm and how its hash of the file begins, such as "sha256:bf2d0c1e"; empty where none is published."""
     size: float | None = None
-    """Of the file in MiB; None where it is not published."""
     licence: str = "unknown"
-    """Of the weights, as published; "unknown" where it is not."""
     dataset: str = "COCO"
-    """What it was trained on. A classifier of "ImageNet" is a backbone to start training from."""
     parity: Literal["kit", "names", "none"] = "none"
-    """How far it was shown that the model is the published one, which needs no published weights: "kit", every stage
-    computes what the original code computes with the same made-up weights; "names", the names and shapes of its tensors
-    are those that the original code makes; "none", neither."""
     box_ap: float | None = None
-    """Published average precision in %, on the validation images of its dataset; so are the next two."""
     mask_ap: float | None = None
     keypoint_ap: float | None = None
     published: str = ""
-    """Where these figures are published."""
     evaluated_above: float | None = None
-    """The score threshold that they were measured with, if it is not the config's."""
 
     @property
     def is_backbone(self) -> bool:

@@ -42,7 +42,7 @@ def _row(
     config: Config,
     parity: Literal["kit", "names"],
     size: float | None,
-    **figures: Any,
+    **metrics: Any,
 ) -> Preset:
     return Preset(
         name=name,
@@ -53,7 +53,7 @@ def _row(
         size=size,
         parity=parity,
         published="https://docs.pytorch.org/vision/stable/models.html",
-        **figures,
+        **metrics,
     )
 
 

@@ -1,4 +1,4 @@
-"""A backup that resumes exactly, which Keras' own does not."""
+"""A backup of a training run that resumes exactly, which Keras' BackupAndRestore does not."""
 
 import json
 import os
@@ -14,36 +14,59 @@ from keras import ops
 
 from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
 from keras_maskrcnn.training.epochs import check_epochs_are_whole
+from keras_maskrcnn.utils.keras_internals import set_first_epoch
 
 REMEMBERED = ("best", "wait", "best_epoch")
-"""What Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau know of the epochs before."""
+"""The attributes in which Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau keep what happened before."""
 
 
 class _EndOfEpoch:
-    """Stands for True in `model.stop_training`, and tells our own stop from another callback's."""
+    """A true value of `model.stop_training` that tells this callback's stop from another's."""
 
 
-class BackupAndRestore(keras.callbacks.BackupAndRestore):
+class TrainingBackup(keras.callbacks.Callback):
     """Resumes an interrupted `fit` exactly: same data, same randomness, same losses as without the interruption.
 
     Weights, optimizer, logged means, epoch and step are written to one file, under another name first and then
-    renamed, so that an interruption while writing leaves the former backup. (The stock callback forgets the step
-    within the epoch and writes its files in place.)
+    renamed, so that an interruption while writing leaves the former backup. (Keras' BackupAndRestore forgets the
+    step within the epoch and overwrites its files in place.)
 
     Args:
         path: the backup file, ending in ".weights.h5"; read if it exists when training begins.
-        dataset: the training dataset of `make_dataset`, which is set to the same place.
-        save_freq: "epoch", or a number of steps between backups; every end of an epoch is backed up too.
+        dataset: the training dataset of `make_dataset`, which resumes at the same step.
+        save_freq: "epoch", or a number of steps (at least 1) between backups; every end of an epoch is backed up too.
         delete_checkpoint: whether to remove the file after training has ended normally.
         remember: callbacks whose best value and patience are part of the backup, such as Keras' EarlyStopping and
             ModelCheckpoint. The backup must come after them in `fit`'s list.
 
-    Weights that are not finite are never written: the file keeps those from before.
+    Weights with NaN or Inf are never written: the file keeps those from before.
 
     Raises:
-        ValueError: the path has another ending or the file is no backup of such a run, the dataset was not made by
-            `make_dataset`, or a callback to remember keeps weights itself (`restore_best_weights`); when training
-            begins, the backup is of epochs of another length, or `fit` was given `steps_per_epoch`.
+        ValueError: the path has another ending, `save_freq` is below 1, the dataset was not made by `make_dataset`, or
+            a callback to remember keeps weights itself (`restore_best_weights`); when training begins, the file is no
+            backup of such a run, is of another model, optimizer or length of epochs, remembers another number of
+            callbacks, or `fit` was given `steps_per_epoch`.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import keras_maskrcnn as km
+
+        config = km.Config(
+            class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, mask_head="none", min_size=64,
+            fpn_channels=32, box_head_channels=32,
+        )
+        image = np.zeros((64, 64, 3), "uint8")
+        image[16:40, 16:40] = 255
+        records = [km.make_record(image, boxes=[[16, 16, 40, 40]], class_ids=[1], image_id=1)]
+        dataset = km.make_dataset(records, config, training=True)
+        model = km.MaskRCNN(config)
+        model.compile(optimizer=km.sgd(1e-4), run_eagerly=True)  # for one step a graph is not worth its making
+        for epochs in (1, 2):  # the second fit goes on where the first one ended
+            backup = km.TrainingBackup("run/backup.weights.h5", dataset, delete_checkpoint=epochs == 2)
+            model.fit(dataset, epochs=epochs, verbose=0, callbacks=[backup])
+        ```
     """
 
     def __init__(
@@ -54,24 +77,26 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         delete_checkpoint: bool = True,
         remember: Sequence[keras.callbacks.Callback] = (),
     ):
-        super().__init__(str(path), save_freq=save_freq, delete_checkpoint=delete_checkpoint)
-        self.path = Path(path)
+        super().__init__()
+        self.path, self.save_freq, self.delete_checkpoint = Path(path), save_freq, delete_checkpoint
         if not self.path.name.endswith(".weights.h5"):
             raise ValueError(f'The backup file must end in ".weights.h5"; got {path}')
+        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
+            raise ValueError(f'save_freq must be "epoch" or a number of steps, at least 1; got {save_freq!r}')
         if any(getattr(callback, "restore_best_weights", False) for callback in remember):
             raise ValueError(
                 "A backup holds no best weights: let a ModelCheckpoint(save_best_only=True) keep them instead of "
                 "EarlyStopping(restore_best_weights=True)"
             )
-        check_is_for_training(dataset, "BackupAndRestore")
+        check_is_for_training(dataset, "TrainingBackup")
         self.remember = list(remember)
         self.clock, self.steps = dataset.clock, int(dataset.cardinality())
         self._resumed: tuple[int, int, list[Any], list[dict[str, Any]]] | None = None
-        self._first_step = 0
+        self._epoch = self._first_step = self._written = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Restore the model, and begin `fit` at the epoch that was interrupted."""
-        check_epochs_are_whole(self.params, self.steps, "BackupAndRestore")
+        """Restore the model, and let `fit` begin at the epoch that was interrupted."""
+        check_epochs_are_whole(self.params, self.steps, "TrainingBackup")
         if not self.path.exists():
             return
         with h5py.File(self.path) as file:
@@ -88,12 +113,13 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
             )
         if len(remembered) != len(self.remember):
             raise ValueError(
-                f"{self.path} remembers {len(remembered)} other callbacks; `remember` has {len(self.remember)}"
+                f"{self.path} is of a run whose backup remembered {len(remembered)} callbacks; `remember` has "
+                f"{len(self.remember)}. Pass as many, delete the file, or choose another one"
             )
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         with warnings.catch_warnings():
-            # Keras would leave another optimizer as it is made, with a warning.
+            # Keras would leave another optimizer as it was made, with a warning.
             warnings.filterwarnings("error", "Skipping variable loading for optimizer")
             try:
                 self.model.load_weights(self.path)
@@ -102,7 +128,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         if step == self.steps:
             epoch, step = epoch + 1, 0
         self._resumed = (epoch, step, means, remembered)
-        self.model._initial_epoch = epoch
+        set_first_epoch(self.model, epoch)
         if epoch >= self.params["epochs"]:
             warnings.warn(
                 f"{self.path} was written after epoch {epoch} of {self.params['epochs']}: nothing is left to train",
@@ -111,7 +137,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Set the dataset, and in the resumed epoch the logged means, to where training is."""
-        self._current_epoch, self._first_step = epoch, 0
+        self._epoch, self._first_step = epoch, 0
         if self._resumed is not None and self._resumed[0] == epoch:
             _, self._first_step, means, remembered = self._resumed
             for callback, state in zip(self.remember, remembered, strict=True):
@@ -120,6 +146,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
                 for variable, value in zip(_mean_variables(self.model), means, strict=True):
                     variable.assign(value)
         self._resumed = None
+        self._written = self._first_step
         self.clock.epoch.assign(epoch)
         self.clock.first_step.assign(self._first_step)
 
@@ -128,26 +155,26 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         step = self._first_step + batch + 1
         if step >= self.steps and self._first_step:
             self.model.stop_training = self.model.stop_training or _EndOfEpoch()
-        if self.save_freq != "epoch" and step < self.steps and self._should_save_on_batch(batch):
-            self._write(self._current_epoch, step)
+        if self.save_freq != "epoch" and self._written + int(self.save_freq) <= step < self.steps:
+            self._write(self._epoch, step)
+            self._written = step
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Back up, and let `fit` go on after an epoch that was resumed in its middle."""
         if isinstance(self.model.stop_training, _EndOfEpoch):
             self.model.stop_training = False
-        self._last_batch_seen = 0
         self._write(epoch, self.steps)
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Remove the backup if asked to; the next `fit` begins where it is told to."""
-        self.model._initial_epoch = None
+        """Remove the backup if asked to; the next `fit` begins at its `initial_epoch` again."""
+        set_first_epoch(self.model, None)
         if self.delete_checkpoint and _is_finite(self.model):
             self.path.unlink(missing_ok=True)
 
     def _write(self, epoch: int, step: int) -> None:
         if not _is_finite(self.model):
             warnings.warn(
-                f"The weights are not finite after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",
+                f"The weights hold NaN or Inf after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",
                 stacklevel=2,
             )
             return

@@ -1,4 +1,4 @@
-"""What callbacks need that know which pictures a step has."""
+"""What callbacks need that know which images a step has."""
 
 from typing import Any
 

@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+from keras_maskrcnn.utils.keras_internals import batches_seen, decays
+
 NORM_WEIGHTS = ("gamma", "beta")
 """Detectron2 (WEIGHT_DECAY_NORM 0), Matterport and Swin do not decay them; biases decay."""
 _OF_A_NORM = re.compile(rf"(^|/)({'|'.join(NORM_WEIGHTS)})\b")
@@ -18,8 +20,9 @@ _OF_A_NORM = re.compile(rf"(^|/)({'|'.join(NORM_WEIGHTS)})\b")
 Rate: TypeAlias = float | keras.optimizers.schedules.LearningRateSchedule
 
 
-@keras.saving.register_keras_serializable("keras_maskrcnn")
-class SGD(keras.optimizers.SGD):
+# Saved models call it "keras_maskrcnn>SGD", which was its name in version 0.1.0.
+@keras.saving.register_keras_serializable("keras_maskrcnn", name="SGD")
+class CoupledSGD(keras.optimizers.SGD):
     """Stochastic gradient descent whose weight decay is coupled, as in Detectron and torchvision.
 
     The decay joins the gradient, and so the momentum; `keras.optimizers.SGD(weight_decay=...)` decays weights apart
@@ -29,6 +32,21 @@ class SGD(keras.optimizers.SGD):
         learning_rate: a number or a schedule.
         coupled_weight_decay: times the weight, added to its gradient.
         decay_norms: whether gamma and beta of normalisations decay too; Detectron2's and Matterport's do not.
+        kwargs: further arguments of `keras.optimizers.SGD`, such as `momentum`.
+
+    Raises:
+        ValueError: Keras refuses one of its arguments.
+
+    Example:
+        ```python
+        import keras
+        import keras_maskrcnn as km
+
+        weight = keras.Variable(2.0)
+        optimizer = km.CoupledSGD(0.1, coupled_weight_decay=0.5)
+        optimizer.apply([keras.ops.convert_to_tensor(0.0)], [weight])
+        print(float(weight))  # 1.9: without a gradient, 0.1 * 0.5 * 2.0 is subtracted
+        ```
     """
 
     def __init__(
@@ -51,9 +69,7 @@ class SGD(keras.optimizers.SGD):
             super().update_step(gradient, variable, learning_rate)
 
     def _decays(self, variable: Any) -> bool:
-        if not self._use_weight_decay(variable):  # see exclude_from_weight_decay
-            return False
-        return self.decay_norms or not _OF_A_NORM.search(variable.name)
+        return decays(self, variable) and (self.decay_norms or not _OF_A_NORM.search(variable.name))
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
@@ -61,20 +77,60 @@ class SGD(keras.optimizers.SGD):
         return {**super().get_config(), **own}
 
 
-def sgd(learning_rate: Rate = 0.02, momentum: float = 0.9, weight_decay: float = 1e-4, **kwargs: Any) -> SGD:
+def sgd(
+    learning_rate: Rate = 0.02, momentum: float = 0.9, weight_decay: float = 1e-4, **kwargs: Any
+) -> CoupledSGD:
     """Return the published recipes' optimizer: momentum 0.9 and coupled weight decay 1e-4.
 
-    0.02 is the learning rate for 16 images per update; scale it with the batch. Further arguments go to
-    `keras.optimizers.SGD` (`global_clipnorm`, `use_ema`, `gradient_accumulation_steps`, ...).
+    Weights of normalisations do not decay.
+
+    Args:
+        learning_rate: a number or a schedule; 0.02 is for 16 images per update, and in proportion for other batches.
+        momentum: in [0, 1].
+        weight_decay: times the weight, added to its gradient.
+        kwargs: further arguments of `CoupledSGD` and `keras.optimizers.SGD` (`global_clipnorm`, `use_ema`,
+            `gradient_accumulation_steps`, ...).
+
+    Returns:
+        The optimizer, for `model.compile(optimizer=...)`.
+
+    Raises:
+        ValueError: Keras refuses one of its arguments.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        optimizer = km.sgd(km.WarmUp(0.02, steps=1000, drops=(60_000, 80_000)), global_clipnorm=10.0)
+        print(optimizer.momentum, optimizer.coupled_weight_decay)  # 0.9 0.0001
+        ```
     """
-    return SGD(learning_rate, weight_decay, momentum=momentum, **kwargs)
+    return CoupledSGD(learning_rate, weight_decay, momentum=momentum, **kwargs)
 
 
 def adamw(learning_rate: Rate = 1e-4, weight_decay: float = 0.05, **kwargs: Any) -> keras.optimizers.AdamW:
     """Return Keras' AdamW as Swin Transformer's Mask R-CNN was trained with it (Liu et al. 2021, section 4.2).
 
-    1e-4 is the learning rate for 16 images per update. The decay is decoupled. That normalisations are left out of it
-    is not part of a saved model: compile a loaded one anew. Further arguments go to `keras.optimizers.AdamW`.
+    Weights of normalisations do not decay. Keras does not save that with a model: compile a loaded one anew.
+
+    Args:
+        learning_rate: a number or a schedule; 1e-4 is for 16 images per update.
+        weight_decay: decoupled: times the learning rate and the weight, subtracted from it.
+        kwargs: further arguments of `keras.optimizers.AdamW` (`beta_1`, `global_clipnorm`, `use_ema`, ...).
+
+    Returns:
+        The optimizer, for `model.compile(optimizer=...)`.
+
+    Raises:
+        ValueError: Keras refuses one of its arguments.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        optimizer = km.adamw(1e-4, weight_decay=0.05)
+        print(optimizer.weight_decay)  # 0.05
+        ```
     """
     optimizer = keras.optimizers.AdamW(learning_rate, weight_decay=weight_decay, **kwargs)
     optimizer.exclude_from_weight_decay(var_names=list(NORM_WEIGHTS))
@@ -87,5 +143,4 @@ def steps_taken(optimizer: keras.optimizers.Optimizer) -> int:
     Its `iterations` are its updates, of which there are fewer where gradients accumulate. Schedules count batches.
     """
     # What scales a loss for float16 does not count.
-    counting = getattr(optimizer, "inner_optimizer", optimizer)
-    return int(keras.ops.convert_to_numpy(counting._iterations))
+    return batches_seen(getattr(optimizer, "inner_optimizer", optimizer))

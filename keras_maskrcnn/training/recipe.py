@@ -1,6 +1,6 @@
 """The published recipe: what `compile()` without an optimizer means."""
 
-from keras_maskrcnn.training.optimizers import SGD, sgd
+from keras_maskrcnn.training.optimizers import CoupledSGD, sgd
 from keras_maskrcnn.training.schedules import WarmUp
 
 LEARNING_RATE = 0.02
@@ -11,7 +11,7 @@ DROPS = (8 / 12, 11 / 12)
 """Parts of a training after which the learning rate is divided by ten: the "1x" schedule's epochs 8 and 11 of 12."""
 
 
-def published_recipe(batch_size: int = 2) -> SGD:
+def published_recipe(batch_size: int = 2) -> CoupledSGD:
     """Return the optimizer of the paper and of every published training, for batches of `batch_size` images.
 
     Momentum 0.9 and coupled weight decay 1e-4; `recipe_schedule` is the learning rate.

@@ -13,10 +13,18 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     The schedule of the paper and of every published recipe ("1x", "3x").
 
     Args:
-        learning_rate: reached after `steps` training steps.
+        learning_rate: reached after `steps` training steps (batches).
         steps: length of the warm-up; 0 for none.
         drops: training steps at which the rate is divided by ten.
-        start: share of `learning_rate` at step 0 (Detectron's 1 / 1000).
+        start: fraction of `learning_rate` at step 0 (Detectron's 1 / 1000).
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        rate = km.WarmUp(0.02, steps=1000, drops=(60_000, 80_000))
+        print([round(float(rate(step)), 6) for step in (0, 1000, 60_000, 80_000)])  # 2e-05, 0.02, 0.002, 0.0002
+        ```
     """
 
     def __init__(self, learning_rate: float, steps: int, drops: tuple[int, ...] = (), start: float = 1e-3):

@@ -1,4 +1,4 @@
-"""TensorBoard: curves whose axes go on after a resume, and pictures of what is found beside what is there."""
+"""TensorBoard: curves whose axes continue after a resume, and images with predicted beside true objects."""
 
 import os
 from collections.abc import Sequence
@@ -15,25 +15,41 @@ from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.training.optimizers import steps_taken
 
 SCALAR, BLOBS = 1, 3
-"""TensorBoard's classes of data."""
+"""TensorBoard's data classes."""
 
 
-class TensorBoard(keras.callbacks.Callback):
+class TensorBoardScalars(keras.callbacks.Callback):
     """Writes curves of losses, learning rate and what callbacks before it put into the logs, for TensorBoard to show.
 
     "step/..." has the means over the epoch so far against the number of batches, "epoch/..." and "validation/..." the
-    figures of whole epochs against their number. After a resume all go on. (In `keras.callbacks.TensorBoard` batches
+    metrics of whole epochs against their number. After a resume all continue. (In `keras.callbacks.TensorBoard` batches
     begin at 0 again, and epochs are left out that do not end with a batch that is written.)
 
     Args:
         log_dir: folder of the event files.
-        every: batches from one point to the next.
+        every: batches from one point to the next, at least 1.
+
+    Raises:
+        ValueError: `every` is below 1.
+
+    Example:
+        ```python
+        import keras
+        import numpy as np
+
+        import keras_maskrcnn as km
+
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])  # any Keras model will do
+        model.compile(optimizer=km.sgd(0.01), loss="mse")
+        x = np.ones((8, 2), "float32")
+        model.fit(x, x[:, :1], epochs=2, verbose=0, callbacks=[km.TensorBoardScalars("run/tensorboard", every=1)])
+        ```
     """
 
     def __init__(self, log_dir: str | os.PathLike, every: int = 20):
         super().__init__()
         if every < 1:
-            raise ValueError(f"TensorBoard's every must be at least 1; got {every}")
+            raise ValueError(f"TensorBoardScalars needs an every of at least 1; got {every}")
         self.log_dir, self.every = str(log_dir), every
         self._writer: Any = None
 
@@ -48,7 +64,7 @@ class TensorBoard(keras.callbacks.Callback):
             self._write("step/", {**(logs or {}), **self._rate()}, step)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write the figures of the epoch."""
+        """Write the metrics of the epoch."""
         judged = {name: value for name, value in (logs or {}).items() if name.startswith("val_")}
         trained = {name: value for name, value in (logs or {}).items() if name not in judged}
         self._write("epoch/", {**trained, **self._rate()}, epoch + 1)
@@ -70,19 +86,39 @@ class TensorBoard(keras.callbacks.Callback):
                 _write(prefix + name, tf.constant(value, tf.float32), step, "scalars", SCALAR)
 
 
-class TensorBoardPictures(keras.callbacks.Callback):
-    """Shows, at the end of epochs, what the model finds on pictures, and beside it what is annotated.
+class TensorBoardImages(keras.callbacks.Callback):
+    """Shows images with the model's detections, beside them the ground truth, at the end of epochs.
 
     Args:
-        log_dir: folder of the event files; the pictures come under "pictures" in it.
-        records: pictures with ground truth.
-        count: of the pictures, which are spread evenly over the records.
+        log_dir: folder of the event files; the images are written to its subfolder "images".
+        records: images with ground truth.
+        count: number of images, which are spread evenly over the records.
         every: epochs from one time to the next; the last epoch is always shown.
-        min_score: detections that score less are left out.
+        min_score: detections that score less, 0..1, are left out.
         side: longest side of what is shown, in pixels; larger ones are shrunk.
 
     Raises:
-        ValueError: there are no records, or one of the numbers is below 1.
+        ValueError: there are no records, or `count`, `every` or `side` is below 1.
+
+    Example:
+        ```python
+        import numpy as np
+
+        import keras_maskrcnn as km
+
+        config = km.Config(
+            class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, mask_head="none", min_size=64,
+            fpn_channels=32, box_head_channels=32,
+        )
+        image = np.zeros((64, 64, 3), "uint8")
+        image[16:40, 16:40] = 255
+        records = [km.make_record(image, boxes=[[16, 16, 40, 40]], class_ids=[1], image_id=1)]
+        dataset = km.make_dataset(records, config, training=True)
+        model = km.MaskRCNN(config)
+        model.compile(optimizer=km.sgd(1e-4), run_eagerly=True)  # for one step a graph is not worth its making
+        images = km.TensorBoardImages("run/tensorboard", records, count=1)
+        model.fit(dataset, verbose=0, callbacks=[images])
+        ```
     """
 
     def __init__(
@@ -96,8 +132,8 @@ class TensorBoardPictures(keras.callbacks.Callback):
     ):
         super().__init__()
         if min(count, every, side) < 1 or not len(records):
-            raise ValueError("TensorBoardPictures needs records, and a count, every and side of at least 1")
-        self.folder = Path(log_dir) / "pictures"
+            raise ValueError("TensorBoardImages needs records, and a count, every and side of at least 1")
+        self.folder = Path(log_dir) / "images"
         self.records, self.every, self.min_score, self.side = records, every, min_score, side
         self.chosen = np.unique(np.linspace(0, len(records) - 1, count).astype(int)).tolist()
 
@@ -109,21 +145,22 @@ class TensorBoardPictures(keras.callbacks.Callback):
         with writer.as_default():
             for index in self.chosen:
                 record = self.records[index]
-                picture = self._draw(record)
-                png = tf.io.encode_png(np.asarray(picture))
-                values = tf.stack([str(picture.width), str(picture.height), png])
+                image = self._draw(record)
+                png = tf.io.encode_png(np.asarray(image))
+                values = tf.stack([str(image.width), str(image.height), png])
                 _write(f"{index} {Path(record.name).name}", values, epoch + 1, "images", BLOBS)
         writer.close()
 
     def _draw(self, record: Record) -> Image.Image:
-        (found,) = self.model.detect(record.image)
-        drawn = draw_comparison(found, record, self.model.config.class_names, found.image, self.min_score)
+        (detections,) = self.model.detect(record.image)
+        names = self.model.config.class_names
+        drawn = draw_comparison(detections, record, names, detections.image, self.min_score)
         drawn.thumbnail((self.side, self.side))
         return drawn
 
 
 def _write(tag: str, value: tf.Tensor, step: int, plugin: str, data_class: int) -> None:
-    """Write a value as TensorBoard's plugin reads it.
+    """Write a value as TensorBoard's plugins read it.
 
     `tf.summary.scalar` and `tf.summary.image` do so too, but only where TensorBoard is installed, which TensorFlow does
     not bring along.

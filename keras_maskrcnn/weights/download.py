@@ -1,5 +1,6 @@
 """Downloads of published files: shown by a bar, tried again when interrupted, checked, and whole or not there."""
 
+import logging
 import time
 import urllib.error
 from collections.abc import Callable
@@ -8,6 +9,8 @@ from pathlib import Path
 import keras
 
 from keras_maskrcnn.utils.files import file_hash, written_whole
+
+_log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 
@@ -23,7 +26,7 @@ def fetch(url: str, folder: Path, check: Callable[[Path], object], pause: float 
         pause: seconds to wait before another attempt.
 
     Raises:
-        ConnectionError: it cannot be downloaded; the message names the URL and the place to put the file by hand.
+        ConnectionError: it cannot be downloaded; the message names the URL and where to put the file by hand.
         ValueError: what was downloaded is not what it should be; nothing of it is kept.
     """
     target = folder / url.rsplit("/", 1)[-1]
@@ -31,7 +34,7 @@ def fetch(url: str, folder: Path, check: Callable[[Path], object], pause: float 
         try:
             check(target)
         except ValueError as error:
-            print(f"{error} It is removed, and downloaded again.")
+            _log.warning("%s It is removed, and downloaded again.", error)
             target.unlink()
         else:
             return target
@@ -68,7 +71,7 @@ def _download(url: str, part: Path, target: Path, pause: float) -> None:
                 reason, final = f"HTTP {cause.code} {reason}", cause.code < 500
             if final or attempt == ATTEMPTS:
                 raise ConnectionError(f"{url} cannot be downloaded: {reason}. {_by_hand(target)}") from error
-            print(f"\nThe download broke off ({reason}); attempt {attempt + 1} of {ATTEMPTS}.")
+            _log.warning("The download broke off (%s); attempt %d of %d.", reason, attempt + 1, ATTEMPTS)
             time.sleep(pause)
 
 

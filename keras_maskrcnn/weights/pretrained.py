@@ -1,7 +1,8 @@
-"""Published weights by name: downloaded, checked, converted once and loaded; or a file of the same architecture."""
+"""Published weights by name: downloaded, checked, converted once and loaded; or a custom file of the architecture."""
 
 import dataclasses
 import hashlib
+import logging
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -30,6 +31,8 @@ from keras_maskrcnn.weights.transfer import (
     read_model,
     start_from,
 )
+
+_log = logging.getLogger(__name__)
 
 SOURCES: dict[str, ModuleType] = {
     "torchvision": torchvision,
@@ -83,7 +86,7 @@ def _keras_folder() -> Path:
 
 def _changed(config: Config, class_names: Sequence[str] | None, changes: Mapping[str, Any]) -> Config:
     fields = {**config.to_dict(), **changes}
-    if class_names is not None:  # Config refuses a text, which would be names of a letter each
+    if class_names is not None:  # Config refuses a string, which would be names of a letter each
         fields["class_names"] = class_names if isinstance(class_names, str) else tuple(class_names)
     return Config.from_dict(fields)
 
@@ -107,7 +110,7 @@ def _as_published(model_class: ModelClass, preset: Preset, folder: Path) -> Any:
         model = model_class(preset.config)
         if _read_converted(converted, model):
             return model
-        print(f"{converted} is damaged. It is removed, and the weights are converted again.")
+        _log.warning("%s is damaged. It is removed, and the weights are converted again.", converted)
         converted.unlink()
     model = _from_file(model_class, preset, _fetched(preset, folder), None, {})
     if model.variable_dtype == "float32":  # otherwise it has lost some of their precision
@@ -175,7 +178,7 @@ def _from_file(
         load_state(model, state, SOURCES[preset.source], new)
     except ValueError as error:
         raise ValueError(f"{path} is not a file of {preset.name}. {error}") from error
-    _say(path, new)
+    _log_new(path, new)
     return model
 
 
@@ -185,7 +188,7 @@ def _from_backbone(model_class: ModelClass, preset: Preset, path: Path, state: S
         new = load_backbone(model.network, state, preset.source)
     except ValueError as error:
         raise ValueError(f"{path} is not a file of {preset.name}. {error}") from error
-    _say(path, new)
+    _log_new(path, new)
     return model
 
 
@@ -207,7 +210,7 @@ def _from_keras(
     if config == source.config:
         return source
     model = model_class(config)
-    _say(path, start_from(model, source, path))
+    _log_new(path, start_from(model, source, path))
     return model
 
 
@@ -269,6 +272,6 @@ def _names(
     return tuple(given)
 
 
-def _say(path: Path, new: Sequence[str]) -> None:
+def _log_new(path: Path, new: Sequence[str]) -> None:
     if new:
-        print(f"New layers, to be trained: {', '.join(new)}. All others are from {path}.")
+        _log.info("New layers, to be trained: %s. All others are from %s.", ", ".join(new), path)

@@ -18,7 +18,7 @@ from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
 from keras_maskrcnn.weights.sources.table import load_weights
 
 LARGE = 2**20
-"""Bytes from which a tensor is worth a place on the disk."""
+"""Bytes from which a tensor is worth moving to the disk."""
 
 
 class Model(Protocol):

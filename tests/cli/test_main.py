@@ -1,3 +1,4 @@
+import logging
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from places import ROOT
 
 import keras_maskrcnn
 from keras_maskrcnn.cli.common import interruptible
-from keras_maskrcnn.cli.main import main
+from keras_maskrcnn.cli.main import _log_shown, main
 
 
 @pytest.mark.parametrize("command", ["check", "train", "evaluate", "predict", "convert", "models"])
@@ -20,6 +21,17 @@ def test_help_says_what_a_command_does_and_gives_an_example(command, capsys):
     assert exit_.value.code == 0
     assert f"  maskrcnn {command} " in text
     assert "(default: " in text
+
+
+def test_the_terminal_shows_what_is_read_and_loaded_and_all_warnings(capsys):
+    names = ("data.report", "weights.pretrained", "training.slow_input")
+    with _log_shown():
+        for name in names:
+            logging.getLogger(f"keras_maskrcnn.{name}").info("information of %s", name)
+            logging.getLogger(f"keras_maskrcnn.{name}").warning("warning of %s", name)
+    shown = capsys.readouterr().err
+    assert [f"information of {name}" in shown for name in names] == [True, True, False]
+    assert all(f"warning of {name}" in shown for name in names)
 
 
 def test_no_command_prints_the_help(capsys):

@@ -16,7 +16,7 @@ from keras_maskrcnn.cli.curves import save_curves
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.progress import EarlyStop
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings
-from keras_maskrcnn.training.optimizers import SGD
+from keras_maskrcnn.training.optimizers import CoupledSGD
 
 STEPS = 100  # of an epoch
 
@@ -35,7 +35,11 @@ def test_the_recipe_of_detectron_without_options(tmp_path):
     assert filled["learning_rate"] == pytest.approx(0.02 * 2 / 16)
     assert filled["warmup_steps"] == 120  # a tenth of 12 epochs
     optimizer = recipe.make_optimizer(filled, recipe.make_schedule(filled, STEPS))
-    assert isinstance(optimizer, SGD) and optimizer.momentum == 0.9 and optimizer.coupled_weight_decay == 1e-4
+    assert (
+        isinstance(optimizer, CoupledSGD)
+        and optimizer.momentum == 0.9
+        and optimizer.coupled_weight_decay == 1e-4
+    )
     assert (
         not optimizer.use_ema
         and optimizer.global_clipnorm is None

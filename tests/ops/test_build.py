@@ -1,7 +1,6 @@
 """How the compiled op is found, built, shared, replaced or done without."""
 
 import os
-import shutil
 import subprocess
 import sys
 
@@ -90,7 +89,7 @@ def folder(cache):
     return path
 
 
-def test_without_a_compiler_the_plain_twin_runs_and_one_warning_says_so(tmp_path):
+def test_without_a_compiler_the_reference_implementation_runs_and_one_warning_says_so(tmp_path):
     values, lines = finish(start(tmp_path, PATH=str(tmp_path), CXX=""))
     assert values == ["1.0"] * 5
     assert levels(lines) == ["WARNING"]
@@ -110,7 +109,7 @@ def test_a_compiler_that_fails_is_quoted_in_the_warning(tmp_path, monkeypatch, f
     assert [path.suffix for path in folder(tmp_path).iterdir()] == [".lock"]
 
 
-def test_a_cache_that_cannot_be_written_leaves_the_plain_twin(tmp_path, fresh):
+def test_a_cache_that_cannot_be_written_leaves_the_reference_implementation(tmp_path, fresh):
     (tmp_path / "keras_maskrcnn").write_text("a file where the folder should be")
     assert op_library._chosen("auto") is None
     assert "keras_maskrcnn" in fresh.messages[0]
@@ -148,7 +147,7 @@ def test_a_library_that_does_not_load_is_replaced(tmp_path, compiler, broken):
     assert lines == [f"INFO|RoIAlign: compiled op {stale}"]
 
 
-def test_the_plain_twin_can_be_asked_for(tmp_path, fresh):
+def test_the_reference_implementation_can_be_asked_for(tmp_path, fresh):
     assert op_library._chosen("plain") is None
     assert [record.levelname for record in fresh.records] == ["INFO"]
     assert not list(tmp_path.iterdir())
@@ -178,24 +177,3 @@ def test_the_name_of_a_library_tells_the_tensorflow_and_the_sources(tmp_path, mo
     changed.write_text(build.SOURCES[0].read_text() + "\n")
     monkeypatch.setattr(build, "SOURCES", (changed, *build.SOURCES[1:]))
     assert build.library_name() != name
-
-
-@pytest.mark.parametrize("has_compiler", [True, False])
-def test_installing_compiles_the_op_where_it_can_and_never_fails(tmp_path, compiler, has_compiler):
-    pytest.importorskip("setuptools")
-    project = tmp_path / "project"
-    for name in ("setup.py", "pyproject.toml", "README.md"):
-        project.mkdir(exist_ok=True)
-        shutil.copy(ROOT / name, project)
-    without_libraries = shutil.ignore_patterns("*.so")
-    for folder in ("keras_maskrcnn", "custom_ops"):
-        shutil.copytree(ROOT / folder, project / folder, ignore=without_libraries)
-    environment = {**os.environ, "PATH": str(tmp_path), "CXX": str(compiler) if has_compiler else ""}
-    if has_compiler:
-        environment["PATH"] = os.environ["PATH"]
-    command = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "built")]
-    subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True, timeout=300)
-    shipped = tmp_path / "built" / "keras_maskrcnn" / "ops"
-    sources = {path.name for path in (shipped / "csrc").iterdir()}
-    assert sources >= {path.name for path in build.FOLDER.iterdir() if path.suffix in (".cc", ".cu", ".h")}
-    assert [path.name for path in shipped.glob("*.so")] == [build.library_name()] * has_compiler

@@ -29,7 +29,7 @@ def field(name, key):
     return getattr(PRESETS[name].config, key)
 
 
-def test_every_row_has_a_source_a_licence_and_a_place_where_its_figures_are_published():
+def test_every_row_has_a_source_a_licence_and_says_where_its_metrics_are_published():
     for name, row in PRESETS.items():
         assert row.name == name
         assert row.url.startswith("https://") and row.published.startswith("https://")
@@ -60,14 +60,14 @@ def zoo():
     return {name: row for name, row in rows.items() if not any(part in name for part in LEFT_OUT)}
 
 
-def test_detectron2s_whole_zoo_is_there_with_its_files_and_figures():
+def test_detectron2s_whole_zoo_is_there_with_its_files_and_metrics():
     rows = zoo()
     assert set(DETECTRON2) == set(rows)
     for name, row in rows.items():
         ours = DETECTRON2[name]
         assert ours.url == row["url"], name
-        figures = [ours.box_ap, ours.mask_ap, ours.keypoint_ap]
-        assert figures == [float(row[k]) if row[k] else None for k in ("box_AP", "mask_AP", "kp_AP")], name
+        metrics = [ours.box_ap, ours.mask_ap, ours.keypoint_ap]
+        assert metrics == [float(row[k]) if row[k] else None for k in ("box_AP", "mask_AP", "kp_AP")], name
 
 
 def test_names_of_classes_are_complete():
@@ -88,7 +88,7 @@ def test_only_the_first_files_of_torchvision_have_no_epsilon():
     assert [field(name, "norm_epsilon") for name in (v2, f"{keypoints}_legacy")] == [1e-5] * 2
 
 
-def test_detectron2_sees_blue_first_and_divides_by_the_deviation_only_where_no_first_convolution_has():
+def test_detectron2_sees_blue_first_and_divides_by_the_std_only_where_no_first_convolution_has():
     assert all(row.config.bgr for row in DETECTRON2.values())
     divided = {name for name, row in DETECTRON2.items() if row.config.pixel_std != (1, 1, 1)}
     assert divided == {name for name in DETECTRON2 if "X_101" in name or "_9x_" in name}
@@ -114,7 +114,7 @@ def test_one_level_has_its_own_numbers_of_proposals_and_no_padding():
         assert config.size_divisor == 1
 
 
-def test_lvis_finds_more_and_cityscapes_sees_larger_pictures():
+def test_lvis_detects_more_and_cityscapes_sees_larger_images():
     lvis = PRESETS["LVISv0.5-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_1x"].config
     assert (lvis.num_classes, lvis.score_threshold, lvis.max_detections) == (1230, 1e-4, 300)
     assert (lvis.groups, lvis.group_width, lvis.depth) == (32, 8, 101)
@@ -129,7 +129,7 @@ def test_comparisons_with_detectron1_have_its_roi_align_and_losses():
     assert field("Detectron1-Comparisons/mask_rcnn_R_50_FPN_noaug_1x", "train_min_sizes") == (800,)
 
 
-def test_matterports_figures_were_measured_without_its_usual_threshold():
+def test_matterports_metrics_were_measured_without_its_usual_threshold():
     row = PRESETS["matterport_mask_rcnn_coco"]
     assert (row.config.score_threshold, row.evaluated_above) == (0.7, 0)
 
@@ -153,9 +153,11 @@ def test_the_list_is_a_copy():
     assert list_pretrained() == PRESETS
 
 
-def test_a_row_can_be_changed_into_ones_own():
-    own = dataclasses.replace(PRESETS["resnet50"], name="mine", url="https://example.org/mine.pth", hash="")
-    assert own.file_name == "mine.pth" and own.is_backbone
+def test_a_row_can_be_changed_into_a_custom_one():
+    custom = dataclasses.replace(
+        PRESETS["resnet50"], name="mine", url="https://example.org/mine.pth", hash=""
+    )
+    assert custom.file_name == "mine.pth" and custom.is_backbone
 
 
 def test_the_table_needs_no_tensorflow():

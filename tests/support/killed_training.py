@@ -10,8 +10,8 @@ from examples import drawn_records, tiny
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.training.averages import OnAverages
-from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.averages import WithAveragedWeights
+from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.optimizers import sgd
 from keras_maskrcnn.training.schedules import WarmUp
 
@@ -64,8 +64,8 @@ def train(folder, kind):
         model(next(iter(make_dataset(drawn_records(1), config))))  # makes its weights
     callbacks = [
         WriteLosses(folder / "losses.txt", data.clock),
-        OnAverages([keras.callbacks.Callback()]),
-        BackupAndRestore(folder / "backup.weights.h5", data, save_freq=1, delete_checkpoint=False),
+        WithAveragedWeights([keras.callbacks.Callback()]),
+        TrainingBackup(folder / "backup.weights.h5", data, save_freq=1, delete_checkpoint=False),
     ]
     model.fit(data, epochs=EPOCHS, verbose=0, shuffle=False, callbacks=callbacks)
     return [weight.numpy() for weight in model.weights]

@@ -1,4 +1,4 @@
-"""Made-up published weights of tiny models: one of each family, as a file of its framework."""
+"""Randomly generated "published" weights of tiny models: one of each family, as a file of its framework."""
 
 import dataclasses
 import functools

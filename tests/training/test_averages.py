@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_maskrcnn.training.averages import OnAverages
+from keras_maskrcnn.training.averages import WithAveragedWeights
 
 
 class Seen(keras.callbacks.Callback):
@@ -16,7 +16,7 @@ class Seen(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.weights.append(float(self.model.get_weights()[0].item()))
-        logs["val_figure"] = self.weights[-1]
+        logs["val_metric"] = self.weights[-1]
 
 
 class StopAfter(keras.callbacks.Callback):
@@ -39,29 +39,29 @@ def fit(callbacks, use_ema=True):
 
 def test_callbacks_see_the_averages_and_training_goes_on_from_the_weights():
     inside, outside = Seen(), Seen()
-    model, history = fit([OnAverages([inside]), outside])
+    model, history = fit([WithAveragedWeights([inside]), outside])
     weights = [0.8, 0.8**2, 0.8**3]  # the gradient of w * w is 2 w
     averages = [weights[0], (weights[0] + weights[1]) / 2]
     averages.append((averages[1] + weights[2]) / 2)
     assert inside.weights == pytest.approx(averages)
     assert outside.weights == pytest.approx(weights)
     assert model.get_weights()[0].item() == pytest.approx(averages[-1])  # what fit leaves
-    assert history["val_figure"] == pytest.approx(weights)  # of the callback that came last
+    assert history["val_metric"] == pytest.approx(weights)  # of the callback that came last
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3])
 def test_training_that_ends_early_leaves_the_averages(epochs):
     seen = Seen()
-    model, _ = fit([OnAverages([seen, StopAfter(epochs)])])
+    model, _ = fit([WithAveragedWeights([seen, StopAfter(epochs)])])
     assert len(seen.weights) == epochs
     assert model.get_weights()[0].item() == pytest.approx(seen.weights[-1])
 
 
 def test_what_callbacks_put_into_the_logs_reaches_those_after_them():
-    _, history = fit([OnAverages([Seen()])])
-    assert len(history["val_figure"]) == 3
+    _, history = fit([WithAveragedWeights([Seen()])])
+    assert len(history["val_metric"]) == 3
 
 
 def test_an_optimizer_without_averages_is_refused():
-    with pytest.raises(ValueError, match="OnAverages needs an optimizer with use_ema=True"):
-        fit([OnAverages([Seen()])], use_ema=False)
+    with pytest.raises(ValueError, match="WithAveragedWeights needs an optimizer with use_ema=True"):
+        fit([WithAveragedWeights([Seen()])], use_ema=False)

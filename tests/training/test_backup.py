@@ -1,4 +1,5 @@
 import os
+import types
 
 import keras
 import numpy as np
@@ -8,7 +9,7 @@ from examples import drawn_records, tiny
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.not_a_number import StopOnNaN
 
 CONFIG = tiny(mask_head="none", norm="none", depth=18)
@@ -53,7 +54,7 @@ def train(path, epochs=2, interrupt_at=None, save_freq=1, callbacks=()):
         drawn_records(5), CONFIG, batch_size=2, training=True, seed=1
     )  # three steps an epoch
     steps = StepLosses()
-    backup = BackupAndRestore(path, dataset, save_freq=save_freq, delete_checkpoint=False)
+    backup = TrainingBackup(path, dataset, save_freq=save_freq, delete_checkpoint=False)
     interrupt = [InterruptAt(interrupt_at)] if interrupt_at else []
     history = model.fit(dataset, epochs=epochs, verbose=0, callbacks=[steps, *callbacks, backup, *interrupt])
     return steps.losses, history.history, model
@@ -124,14 +125,14 @@ def test_a_backup_of_epochs_of_another_length_is_refused(tmp_path, batch_size):
     with pytest.raises(
         ValueError, match=f"with 3 steps per epoch; this dataset has {5 if batch_size == 1 else 2}"
     ):
-        model.fit(dataset, verbose=0, callbacks=[BackupAndRestore(path, dataset)])
+        model.fit(dataset, verbose=0, callbacks=[TrainingBackup(path, dataset)])
 
 
 def test_epochs_of_a_part_of_the_dataset_are_refused(tmp_path):
     model = MaskRCNN(CONFIG)
     model.compile(optimizer="sgd")
     dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True)
-    for callback in (BackupAndRestore(tmp_path / "b.weights.h5", dataset), StopOnNaN(dataset)):
+    for callback in (TrainingBackup(tmp_path / "b.weights.h5", dataset), StopOnNaN(dataset)):
         with pytest.raises(ValueError, match="epochs of 3 steps, and fit was asked for epochs of 2"):
             model.fit(dataset, steps_per_epoch=2, verbose=0, callbacks=[callback])
 
@@ -144,7 +145,7 @@ def test_fit_after_an_interrupted_resume_begins_where_it_is_told(tmp_path):
     model.compile(optimizer=keras.optimizers.Adam(1e-3))
     dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True, seed=1)
     with pytest.raises(InterruptionError):
-        model.fit(dataset, epochs=2, verbose=0, callbacks=[BackupAndRestore(path, dataset), InterruptAt(1)])
+        model.fit(dataset, epochs=2, verbose=0, callbacks=[TrainingBackup(path, dataset), InterruptAt(1)])
     dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True, seed=1)
     assert model.fit(dataset, epochs=2, verbose=0).epoch == [0, 1]
 
@@ -152,6 +153,24 @@ def test_fit_after_an_interrupted_resume_begins_where_it_is_told(tmp_path):
 def test_backup_refuses_what_it_cannot_resume(tmp_path):
     dataset = make_dataset(drawn_records(2), CONFIG, training=True)
     with pytest.raises(ValueError, match=r"must end in"):
-        BackupAndRestore(tmp_path / "backup", dataset)
+        TrainingBackup(tmp_path / "backup", dataset)
     with pytest.raises(ValueError, match="make_dataset"):
-        BackupAndRestore(tmp_path / "b.weights.h5", tf.data.Dataset.range(3))
+        TrainingBackup(tmp_path / "b.weights.h5", tf.data.Dataset.range(3))
+    with pytest.raises(ValueError, match=r"save_freq must be .* at least 1; got 0"):
+        TrainingBackup(tmp_path / "b.weights.h5", dataset, save_freq=0)
+
+
+@pytest.mark.parametrize(
+    ("save_freq", "steps"), [(2, [2, 4, 5]), (3, [3, 5]), (9, [5]), ("epoch", [5])], ids=str
+)
+def test_backups_lie_save_freq_steps_apart_and_at_the_ends_of_epochs(save_freq, steps, tmp_path, monkeypatch):
+    dataset = make_dataset(drawn_records(5), CONFIG, training=True)  # five steps an epoch
+    backup, written = TrainingBackup(tmp_path / "b.weights.h5", dataset, save_freq=save_freq), []
+    backup.set_model(types.SimpleNamespace(stop_training=False))
+    monkeypatch.setattr(backup, "_write", lambda *epoch_and_step: written.append(epoch_and_step))
+    for epoch in (0, 1):
+        backup.on_epoch_begin(epoch)
+        for batch in range(5):
+            backup.on_train_batch_end(batch)
+        backup.on_epoch_end(epoch)
+    assert written == [(epoch, step) for epoch in (0, 1) for step in steps]

@@ -15,7 +15,7 @@ DISTRIBUTED = """
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
     config = tiny(score_threshold=0.0)
-    records = drawn_records(5)  # batches of 2, 2 and 1: the last has fewer pictures than there are replicas
+    records = drawn_records(5)  # batches of 2, 2 and 1: the last has fewer images than there are replicas
     found = {{}}
     strategies = {{"one": tf.distribute.get_strategy(), "two": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}}
     for name, strategy in strategies.items():
@@ -53,7 +53,7 @@ DISTRIBUTED = """
 """
 
 
-def test_two_replicas_and_a_last_batch_with_fewer_pictures(tmp_path):
+def test_two_replicas_and_a_last_batch_with_fewer_images(tmp_path):
     script = textwrap.dedent(DISTRIBUTED.format(tests=str(TESTS / "support")))
     arguments = [sys.executable, "-c", script, str(tmp_path / "model.keras")]
     done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT)

@@ -7,7 +7,7 @@ import tensorflow as tf
 from examples import batch, tiny
 
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.training.optimizers import adamw, sgd, steps_taken
+from keras_maskrcnn.training.optimizers import CoupledSGD, adamw, sgd, steps_taken
 from keras_maskrcnn.training.schedules import WarmUp
 
 # Few samples, so that every image has as many.
@@ -133,6 +133,12 @@ def test_optimizer_survives_serialisation():
     assert copy.coupled_weight_decay == 5e-4 and copy.decay_norms
 
 
+@pytest.mark.parametrize("name", ["SGD", "WarmUp"])
+def test_it_is_registered_as_saved_models_name_it(name):
+    """The names in files of version 0.1.0, which are not today's class names."""
+    assert issubclass(keras.saving.get_registered_object(f"keras_maskrcnn>{name}"), (CoupledSGD, WarmUp))
+
+
 def moved(model, optimizer, batches):
     """How far each weight of a model moves with batches, which are then undone."""
     before = [variable.numpy() for variable in model.trainable_variables]
@@ -163,5 +169,5 @@ def test_two_accumulated_batches_of_one_are_one_batch_of_two(model):
 
 
 def test_masks_weigh_differently_where_images_have_different_numbers_of_objects(model):
-    """Their loss is a mean over the objects of a batch: beside a picture without any, they weigh twice as much."""
+    """Their loss is a mean over the objects of a batch: beside an image without any, they weigh twice as much."""
     assert 0.05 < distance(model, batch(CONFIG, objects=(0, 2))) < 0.6

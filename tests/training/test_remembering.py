@@ -6,14 +6,14 @@ from examples import drawn_records, tiny
 from killed_training import MeanColor
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
-from keras_maskrcnn.training.backup import BackupAndRestore
+from keras_maskrcnn.training.backup import TrainingBackup
 
 CONFIG = tiny(mask_head="none")
-FIGURES = (0.1, 0.5, 0.4, 0.3, 0.2, 0.1)
+METRICS = (0.1, 0.5, 0.4, 0.3, 0.2, 0.1)
 
 
 class Evaluation(keras.callbacks.Callback):
-    """Logs a figure that is best in the second epoch; ends the process of training after some epochs."""
+    """Logs a metric that is best in the second epoch; ends the process of training after some epochs."""
 
     def __init__(self, killed_after=None):
         super().__init__()
@@ -24,7 +24,7 @@ class Evaluation(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
     def on_epoch_end(self, epoch, logs=None):
-        logs["val_figure"] = FIGURES[epoch]
+        logs["val_metric"] = METRICS[epoch]
 
 
 def train(folder, killed_after=None, optimizer="sgd", remembered=2, **options):
@@ -33,11 +33,11 @@ def train(folder, killed_after=None, optimizer="sgd", remembered=2, **options):
     model.compile(optimizer=optimizer, run_eagerly=True)
     model(next(iter(make_dataset(drawn_records(1), CONFIG))))
     data = make_dataset(drawn_records(2), CONFIG, batch_size=2, training=True)
-    stop = keras.callbacks.EarlyStopping("val_figure", mode="max", patience=3, **options)
+    stop = keras.callbacks.EarlyStopping("val_metric", mode="max", patience=3, **options)
     save = keras.callbacks.ModelCheckpoint(
-        folder / "best{epoch}.keras", monitor="val_figure", mode="max", save_best_only=True
+        folder / "best{epoch}.keras", monitor="val_metric", mode="max", save_best_only=True
     )
-    backup = BackupAndRestore(
+    backup = TrainingBackup(
         folder / "b.weights.h5", data, delete_checkpoint=False, remember=[stop, save][:remembered]
     )
     callbacks = [Evaluation(killed_after), stop, save, backup]
@@ -60,7 +60,9 @@ def test_a_resumed_training_has_the_patience_and_the_best_value_of_an_uninterrup
 def test_another_number_of_callbacks_is_refused(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path, killed_after=1)
-    with pytest.raises(ValueError, match=r"b\.weights\.h5 remembers 2 other callbacks; `remember` has 1"):
+    with pytest.raises(
+        ValueError, match=r"b\.weights\.h5 is of a run whose backup remembered 2 callbacks; `remember` has 1"
+    ):
         train(tmp_path, remembered=1)
 
 

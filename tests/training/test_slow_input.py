@@ -42,23 +42,23 @@ def advice_for(records, config=CONFIG, **options):
     return advice
 
 
-def test_the_share_is_of_all_steps_but_the_first(monkeypatch):
+def test_the_fraction_is_of_all_steps_but_the_first(monkeypatch):
     advice = advice_for(drawn_records(1))
     steps(
         advice, [9.0, 0.5, 0.1, -3.0], 1.0, monkeypatch
     )  # what was fetched before it was asked for is no wait
-    assert advice.share == pytest.approx(0.6 / 3)
+    assert advice.fraction == pytest.approx(0.6 / 3)
 
 
 def test_advice_comes_once_and_names_the_knobs(monkeypatch, caplog):
-    picture = np.zeros((400, 600, 3), np.uint8)
-    advice = advice_for([make_record(picture, boxes=[[1, 1, 9, 9]], class_ids=[1], image_id=1)])
+    image = np.zeros((400, 600, 3), np.uint8)
+    advice = advice_for([make_record(image, boxes=[[1, 1, 9, 9]], class_ids=[1], image_id=1)])
     with caplog.at_level(logging.WARNING):
         steps(advice, [0.3] * 150, 1.0, monkeypatch)
         advice.on_epoch_end(0)
     (message,) = (record.getMessage() for record in caplog.records)
-    assert "waited for its pictures 30% of the time" in message and "parallel_calls" in message
-    assert "The pictures have 600 x 400 pixels on average, of which the network sees 96 x 64" in message
+    assert "waited for its images 30% of the time" in message and "parallel_calls" in message
+    assert "The images have 600 x 400 pixels on average, of which the network sees 96 x 64" in message
 
 
 def test_no_advice_without_need(monkeypatch, caplog):
@@ -72,7 +72,7 @@ def test_no_advice_without_need(monkeypatch, caplog):
     assert not caplog.records
 
 
-def test_a_short_epoch_is_judged_at_its_end_and_small_pictures_are_not_blamed(monkeypatch, caplog):
+def test_a_short_epoch_is_judged_at_its_end_and_small_images_are_not_blamed(monkeypatch, caplog):
     advice = advice_for(drawn_records(1))
     with caplog.at_level(logging.WARNING):
         steps(advice, [0.5] * 12, 1.0, monkeypatch)

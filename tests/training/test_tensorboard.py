@@ -13,7 +13,7 @@ from PIL import Image
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.training.optimizers import sgd
 from keras_maskrcnn.training.schedules import WarmUp
-from keras_maskrcnn.training.tensorboard import TensorBoard, TensorBoardPictures
+from keras_maskrcnn.training.tensorboard import TensorBoardImages, TensorBoardScalars
 
 
 def events(folder):
@@ -36,7 +36,7 @@ def fit(folder, initial_epoch, epochs):
 
     model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
     model.compile(optimizer=sgd(WarmUp(0.1, steps=0, drops=(5,))), loss="mse")
-    model.optimizer._iterations.assign(3 * initial_epoch)
+    model.optimizer.iterations.assign(3 * initial_epoch)
     model.fit(
         np.ones((6, 1)),
         np.ones((6, 1)),
@@ -44,7 +44,7 @@ def fit(folder, initial_epoch, epochs):
         initial_epoch=initial_epoch,
         epochs=epochs,
         verbose=0,
-        callbacks=[Evaluation(), TensorBoard(folder, every=2)],
+        callbacks=[Evaluation(), TensorBoardScalars(folder, every=2)],
     )
 
 
@@ -64,7 +64,7 @@ def test_losses_precision_and_learning_rate_go_on_where_a_resumed_training_does(
 
 
 class Finder:
-    """Stands for a model: it finds the first object of each picture."""
+    """Takes the place of a model: it detects the first object of each image."""
 
     config = SimpleNamespace(class_names=("circle", "square"), channels=3)
 
@@ -86,32 +86,32 @@ class Finder:
         return [found]
 
 
-def pictures(folder):
-    """{tag: {step: picture}}; an image summary holds width, height and PNGs."""
+def images(folder):
+    """{tag: {step: image}}; an image summary holds width, height and PNGs."""
     return {
         tag: {step: Image.open(io.BytesIO(value[2])) for step, value in by_step.items()}
         for tag, by_step in events(folder).items()
     }
 
 
-def test_pictures_show_what_is_found_beside_what_is_annotated(tmp_path):
+def test_images_show_predicted_beside_true_objects(tmp_path):
     records = drawn_records(5)
-    callback = TensorBoardPictures(tmp_path, records, count=2, every=2, side=400)
+    callback = TensorBoardImages(tmp_path, records, count=2, every=2, side=400)
     callback.set_model(Finder(records))
     callback.set_params({"epochs": 5})
     for epoch in range(5):
         callback.on_epoch_end(epoch)
-    found = pictures(tmp_path)
+    found = images(tmp_path)
     assert set(found) == {"0 image 'drawn 0'", "4 image 'drawn 4'"}  # the first and the last
     for by_step in found.values():
         assert sorted(by_step) == [2, 4, 5]  # every second epoch, and the last
-        for picture in by_step.values():
-            assert picture.size[0] == 400 and picture.size[1] < 400
+        for image in by_step.values():
+            assert image.size[0] == 400 and image.size[1] < 400
     colors = np.asarray(found["0 image 'drawn 0'"][5].convert("RGB")).reshape(-1, 3)
     assert len(np.unique(colors, axis=0)) > 50
 
 
-def test_refuses_no_pictures(tmp_path):
+def test_no_images_are_refused(tmp_path):
     for options in ({"records": []}, {"records": drawn_records(1), "every": 0}):
-        with pytest.raises(ValueError, match="TensorBoardPictures needs records"):
-            TensorBoardPictures(tmp_path, **options)
+        with pytest.raises(ValueError, match="TensorBoardImages needs records"):
+            TensorBoardImages(tmp_path, **options)

@@ -35,10 +35,10 @@ def test_a_file_is_downloaded_once_behind_a_bar(server, tmp_path, capsys):
     assert names(tmp_path / "cache") == ["weights.pth"]
 
 
-def test_a_download_that_breaks_off_is_tried_again(server, tmp_path, capsys):
+def test_a_download_that_breaks_off_is_tried_again(server, tmp_path, caplog):
     server.behaviour = ["cut", 503]
     assert get(f"{server.url}/weights.pth", tmp_path).read_bytes() == DATA
-    shown = capsys.readouterr().out
+    shown = caplog.text
     assert "The download broke off (retrieval incomplete: got only" in shown and "attempt 2 of 3" in shown
     assert "The download broke off (HTTP 503 Service Unavailable); attempt 3 of 3" in shown
 
@@ -82,10 +82,10 @@ def test_another_or_a_cut_off_file_is_removed(path, behaviour, server, tmp_path)
     assert names(tmp_path) == []
 
 
-def test_a_wrong_file_in_the_folder_is_removed_and_downloaded_again(server, tmp_path, capsys):
+def test_a_wrong_file_in_the_folder_is_removed_and_downloaded_again(server, tmp_path, caplog):
     (tmp_path / "weights.pth").write_bytes(DATA[:-1])
     assert get(f"{server.url}/weights.pth", tmp_path).read_bytes() == DATA
-    assert "not the published file: its sha256 begins with" in capsys.readouterr().out
+    assert "not the published file: its sha256 begins with" in caplog.text
 
 
 def test_ctrl_c_leaves_nothing(server, tmp_path):

@@ -1,8 +1,9 @@
-"""Published weights by name, with made-up files on a server on this machine."""
+"""Published weights by name, with randomly generated files on a server on this machine."""
 
 import dataclasses
 import functools
 import io
+import logging
 import shutil
 
 import keras
@@ -16,6 +17,11 @@ from keras_maskrcnn.models.load import load_pretrained
 from keras_maskrcnn.weights.files.write import write_pth
 from keras_maskrcnn.weights.sources import torchvision
 from keras_maskrcnn.weights.sources.table import save
+
+
+@pytest.fixture(autouse=True)
+def all_is_logged(caplog):
+    caplog.set_level(logging.INFO, "keras_maskrcnn")
 
 
 @functools.cache
@@ -78,7 +84,7 @@ def cache(folder, tmp_path_factory):
 
 
 @pytest.mark.parametrize("damage", ["a bit", "cut off", "another model"])
-def test_a_damaged_converted_file_is_made_again(damage, published, cache, tmp_path, capsys):
+def test_a_damaged_converted_file_is_made_again(damage, published, cache, tmp_path, caplog):
     row, _ = published
     shutil.copytree(cache, tmp_path, dirs_exist_ok=True)
     (converted,) = tmp_path.glob("*.npz")
@@ -94,7 +100,7 @@ def test_a_damaged_converted_file_is_made_again(damage, published, cache, tmp_pa
         data = content.getvalue()
     converted.write_bytes(data)
     assert_has(load_pretrained(row, cache_dir=tmp_path), published_state("torchvision"))
-    assert f"{converted} is damaged" in capsys.readouterr().out
+    assert f"{converted} is damaged" in caplog.text
     assert names(tmp_path) == sorted([converted.name, "weights.pth"])
     assert len(converted.read_bytes()) == len(whole)
 
@@ -120,28 +126,27 @@ def test_without_a_network_the_error_says_where_to_put_the_file(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_with_other_classes_their_layers_are_new_and_it_says_which(published, tmp_path, capsys):
+def test_with_other_classes_their_layers_are_new_and_it_says_which(published, tmp_path, caplog):
     model = load_pretrained(published[0], class_names=["cat", "dog", "bird"], cache_dir=tmp_path)
     assert model.config.class_names == ("cat", "dog", "bird")
     assert_has(model, published_state("torchvision"), without=CLASS_LAYERS)
-    shown = capsys.readouterr().out
-    assert f"New layers, to be trained: {', '.join(CLASS_LAYERS)}. All others are from" in shown
+    assert f"New layers, to be trained: {', '.join(CLASS_LAYERS)}. All others are from" in caplog.text
     assert names(tmp_path) == ["weights.pth"]
 
 
-def test_with_as_many_other_classes_they_are_new_too(published, tmp_path, capsys):
+def test_with_as_many_other_classes_they_are_new_too(published, tmp_path, caplog):
     model = load_pretrained(published[0], class_names=["cat", "dog"], cache_dir=tmp_path)
     bias = model.box_heads[0].logits.bias.numpy()
     assert (bias != published_state("torchvision")["roi_heads.box_predictor.cls_score.bias"]).any()
-    assert "New layers" in capsys.readouterr().out
+    assert "New layers" in caplog.text
 
 
-def test_other_fields_of_the_config_are_set(published, tmp_path, capsys):
+def test_other_fields_of_the_config_are_set(published, tmp_path, caplog):
     row, _ = published
     model = load_pretrained(row, cache_dir=tmp_path, score_threshold=0.5, frozen_stages=5)
     assert model.config == dataclasses.replace(row.config, score_threshold=0.5, frozen_stages=5)
     assert_has(model, published_state("torchvision"))
-    assert "New layers" not in capsys.readouterr().out
+    assert "New layers" not in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -181,7 +186,7 @@ def backbone_file(folder):
     return folder / "resnet18.pth", state
 
 
-def test_of_a_backbone_all_but_the_backbone_is_new(tmp_path, capsys):
+def test_of_a_backbone_all_but_the_backbone_is_new(tmp_path, caplog):
     path, state = backbone_file(tmp_path)
     with serving({"/resnet18.pth": path.read_bytes()}) as server:
         row = preset("torchvision", f"{server.url}/resnet18.pth", dataset="ImageNet")
@@ -191,7 +196,7 @@ def test_of_a_backbone_all_but_the_backbone_is_new(tmp_path, capsys):
     assert model.config.class_names == ("cat",) and model.mask_head is None
     for entry in torchvision.resnet(model.backbone.stem, model.backbone.stages, ""):
         np.testing.assert_array_equal(save([entry])[entry.key], state[entry.key])
-    assert "New layers, to be trained: fpn, rpn_head, box_head." in capsys.readouterr().out
+    assert "New layers, to be trained: fpn, rpn_head, box_head." in caplog.text
     assert names(tmp_path / "cache") == ["resnet18.pth"]
     with pytest.raises(ValueError, match="not a file of tiny_torchvision"):
         load_pretrained(row, weights=write(tmp_path, "torchvision"), class_names=["cat"])

@@ -1,6 +1,7 @@
-"""Files of one's own for a model that has published weights."""
+"""Custom files for a model that has published weights."""
 
 import dataclasses
+import logging
 
 import numpy as np
 import pytest
@@ -22,6 +23,11 @@ from keras_maskrcnn.models.load import load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.weights.sources import matterport, torchvision
 from keras_maskrcnn.weights.sources.table import save
+
+
+@pytest.fixture(autouse=True)
+def all_is_logged(caplog):
+    caplog.set_level(logging.INFO, "keras_maskrcnn")
 
 
 @pytest.mark.parametrize("family", CONFIGS)
@@ -90,7 +96,7 @@ def of_three_classes(source, config):
 
 
 @pytest.mark.parametrize("family", ["torchvision", "detectron2"])
-def test_ones_own_file_of_other_classes_keeps_its_heads(family, tmp_path, capsys):
+def test_a_custom_file_of_other_classes_keeps_its_heads(family, tmp_path, caplog):
     source = SOURCES[family]
     state = of_three_classes(source, CONFIGS[family])
     path = write(tmp_path, family, state)
@@ -101,7 +107,7 @@ def test_ones_own_file_of_other_classes_keeps_its_heads(family, tmp_path, capsys
     model = load_pretrained(preset(family), weights=path, class_names=["cat", "dog", "bird"])
     assert_has(model, state, source)
     assert model.config.class_names == ("cat", "dog", "bird")
-    assert "New layers" not in capsys.readouterr().out
+    assert "New layers" not in caplog.text
 
 
 def test_matterports_classes_need_no_names_and_its_depth_is_found(tmp_path):
@@ -119,15 +125,15 @@ def test_matterports_classes_need_no_names_and_its_depth_is_found(tmp_path):
     assert_has(named, state, matterport)
 
 
-def test_ones_own_keypoints_are_named_or_new(tmp_path, capsys):
+def test_custom_keypoints_are_named_or_new(tmp_path, caplog):
     path = write(tmp_path, "keypoints")
     other = ("left hand", "right hand", "left foot", "right foot")
     model = load_pretrained(preset("keypoints"), weights=path, keypoint_names=other)
-    assert "New layers, to be trained: keypoint_head/logits." in capsys.readouterr().out
-    own = write(tmp_path, "keypoints", save(torchvision.table(model.network)), "own")
+    assert "New layers, to be trained: keypoint_head/logits." in caplog.text
+    custom = write(tmp_path, "keypoints", save(torchvision.table(model.network)), "custom")
     with pytest.raises(ValueError, match="has 4 keypoints, the published file 3: keypoint_names must name"):
-        load_pretrained(preset("keypoints"), weights=own)
-    kept = load_pretrained(preset("keypoints"), weights=own, keypoint_names=other)
+        load_pretrained(preset("keypoints"), weights=custom)
+    kept = load_pretrained(preset("keypoints"), weights=custom, keypoint_names=other)
     np.testing.assert_array_equal(kept.keypoint_head.logits.bias, model.keypoint_head.logits.bias)
 
 
@@ -140,22 +146,22 @@ def test_names_of_2019_are_known(tmp_path):
     assert_has(model, published_state("torchvision"))
 
 
-def test_a_keras_file_is_taken_as_it_is_or_with_changes(tmp_path, capsys):
-    own = MaskRCNN(tiny(**FROZEN, class_names=("cat",), score_threshold=0.3))
-    own.save(tmp_path / "own.keras")
-    state = save(torchvision.table(own))
-    same = load_pretrained(preset("torchvision"), weights=tmp_path / "own.keras")
-    assert same.config == own.config
+def test_a_keras_file_is_taken_as_it_is_or_with_changes(tmp_path, caplog):
+    custom = MaskRCNN(tiny(**FROZEN, class_names=("cat",), score_threshold=0.3))
+    custom.save(tmp_path / "custom.keras")
+    state = save(torchvision.table(custom))
+    same = load_pretrained(preset("torchvision"), weights=tmp_path / "custom.keras")
+    assert same.config == custom.config
     assert_has(same, state)
-    assert "New layers" not in capsys.readouterr().out
+    assert "New layers" not in caplog.text
     other = load_pretrained(
-        preset("torchvision"), weights=tmp_path / "own.keras", class_names=["dog"], max_detections=3
+        preset("torchvision"), weights=tmp_path / "custom.keras", class_names=["dog"], max_detections=3
     )
     assert (other.config.class_names, other.config.max_detections) == (("dog",), 3)
     assert other.config.score_threshold == 0.3
     assert_has(other, state, without=CLASS_LAYERS)
-    assert "New layers, to be trained: box_head/logits" in capsys.readouterr().out
+    assert "New layers, to be trained: box_head/logits" in caplog.text
     with pytest.raises(
-        ValueError, match=r"own\.keras is not a file of tiny_keypoints: its mask_head is 'fcn'"
+        ValueError, match=r"custom\.keras is not a file of tiny_keypoints: its mask_head is 'fcn'"
     ):
-        load_pretrained(preset("keypoints"), weights=tmp_path / "own.keras")
+        load_pretrained(preset("keypoints"), weights=tmp_path / "custom.keras")

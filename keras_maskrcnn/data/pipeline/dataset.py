@@ -1,7 +1,6 @@
 """From records to batches: `tf.data` that decodes, resizes, augments, pads, and repeats itself exactly."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +11,7 @@ from keras_maskrcnn.data.augment.color import blurred, color_jitter
 from keras_maskrcnn.data.augment.flips import Example, flip, rotate90
 from keras_maskrcnn.data.augment.random import augmented_example, composes_images
 from keras_maskrcnn.data.fields import Field, fields_of
+from keras_maskrcnn.data.pipeline.batches import BatchDataset
 from keras_maskrcnn.data.pipeline.clock import Clock
 from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
 from keras_maskrcnn.data.pipeline.examples import load_example
@@ -102,7 +102,9 @@ def make_dataset(
     places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
     examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
     batches = examples.padded_batch(batch_size).prefetch(2)
-    return _TrainingDataset(batches, records, batch_size, seed, clock, dropped) if training else batches
+    if not training:
+        return BatchDataset(batches, config, batch_size)
+    return _TrainingDataset(batches, config, batch_size, records, seed, clock, dropped)
 
 
 def make_examples(
@@ -169,7 +171,7 @@ def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
         raise ValueError(f"{who} needs the dataset that make_dataset(..., training=True) returned")
 
 
-class _TrainingDataset(tf.data.Dataset):
+class _TrainingDataset(BatchDataset):
     """A dataset with a clock, its records, a count of dropped objects, and the length of a whole epoch.
 
     An epoch resumed at its middle must end where it ended before: its last, smaller batch would be mixed with the next
@@ -179,32 +181,25 @@ class _TrainingDataset(tf.data.Dataset):
     def __init__(
         self,
         dataset: tf.data.Dataset,
-        records: Sequence[Record],
+        config: Config,
         batch_size: int,
+        records: Sequence[Record],
         seed: int,
         clock: Clock,
         dropped: DroppedObjects,
     ) -> None:
-        self._dataset = clock.watched(dataset)
-        self._batch_size, self._seed = batch_size, seed
+        super().__init__(clock.watched(dataset), config, batch_size)
+        self._seed = seed
         self.records, self.clock, self.dropped = records, clock, dropped
-        super().__init__(self._dataset._variant_tensor)
 
     def names_of(self, epoch: int, step: int) -> list[str]:
         """Return the names of the images of a step's batch; epochs and steps count from 0."""
         order = _order(len(self.records), self._seed, tf.constant(epoch)).numpy()
-        places = order[step * self._batch_size : (step + 1) * self._batch_size]
+        places = order[step * self.batch_size : (step + 1) * self.batch_size]
         return [self.records[int(place)].name for place in places]
 
-    def _inputs(self) -> list[tf.data.Dataset]:
-        return [self._dataset]
-
-    @property
-    def element_spec(self) -> Any:
-        return self._dataset.element_spec
-
     def cardinality(self) -> tf.Tensor:
-        return tf.constant(-(-len(self.records) // self._batch_size), tf.int64)
+        return tf.constant(-(-len(self.records) // self.batch_size), tf.int64)
 
 
 def _in_order(count: int) -> tf.data.Dataset:

@@ -6,17 +6,21 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes  # noqa: F401  # numpy then knows bfloat16, in which safetensors makes arrays
 import numpy as np
+from safetensors import SafetensorError, safe_open
 
-from keras_maskrcnn.weights.files.dtypes import widen
-from keras_maskrcnn.weights.files.pickled import ARRAYS
-from keras_maskrcnn.weights.files.refusal import Budget, RefusedError, naming, one_line
-from keras_maskrcnn.weights.files.safetensors import MAX_HEADER, read_safetensors
-from keras_maskrcnn.weights.files.state import State, state_of
+from keras_maskrcnn.weights.files.proxies import ARRAYS
+from keras_maskrcnn.weights.files.refusal import Budget, RefusedError, error_prefix, one_line
+from keras_maskrcnn.weights.files.state import BFLOAT16, State, state_of, widen
 from keras_maskrcnn.weights.files.torch import read_pth
-from keras_maskrcnn.weights.files.unpickle import load
+from keras_maskrcnn.weights.files.unpickler import load
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
+SAFETENSORS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U32", "U16", "U8", "BOOL")
+"""The element types of safetensors that are read."""
+MAX_HEADER = 100_000_000
+"""Bytes of a safetensors header at most, as its library has it."""
 TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 OLD_PICKLE = re.compile(rb"[(\]}]+(?:[lditq]|S['\"]|c[\w.]+\r?\n)|c[\w.]+\r?\n[\w.]+\r?\n")
 """How a pickle of protocols 0 and 1 begins: with a container, or with a name."""
@@ -36,7 +40,7 @@ def read_checkpoint(path: str | os.PathLike) -> State:
             one sentence says which.
     """
     path = Path(path)
-    with naming(path):
+    with error_prefix(path):
         with path.open("rb") as file:
             head = file.read(512)
         if not head:
@@ -71,7 +75,7 @@ def read_pkl(path: str | os.PathLike) -> State:
         ValueError: the file is broken or asks for anything but arrays and plain containers.
     """
     path = Path(path)
-    with naming(path), path.open("rb") as file:
+    with error_prefix(path), path.open("rb") as file:
         return state_of(load(file, ARRAYS), path.stat().st_size)
 
 
@@ -88,7 +92,7 @@ def read_h5(path: str | os.PathLike) -> State:
     import h5py
 
     path = Path(path)
-    with naming(path):
+    with error_prefix(path):
         try:
             with h5py.File(path, "r") as file:
                 root = _weights_group(file)
@@ -130,3 +134,34 @@ def _h5_arrays(root: Any, file_size: int) -> State:
     if not state:
         raise RefusedError("is an HDF5 file without weights")
     return state
+
+
+def read_safetensors(path: str | os.PathLike) -> State:
+    """Read the tensors of a safetensors file.
+
+    Returns:
+        The tensors by name, as numpy arrays of their own type; bfloat16 becomes the equal float32.
+
+    Raises:
+        ValueError: the file is broken or cut off, holds no tensors, or has an element type that numpy does not have.
+    """
+    path = Path(path)
+    with error_prefix(path):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                state = {name: _safetensor(file, name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+        except (SafetensorError, ValueError) as error:
+            if isinstance(error, RefusedError):
+                raise
+            raise RefusedError(f"is a broken or cut off safetensors file ({one_line(error)})") from error
+        if not state:
+            raise RefusedError("is a safetensors file without tensors")
+        return state
+
+
+def _safetensor(file: Any, name: str) -> np.ndarray:
+    kind = file.get_slice(name).get_dtype()
+    if kind not in SAFETENSORS:
+        raise RefusedError(f"holds {name[:100]!r} in the element type {kind!r}, which is not read")
+    array = file.get_tensor(name)
+    return widen(array.view(np.uint16), BFLOAT16) if kind == "BF16" else array

@@ -22,7 +22,7 @@ def one_line(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def naming(path: str | os.PathLike) -> Iterator[None]:
+def error_prefix(path: str | os.PathLike) -> Iterator[None]:
     """Put the file's name in front of the reason of a refusal.
 
     Raises:

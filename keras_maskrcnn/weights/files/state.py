@@ -1,28 +1,37 @@
-"""The state dict within what a checkpoint holds."""
+"""The state dict within what a checkpoint holds, as arrays of numpy's types in this machine's byte order."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.weights.files.dtypes import widen
-from keras_maskrcnn.weights.files.pickled import Array
+from keras_maskrcnn.weights.files.proxies import Array, TensorProxy
 from keras_maskrcnn.weights.files.refusal import Budget, RefusedError
-from keras_maskrcnn.weights.files.torch_pickle import Tensor
 
 State = dict[str, np.ndarray]
+
+BFLOAT16 = "bfloat16"
+"""Our name of the element type that numpy does not have; it is read as the equal float32."""
 
 WRAPPERS = ("model", "state_dict", "model_state_dict", "blobs")
 """Under which of their entries training scripts, Detectron2 and Caffe2 keep the tensors."""
 
 
-def state_of(root: Any, file_size: int, read: Callable[[Tensor], np.ndarray] | None = None) -> State:
+def widen(array: np.ndarray, item: str) -> np.ndarray:
+    """Return `array` with native byte order, and float32 where its uint16 are bfloat16's bits."""
+    native = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if item != BFLOAT16:
+        return native
+    return (native.astype(np.uint32) << 16).view(np.float32)
+
+
+def state_of(root: Any, file_size: int, read: Callable[[Any], np.ndarray] | None = None) -> State:
     """Return the named tensors of an unpickled checkpoint; what lies beside the state dict is not read.
 
     Args:
-        root: what the machine built.
+        root: what the unpickler built.
         file_size: bytes of the file, to which all tensors together must be in proportion.
-        read: gives a tensor's array, if the file can hold tensors.
+        read: returns the array of a tensor, if the file can hold others than numpy's.
 
     Raises:
         RefusedError: there is no dict of tensors, or they are larger than the file can hold.
@@ -35,7 +44,7 @@ def state_of(root: Any, file_size: int, read: Callable[[Tensor], np.ndarray] | N
             raise RefusedError(
                 f"holds {str(name)[:100]!r} as a {type(value).__name__}, where a tensor is expected"
             )
-        if not isinstance(value, Array | Tensor):
+        if not isinstance(value, TensorProxy):
             continue
         if not isinstance(name, str):
             raise RefusedError(f"holds a tensor under {str(name)[:100]}, which is no name")

@@ -55,10 +55,12 @@ def write_pkl(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> None:
     """
     arrays = _floats(state)
     with written_whole(path) as part, part.open("wb") as file:
-        file.write(pickle.PROTO + b"\x03" + pickle.MARK + _text("model") + pickle.MARK)
+        file.write(pickle.PROTO + b"\x03" + pickle.MARK + _string("model") + pickle.MARK)
         for name, array in arrays.items():
-            file.writelines([_text(name), *_array(array)])
-        file.write(pickle.DICT + _text("__author__") + _text("keras_maskrcnn") + pickle.DICT + pickle.STOP)
+            file.writelines([_string(name), *_array(array)])
+        file.write(
+            pickle.DICT + _string("__author__") + _string("keras_maskrcnn") + pickle.DICT + pickle.STOP
+        )
 
 
 def _floats(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -74,20 +76,20 @@ def _state_dict(arrays: Mapping[str, np.ndarray]) -> Iterator[bytes]:
     yield pickle.PROTO + b"\x02" + empty + pickle.MARK
     for number, (name, array) in enumerate(arrays.items()):
         kind = _name("torch", f"{STORAGES[array.dtype.str[1:]]}Storage")
-        storage = _tuple(_text("storage"), kind, _text(str(number)), _text("cpu"), _value(array.size))
+        storage = _tuple(_string("storage"), kind, _string(str(number)), _string("cpu"), _value(array.size))
         strides = tuple(step // array.itemsize for step in np.empty(array.shape, array.dtype).strides)
         tensor = _tuple(
             storage + pickle.BINPERSID, _value(0), _value(array.shape), _value(strides), _value(False), empty
         )
-        yield _text(name) + _name("torch._utils", "_rebuild_tensor_v2") + tensor + pickle.REDUCE
+        yield _string(name) + _name("torch._utils", "_rebuild_tensor_v2") + tensor + pickle.REDUCE
     yield pickle.SETITEMS + pickle.STOP
 
 
 def _array(array: np.ndarray) -> Iterator[bytes]:
     """Yield the pickle of an array: an empty one, and the state that it takes over."""
     core = "numpy.core.multiarray"  # as all versions of numpy can find it
-    kind = _tuple(_text(array.dtype.str[1:]), _value(False), _value(True))
-    order = _tuple(_value(3), _text("<"), *([pickle.NONE] * 3), _value(-1), _value(-1), _value(0))
+    kind = _tuple(_string(array.dtype.str[1:]), _value(False), _value(True))
+    order = _tuple(_value(3), _string("<"), *([pickle.NONE] * 3), _value(-1), _value(-1), _value(0))
     dtype = _name("numpy", "dtype") + kind + pickle.REDUCE + order + pickle.BUILD
     yield _name(core, "_reconstruct") + _tuple(_name("numpy", "ndarray"), _value((0,)), _bytes(b"b"))
     yield pickle.REDUCE + pickle.MARK + _value(1) + _value(array.shape) + dtype + _value(False)
@@ -99,8 +101,8 @@ def _name(module: str, name: str) -> bytes:
     return pickle.GLOBAL + f"{module}\n{name}\n".encode()
 
 
-def _text(text: str) -> bytes:
-    data = text.encode()
+def _string(string: str) -> bytes:
+    data = string.encode()
     return pickle.BINUNICODE + struct.pack("<I", len(data)) + data
 
 

@@ -40,8 +40,8 @@ def load_backbone(network: Network, state: Mapping[str, np.ndarray], source: str
     """Set the ResNet of `network` from a classifier's weights, all of it or, if an error is raised, nothing.
 
     A "c4" model's res5 is the classifier's. The classifier sees what it was trained with only if the config says
-    so: torchvision's are for RGB with the default mean and deviation and have the stride in the 3x3 convolution;
-    Detectron2's of MSRA and FAIR are for BGR (`bgr=True`), MSRA's without deviation (`pixel_std` of ones) and with
+    so: torchvision's are for RGB with the default mean and std and have the stride in the 3x3 convolution;
+    Detectron2's of MSRA and FAIR are for BGR (`bgr=True`), MSRA's without std (`pixel_std` of ones) and with
     `stride_in_1x1=True`.
 
     Args:

@@ -146,7 +146,7 @@ def test_pickled_arrays_are_read_in_every_protocol(tmp_path, protocol):
 
 @pytest.mark.parametrize("protocol", [0, 2])
 def test_pickles_of_python_2_are_read(tmp_path, protocol):
-    """Python 2 wrote bytes as texts, and numpy's module under its older name."""
+    """Python 2 wrote bytes as strings, and numpy's module under its older name."""
     array = np.arange(20000, dtype="f4")
     for data in (array, array[:3]):
         raw = data.tobytes()
@@ -210,10 +210,23 @@ def test_what_lies_beside_the_state_dict_is_not_read(tmp_path):
     assert contents(read_pth(path)) == contents({"w": WEIGHT})
 
 
-@WRITERS
+def safetensors_of_zeros(path, array):
+    header = {"w": {"dtype": "F32", "shape": [len(array)], "data_offsets": [0, array.nbytes]}}
+    return write_safetensors(path, header, array.tobytes())
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path, array: write_zip(path, {"w": whole("0", array)}, {"0": array}),
+        lambda path, array: write_legacy(path, {"w": whole("0", array)}, {"0": array}),
+        safetensors_of_zeros,
+    ],
+    ids=["zip", "legacy", "safetensors"],
+)
 def test_reading_takes_little_more_memory_than_the_file_and_no_framework(tmp_path, write):
     array = np.zeros((2**23,), "f4")
-    path = write(tmp_path / "a.pth", {"w": whole("0", array)}, {"0": array})
+    path = write(tmp_path / "a.file", array)
     program = f"""
 import sys, tracemalloc
 from keras_maskrcnn.weights.files.read import read_checkpoint

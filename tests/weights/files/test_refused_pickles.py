@@ -50,8 +50,8 @@ def test_harmful_pickles_are_refused_by_name(tmp_path, mark, kind, protocol):
     assert name in refusal(written(tmp_path, pickle.dumps({"model": {"w": WEIGHT, "x": value}}, protocol)))
 
 
-def pair(*texts):
-    return b"".join(b"\x8c" + bytes([len(text)]) + text.encode() for text in texts)
+def pair(*strings):
+    return b"".join(b"\x8c" + bytes([len(string)]) + string.encode() for string in strings)
 
 
 OPCODES = {
@@ -67,12 +67,12 @@ OPCODES = {
     "NEXT_BUFFER": (b"\x80\x05\x97.", "uses the pickle instruction"),
     "unknown": (b"\x80\x02\xff.", "uses the pickle instruction b'\\xff'"),
     "dotted name": (b"\x80\x04" + pair("collections", "OrderedDict.fromkeys") + b"\x93.", "fromkeys'"),
-    "name from a number": (b"\x80\x04K\x01K\x02\x93.", "a name that is not a text"),
+    "name from a number": (b"\x80\x04K\x01K\x02\x93.", "a name that is not a string"),
     "name from the memo": (
         b"\x80\x04" + pair("os", "system") + b"q\x010q\x000h\x00h\x01\x93.",
         "asks for 'os.system'",
     ),
-    "call of a text": (b"\x80\x02U\x02ls)R.", "calls a str"),
+    "call of a string": (b"\x80\x02U\x02ls)R.", "calls a str"),
     "call of a type": (b"\x80\x02cnumpy\nndarray\n)R.", "calls numpy.ndarray"),
     "state of a name": (
         b"\x80\x02ccollections\nOrderedDict\n}b.",
@@ -85,14 +85,14 @@ OPCODES = {
     "no value": (b"\x80\x02.", "broken pickle"),
     "open mark": (b"\x80\x02(N.", "broken pickle"),
     "append to a tuple": (b"\x80\x02)Na.", "broken pickle"),
-    "text of negative length": (b"\x80\x02T\xff\xff\xff\xff.", "a text of -1 bytes"),
-    "text beyond the end": (b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.", "is cut off"),
+    "string of negative length": (b"\x80\x02T\xff\xff\xff\xff.", "a string of -1 bytes"),
+    "string beyond the end": (b"\x80\x04\x8e" + struct.pack("<Q", 2**60) + b"x.", "is cut off"),
     "hash that takes for ever": (
         b"\x80\x02)" + b"2\x86" * 60 + b"}" + b"NNs" + b"0q\x00}h\x00Ns.",
         "uses a tuple as a key",
     ),
     "number of a million digits": (b"\x80\x02I" + b"9" * 10**6 + b"\n.", "broken pickle"),
-    "encoding": (b"\x80\x02" + call("_codecs.encode", "ls", "rot13") + b".", "encodes a text"),
+    "encoding": (b"\x80\x02" + call("_codecs.encode", "ls", "rot13") + b".", "encodes a string"),
     "bytes of any size": (b"\x80\x02" + call("builtins.bytes", 10**11) + b".", "broken pickle"),
 }
 
@@ -104,7 +104,7 @@ def test_every_trick_of_the_opcodes_is_refused(tmp_path, case):
 
 
 def test_a_pickle_that_only_fills_the_memory_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_maskrcnn.weights.files.unpickle.MAX_INSTRUCTIONS", 1000)
+    monkeypatch.setattr("keras_maskrcnn.weights.files.unpickler.MAX_INSTRUCTIONS", 1000)
     assert "more than 1000 pickle instructions" in refusal(
         written(tmp_path, b"\x80\x02" + b"]" * 2000 + b".")
     )
@@ -116,10 +116,10 @@ def test_a_pickle_that_only_fills_the_memory_is_stopped(tmp_path, monkeypatch):
         (encode("x" * 100_000), b"c_codecs\nencode\nh\x00U\x06latin1\x86R"),
         (encode({i: None for i in range(10_000)}), b"ccollections\nOrderedDict\nh\x00\x85R"),
     ],
-    ids=["text", "dict"],
+    ids=["string", "dict"],
 )
 def test_a_pickle_that_copies_its_parts_again_and_again_is_stopped(tmp_path, monkeypatch, part, call_of_it):
-    monkeypatch.setattr("keras_maskrcnn.weights.files.unpickle.MAX_INSTRUCTIONS", 100_000)
+    monkeypatch.setattr("keras_maskrcnn.weights.files.unpickler.MAX_INSTRUCTIONS", 100_000)
     data = b"\x80\x02" + part + b"q\x00(" + call_of_it * 3000 + b"l."
     assert "again and again" in refusal(written(tmp_path, data))
 

@@ -1,36 +1,28 @@
-"""A pickle machine that builds plain containers and calls nothing but the functions it is given.
+"""An unpickler that builds plain containers and calls nothing but the functions it is given.
 
 Python's own unpickler imports and calls whatever a file names. This one has no import, no attribute access and no
-classes: a name in the file is looked up in a table of our stand-ins, and what is not there is refused by its name.
+classes: a name in the file is looked up in a table of proxies, and what is not there is refused by its name.
 The opcodes are those of Python's `pickletools`, protocols 0 to 5.
 """
 
+import codecs
 import os
 import pickle
 import struct
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, BinaryIO
 
-from keras_maskrcnn.weights.files.opcodes import (
-    CONSTANTS,
-    EMPTY,
-    GET,
-    LINES,
-    LONG,
-    NUMBERS,
-    PUT,
-    SIZED,
-    TUPLES,
-    LongText,
-)
+from keras_maskrcnn.weights.files.proxies import LongString, Named, Proxy, hashable, kind_of
 from keras_maskrcnn.weights.files.refusal import RefusedError, one_line
-from keras_maskrcnn.weights.files.stand_in import Named, StandIn, dict_of, hashable, kind_of
 
 MAX_INSTRUCTIONS = 5_000_000
 """A detector's checkpoint with its optimizer takes about 100,000."""
 
+LONG = 2**16
+"""Strings of more bytes stay undecoded: they are an array's data, which protocols 0 to 2 keep as strings."""
+
 MAX_COPIES = 4
-"""How often on average a file may hand each of its bytes to a stand-in, which may copy it."""
+"""How often on average a file may pass each of its bytes to a proxy, which may copy it."""
 
 
 def load(
@@ -43,15 +35,89 @@ def load(
     Args:
         stream: a file or buffer open for reading bytes that can be sought.
         names: module and name of all that the file may name.
-        outside: gives the object to which a persistent id refers; without it no id is accepted.
+        outside: returns the object to which a persistent id refers; without it no id is accepted.
 
     Raises:
         RefusedError: the pickle is broken or asks for anything else.
     """
-    return _Machine(stream, names, outside).run()
+    return _Unpickler(stream, names, outside).run()
 
 
-class _Machine:
+def _string(data: bytes) -> str | LongString:
+    return LongString(data) if len(data) > LONG else data.decode("utf-8", "surrogatepass")
+
+
+def _old_string(data: bytes) -> str | bytes:
+    """Return a string of Python 2, which was bytes and is an array's data if it is long."""
+    return data if len(data) > LONG else data.decode("latin1")
+
+
+def _quoted(line: bytes) -> str | bytes:
+    if len(line) < 2 or line[:1] != line[-1:] or line[:1] not in (b"'", b'"'):
+        raise ValueError("a string is not in quotes")
+    return _old_string(codecs.escape_decode(line[1:-1])[0])  # type: ignore[attr-defined]
+
+
+def _integer(line: bytes) -> int | bool:
+    return {b"00": False, b"01": True}[line] if line in (b"00", b"01") else int(line)
+
+
+def _signed(data: bytes) -> int:
+    return int.from_bytes(data, "little", signed=True)
+
+
+CONSTANTS: dict[bytes, Any] = {
+    pickle.NONE: None,
+    pickle.NEWTRUE: True,
+    pickle.NEWFALSE: False,
+    pickle.EMPTY_TUPLE: (),
+}
+
+EMPTY: dict[bytes, Callable[[], Any]] = {
+    pickle.EMPTY_DICT: dict,
+    pickle.EMPTY_LIST: list,
+    pickle.EMPTY_SET: set,
+}
+
+NUMBERS = {pickle.BININT: "<i", pickle.BININT1: "<B", pickle.BININT2: "<H", pickle.BINFLOAT: ">d"}
+
+SIZED: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
+    pickle.LONG1: ("<B", _signed),
+    pickle.BINSTRING: ("<i", _old_string),
+    pickle.SHORT_BINSTRING: ("<B", _old_string),
+    pickle.BINUNICODE: ("<I", _string),
+    pickle.SHORT_BINUNICODE: ("<B", _string),
+    pickle.BINUNICODE8: ("<Q", _string),
+    pickle.BINBYTES: ("<I", bytes),
+    pickle.SHORT_BINBYTES: ("<B", bytes),
+    pickle.BINBYTES8: ("<Q", bytes),
+    pickle.BYTEARRAY8: ("<Q", bytes),
+}
+"""How the length is written, and what becomes of that many bytes."""
+
+LINES: dict[bytes, Callable[[bytes], Any]] = {
+    pickle.INT: _integer,
+    pickle.LONG: lambda line: int(line.removesuffix(b"L")),
+    pickle.FLOAT: float,
+    pickle.STRING: _quoted,
+    pickle.UNICODE: lambda line: line.decode("raw-unicode-escape"),
+}
+
+PUT = {pickle.PUT: "", pickle.BINPUT: "<B", pickle.LONG_BINPUT: "<I"}
+GET = {pickle.GET: "", pickle.BINGET: "<B", pickle.LONG_BINGET: "<I"}
+"""How the memo index is written; "" is a line of digits."""
+
+TUPLES = {pickle.TUPLE1: 1, pickle.TUPLE2: 2, pickle.TUPLE3: 3}
+
+
+def _dict_of(items: list[Any]) -> dict:
+    """Return the dict of keys and values by turns."""
+    if len(items) % 2:
+        raise ValueError("a key has no value")
+    return {hashable(key): value for key, value in zip(items[::2], items[1::2], strict=True)}
+
+
+class _Unpickler:
     def __init__(
         self,
         stream: BinaryIO,
@@ -62,7 +128,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.handed = 0
+        self.copied = 0
         start = stream.tell()
         self.size = stream.seek(0, os.SEEK_END)
         stream.seek(start)
@@ -111,7 +177,7 @@ class _Machine:
 
     def read(self, count: int) -> bytes:
         if count < 0:
-            raise RefusedError(f"is a broken pickle: it holds a text of {count} bytes")
+            raise RefusedError(f"is a broken pickle: it holds a string of {count} bytes")
         # A buffered reader takes the memory before it looks how much there is to read.
         if count > LONG and count > self.size - self.stream.tell():
             raise RefusedError(
@@ -170,7 +236,7 @@ class _Machine:
     def update(self, items: list[Any]) -> None:
         if not isinstance(self.stack[-1], dict):
             raise TypeError(f"cannot set items of {kind_of(self.stack[-1])}")
-        self.stack[-1].update(dict_of(items))
+        self.stack[-1].update(_dict_of(items))
 
     def add(self) -> None:
         items = self.since_mark()
@@ -188,7 +254,7 @@ class _Machine:
 
     def named(self, module: Any, name: Any) -> Named:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise RefusedError("asks for a name that is not a text")
+            raise RefusedError("asks for a name that is not a string")
         found = self.names.get((module, name))
         if found is None:
             raise RefusedError(
@@ -211,22 +277,22 @@ class _Machine:
             raise RefusedError(f"calls {kind_of(called)}")
         if not isinstance(arguments, tuple):
             raise TypeError(f"the arguments are {kind_of(arguments)}")
-        self.hand_over(arguments)
+        self.count_copies(arguments)
         self.stack.append(called.call(*arguments))
 
-    def hand_over(self, values: Any) -> None:
-        """Count what a stand-in is given: from the memo it can be the same text again and again."""
+    def count_copies(self, values: Any) -> None:
+        """Count what a proxy receives: from the memo it can be the same string again and again."""
         for value in values if isinstance(values, tuple) else ():
-            data = value.data if isinstance(value, LongText) else value
-            self.handed += len(data) if isinstance(data, Sized) else 1
-        if self.handed > MAX_COPIES * self.size + MAX_INSTRUCTIONS:
-            raise RefusedError("hands over its parts again and again, so is no checkpoint")
+            data = value.data if isinstance(value, LongString) else value
+            self.copied += len(data) if isinstance(data, Sized) else 1
+        if self.copied > MAX_COPIES * self.size + MAX_INSTRUCTIONS:
+            raise RefusedError("uses its parts again and again, so is no checkpoint")
 
     def build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, StandIn):
-            self.hand_over(state)
+        if isinstance(target, Proxy):
+            self.count_copies(state)
             target.set_state(state)
         elif not isinstance(target, dict) or not isinstance(state, dict):
             # A dict's attributes, such as torch's versions of the modules, are left out.
@@ -248,28 +314,28 @@ class _Machine:
         raise RefusedError(f"uses the pickle instruction {code!r}, which checkpoints do not need")
 
 
-OPERATIONS: dict[bytes, Callable[[_Machine], object]] = {
-    pickle.PROTO: lambda machine: machine.read(1),
-    pickle.FRAME: lambda machine: machine.read(8),
-    pickle.MARK: _Machine.mark,
-    pickle.POP: _Machine.pop,
-    pickle.POP_MARK: _Machine.since_mark,
-    pickle.DUP: lambda machine: machine.stack.append(machine.stack[-1]),
-    pickle.TUPLE: lambda machine: machine.collect(tuple),
-    pickle.LIST: lambda machine: machine.collect(list),
-    pickle.DICT: lambda machine: machine.collect(dict_of),
-    pickle.FROZENSET: lambda machine: machine.collect(lambda items: frozenset(map(hashable, items))),
-    pickle.APPEND: _Machine.append_one,
-    pickle.APPENDS: lambda machine: machine.append(machine.since_mark()),
-    pickle.SETITEM: _Machine.update_one,
-    pickle.SETITEMS: lambda machine: machine.update(machine.since_mark()),
-    pickle.ADDITEMS: _Machine.add,
-    pickle.MEMOIZE: _Machine.memoize,
-    pickle.GLOBAL: _Machine.name,
-    pickle.STACK_GLOBAL: _Machine.name_on_stack,
-    pickle.REDUCE: _Machine.reduce,
-    pickle.BUILD: _Machine.build,
-    pickle.BINPERSID: _Machine.persistent,
+OPERATIONS: dict[bytes, Callable[[_Unpickler], object]] = {
+    pickle.PROTO: lambda self: self.read(1),
+    pickle.FRAME: lambda self: self.read(8),
+    pickle.MARK: _Unpickler.mark,
+    pickle.POP: _Unpickler.pop,
+    pickle.POP_MARK: _Unpickler.since_mark,
+    pickle.DUP: lambda self: self.stack.append(self.stack[-1]),
+    pickle.TUPLE: lambda self: self.collect(tuple),
+    pickle.LIST: lambda self: self.collect(list),
+    pickle.DICT: lambda self: self.collect(_dict_of),
+    pickle.FROZENSET: lambda self: self.collect(lambda items: frozenset(map(hashable, items))),
+    pickle.APPEND: _Unpickler.append_one,
+    pickle.APPENDS: lambda self: self.append(self.since_mark()),
+    pickle.SETITEM: _Unpickler.update_one,
+    pickle.SETITEMS: lambda self: self.update(self.since_mark()),
+    pickle.ADDITEMS: _Unpickler.add,
+    pickle.MEMOIZE: _Unpickler.memoize,
+    pickle.GLOBAL: _Unpickler.name,
+    pickle.STACK_GLOBAL: _Unpickler.name_on_stack,
+    pickle.REDUCE: _Unpickler.reduce,
+    pickle.BUILD: _Unpickler.build,
+    pickle.BINPERSID: _Unpickler.persistent,
 }
 
 CREATE = {pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX}

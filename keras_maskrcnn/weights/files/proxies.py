@@ -1,17 +1,78 @@
-"""What a pickle of plain containers and numpy's arrays may name, built by our own stand-ins."""
+"""What a pickle of plain containers and numpy's arrays may name, and the proxies that are built for it."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.weights.files.opcodes import LongText
 from keras_maskrcnn.weights.files.refusal import RefusedError
-from keras_maskrcnn.weights.files.stand_in import Named, StandIn, hashable
 
 MAX_AXES = 32
 """An array's axes; older numpy's limit."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A name that a file may use.
+
+    Attributes:
+        name: as the file has it.
+        call: what is called in its place when the file calls it, or None if it may only be mentioned.
+        item: an element type of arrays, if that is what the name says.
+    """
+
+    name: str
+    call: Callable[..., object] | None = None
+    item: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class LongString:
+    """A long string as it is in the file.
+
+    Attributes:
+        data: its UTF-8 bytes.
+    """
+
+    data: bytes
+
+
+class Proxy:
+    """What is built for an object of the file that is no plain container."""
+
+    def set_state(self, state: Any) -> None:
+        """Take over the state that the file assigns to the object."""
+        raise RefusedError(f"assigns a state to {type(self).__name__}, which has none")
+
+
+class TensorProxy(Proxy):
+    """Proxy of an array or a tensor.
+
+    Attributes:
+        shape: sizes of its axes.
+        item_size: bytes of one element in the file.
+    """
+
+    shape: tuple[int, ...]
+    item_size: int
+
+
+def hashable(key: Any) -> Any:
+    """Return `key` if it is a number, a string, bytes or None: hashing nested tuples can take for ever.
+
+    Raises:
+        RefusedError: it is anything else.
+    """
+    if key is not None and type(key) not in (str, int, float, bool, bytes):
+        raise RefusedError(f"uses {kind_of(key)} as a key")
+    return key
+
+
+def kind_of(value: Any) -> str:
+    """Return how a message speaks of `value`."""
+    return value.name if isinstance(value, Named) else f"a {type(value).__name__}"
 
 
 def is_size(value: Any) -> bool:
@@ -19,8 +80,8 @@ def is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-class ArrayType(StandIn):
-    """Stands in for a numpy dtype of numbers.
+class ArrayType(Proxy):
+    """Proxy of a numpy dtype of numbers.
 
     Args:
         code: as numpy pickles it, "f4" or "<f4".
@@ -44,28 +105,25 @@ class ArrayType(StandIn):
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
-class Array(StandIn):
-    """Stands in for a numpy array, which numpy pickles as an empty one with a state."""
+class Array(TensorProxy):
+    """Proxy of a numpy array, which numpy pickles as an empty one with a state.
 
-    def __init__(self) -> None:
-        self.array = np.zeros(0, np.float32)
+    Attributes:
+        array: the array, without a copy of its data.
+    """
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The array's shape."""
-        return self.array.shape
-
-    @property
-    def item_size(self) -> int:
-        """Bytes of one element."""
-        return self.array.itemsize
+    def __init__(self, array: np.ndarray) -> None:
+        self._hold(array)
 
     def set_state(self, state: Any) -> None:
-        """Take over (version, shape, type, whether in Fortran's order, bytes), without a copy."""
+        """Take over (version, shape, type, whether in Fortran's order, bytes)."""
         if not isinstance(state, tuple) or len(state) != 5:
             raise RefusedError("holds an array whose state is not numpy's")
         _, shape, kind, fortran, data = state
-        self.array = _array(data, kind, shape, "F" if fortran else "C")
+        self._hold(_array(data, kind, shape, "F" if fortran else "C"))
+
+    def _hold(self, array: np.ndarray) -> None:
+        self.array, self.shape, self.item_size = array, array.shape, array.itemsize
 
 
 def _array(data: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
@@ -84,27 +142,25 @@ def _array(data: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
 def _reconstruct(kind: Any, shape: Any, code: Any) -> Array:
     if not isinstance(kind, Named) or kind.name != "numpy.ndarray":
         raise RefusedError("holds an array of a class other than numpy's own")
-    return Array()
+    return Array(np.zeros(0, np.float32))
 
 
 def _from_buffer(data: Any, kind: Any, shape: Any, order: Any) -> Array:
-    result = Array()
-    result.array = _array(data, kind, shape, order)
-    return result
+    return Array(_array(data, kind, shape, order))
 
 
 def _scalar(kind: Any, data: Any) -> Array:
     return _from_buffer(data, kind, (), "C")
 
 
-def _encode(text: Any, encoding: Any) -> bytes:
+def _encode(string: Any, encoding: Any) -> bytes:
     if encoding not in ("latin1", "latin-1"):
-        raise RefusedError("encodes a text otherwise than as the bytes it stands for")
-    if isinstance(text, LongText):
-        text = text.data.decode()
-    if not isinstance(text, str):
-        raise RefusedError("encodes a text that is none")
-    return text.encode("latin1")
+        raise RefusedError("encodes a string otherwise than as the bytes it holds")
+    if isinstance(string, LongString):
+        string = string.data.decode()
+    if not isinstance(string, str):
+        raise RefusedError(f"encodes {kind_of(string)}, where a string is expected")
+    return string.encode("latin1")
 
 
 def _no_bytes() -> bytes:
@@ -122,7 +178,7 @@ def _set(items: Any = ()) -> set:
 
 
 def named(names: dict[str, Callable[..., object] | None]) -> dict[tuple[str, str], Named]:
-    """Return the machine's table for stand-ins by the full name of what they stand for."""
+    """Return the unpickler's table (by module and name) for functions by their full names."""
     table = {}
     for name, call in names.items():
         module, _, last = name.rpartition(".")

@@ -1,0 +1,67 @@
+"""Every private name of Keras that this package uses, so that one file tells what a new version of Keras may break.
+
+All of them are in Keras 3.15; its upper bound in setup.py is there because of them. Of TensorFlow none are used.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+class BuiltModel(keras.Model):
+    """A Keras model that has all its weights once it is made, and losses of its own: no batch is needed to build it.
+
+    Private: `Model._maybe_symbolic_build`, which `fit`, `evaluate` and `predict` call first, and `_symbolic_build`.
+    Under a distribution strategy Keras would first take a batch and add the replicas' parts up, which fails for flags
+    and for parts of different sizes. Without these names strategies would fail so again.
+    """
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        strategy = strategy_of(self)
+        if strategy is not None:
+            with strategy.scope():
+                self._symbolic_build()  # of the optimizer
+
+
+def strategy_of(model: keras.Model) -> tf.distribute.Strategy | None:
+    """Return the distribution strategy in whose scope a model was made, or None.
+
+    Private: `Model._distribute_strategy`. Its public sibling returns TensorFlow's default strategy for None. Without it
+    a model under a strategy would not be told from others: accumulated gradients would fail in the midst of `fit`.
+    """
+    return model._distribute_strategy
+
+
+def check_compiled(model: keras.Model) -> None:
+    """Raise Keras' ValueError unless `compile` was called, before anything else is done with the optimizer.
+
+    Private: `Model._assert_compile_called`. Without it there would be an error about None in place of its message.
+    """
+    model._assert_compile_called("fit")
+
+
+def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
+    """Let `fit` begin at this epoch, counted from 0, whatever it was asked; None lets it begin where it was asked to.
+
+    Private: `Model._initial_epoch`, which Keras' own BackupAndRestore sets and `fit` reads after `on_train_begin`.
+    Without it a resumed run would begin at epoch 0 with the weights of a later one.
+    """
+    model._initial_epoch = epoch
+
+
+def batches_seen(optimizer: keras.optimizers.Optimizer) -> int:
+    """Return the number of batches whose gradients an optimizer was given.
+
+    Private: `Optimizer._iterations`. The public `iterations` are updates, of which there are fewer where gradients
+    accumulate. Without it, what is logged against steps would be wrong for accumulated gradients.
+    """
+    return int(keras.ops.convert_to_numpy(optimizer._iterations))
+
+
+def decays(optimizer: keras.optimizers.Optimizer, variable: Any) -> bool:
+    """Return whether a variable is none of those that were given to `exclude_from_weight_decay`.
+
+    Private: `Optimizer._use_weight_decay`. Without it those variables would decay like all others.
+    """
+    return optimizer._use_weight_decay(variable)
