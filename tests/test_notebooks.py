@@ -28,14 +28,14 @@ def test_notebook_runs_and_shows_something(path, folder, monkeypatch):
     monkeypatch.setenv("NOTEBOOK_SMALL", "1")
     monkeypatch.setenv("KERAS_HOME", str(folder / "nothing_is_downloaded"))
     outputs = [output for cell in run_notebook(path)["cells"] for output in cell.get("outputs", [])]
-    pictures = [output["data"] for output in outputs if output["output_type"] == "display_data"]
+    images = [output["data"] for output in outputs if output["output_type"] == "display_data"]
     assert any(output["output_type"] == "stream" for output in outputs)
-    for data in pictures:
+    for data in images:
         (content,) = data.values()
-        picture = Image.open(io.BytesIO(base64.b64decode(content))).convert("L")
-        darkest, brightest = picture.getextrema()
-        assert min(picture.size) > 20 and brightest > darkest
-    assert pictures
+        image = Image.open(io.BytesIO(base64.b64decode(content))).convert("L")
+        darkest, brightest = image.getextrema()
+        assert min(image.size) > 20 and brightest > darkest
+    assert images
     assert not (folder / "nothing_is_downloaded").exists()
 
 

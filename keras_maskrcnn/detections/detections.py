@@ -82,12 +82,12 @@ class Detections:
         """Draw the instances on their image.
 
         Args:
-            image: another picture of the same size instead: PIL or array.
+            image: another image of the same size instead: PIL or array.
             min_score: instances that score less are left out.
             options: passed to `drawing.draw_instances`.
 
         Returns:
-            An RGB picture; save it with `.save("out.png")`.
+            An RGB image; save it with `.save("out.png")`.
 
         Raises:
             ValueError: there is no image to draw on.
@@ -182,7 +182,7 @@ def make_detections(
         original_size: (height, width) of the image as given.
         resized_size: (height, width) of the image as the model saw it, without padding.
         class_names: K names; class k is class_names[k - 1].
-        masks: "bool" for [N, height, width] arrays, "rle" for run lengths (little memory for large images or
+        masks: "bool" for [N, height, width] arrays, "rle" for RLE (little memory for large images or
             many instances), None for no masks.
         image: the image as given, kept for `draw`.
         paste: into which boxes masks are pasted: the "exact" ones (Detectron2), or whole pixels as "torchvision"
@@ -284,6 +284,6 @@ def _check(found: Detections) -> None:
     if isinstance(found.masks, np.ndarray) and found.masks.shape[1:] != size:
         raise ValueError(f"Detections.masks must be [N, {size[0]}, {size[1]}]; got {found.masks.shape}")
     if isinstance(found.masks, list) and any(tuple(rle["size"]) != size for rle in found.masks):
-        raise ValueError(f"Detections.masks has run lengths that are not of size {list(size)}")
+        raise ValueError(f"Detections.masks has RLE that are not of size {list(size)}")
     if found.image is not None and found.image.shape[:2] != size:
         raise ValueError(f"Detections.image must be {size[0]} x {size[1]}; got {found.image.shape}")

@@ -1,4 +1,4 @@
-"""What a model is trained towards on one picture, in pixels of that picture.
+"""What a model is trained towards on one image, in pixels of that image.
 
 N anchors, S sampled rows, M positive RoIs; every value comes from the layers that training runs.
 """
@@ -23,7 +23,7 @@ class RoISample:
     """What a box stage is trained on: S rows of an image."""
 
     boxes: np.ndarray
-    """[S, 4] in pixels of the picture."""
+    """[S, 4] in pixels of the image."""
     classes: np.ndarray
     """[S] int32, 0 for the background."""
     matched: np.ndarray
@@ -32,10 +32,10 @@ class RoISample:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Targets:
-    """What `inspect_targets` returns. Boxes are x1, y1, x2, y2 in pixels of the picture."""
+    """What `inspect_targets` returns. Boxes are x1, y1, x2, y2 in pixels of the image."""
 
     record: Record
-    picture: np.ndarray
+    image: np.ndarray
     """[height, width, C], as it was read."""
     class_names: tuple[str, ...]
     anchors: np.ndarray
@@ -56,11 +56,11 @@ class Targets:
 
 
 def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
-    """Return what a model is trained towards on one picture, which is not augmented, with a fixed seed.
+    """Return what a model is trained towards on one image, which is not augmented, with a fixed seed.
 
     Args:
         model: of any architecture.
-        record: the picture with its ground truth.
+        record: the image with its ground truth.
 
     Returns:
         The targets; `draw_targets` draws them.
@@ -69,27 +69,27 @@ def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
         ValueError: the record does not fit the model (its classes, masks or keypoints), or is unreadable.
     """
     config = model.config
-    picture = read_image(record.image, config.channels)
+    image = read_image(record.image, config.channels)
     (batch,) = make_dataset([record], config)
     with model.own_precision():
         stages = training_graph.training_stages(model.network, batch)
     dense = stages["dense"]
-    frame = Frame(model, dense, picture.shape[:2], batch["sizes"].numpy()[0])
+    frame = Frame(model, dense, image.shape[:2], batch["sizes"].numpy()[0])
     matched, labels = _anchor_labels(config, dense, batch)
     sample = stages["anchor_targets"]
     rois = stages["rois"] if "mask_targets" in stages else None
     counted = None if rois is None else rois["valid"]
     return Targets(
         record=record,
-        picture=picture,
+        image=image,
         class_names=config.class_names,
-        anchors=frame.to_picture(tf.concat(list(dense.anchors.values()), axis=0)),
+        anchors=frame.to_image(tf.concat(list(dense.anchors.values()), axis=0)),
         anchor_levels=[level for level, rows in dense.anchors.items() for _ in range(len(rows))],
         anchor_labels=labels,
         anchor_matches=matched,
         sampled_anchors=sample["indices"][sample["valid"]].numpy(),
         box_stages=[_roi_sample(stage["sample"], frame) for stage in stages["box_stages"]],
-        mask_boxes=None if rois is None else frame.to_picture(rois["boxes"][counted]),
+        mask_boxes=None if rois is None else frame.to_image(rois["boxes"][counted]),
         mask_targets=None if rois is None else stages["mask_targets"][counted].numpy(),
     )
 
@@ -110,7 +110,7 @@ def _anchor_labels(
 def _roi_sample(sample: dict[str, tf.Tensor], frame: Frame) -> RoISample:
     valid = sample["valid"]
     return RoISample(
-        boxes=frame.to_picture(sample["boxes"][valid]),
+        boxes=frame.to_image(sample["boxes"][valid]),
         classes=sample["classes"][valid].numpy(),
         matched=sample["matched"][valid].numpy(),
     )

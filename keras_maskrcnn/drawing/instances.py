@@ -1,4 +1,4 @@
-"""Instances drawn on a picture: translucent masks with outlines, boxes, keypoints with limbs, and labels."""
+"""Instances drawn on an image: translucent masks with outlines, boxes, keypoints with limbs, and labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -50,13 +50,13 @@ def draw_instances(
             annotated, hidden ones too, or of a model's those with such a probability or logit.
         crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
         color_by: "instance" gives each its own colour, "class" each name.
-        class_names: all that `names` are of, so that a class has the same colour in every picture.
+        class_names: all that `names` are of, so that a class has the same colour in every image.
         labels: whether names and scores are written.
         font: path of a TrueType font, for names in scripts that Pillow's own font lacks.
-        scale: how many times the picture is enlarged, a whole number; small ones have no room for names.
+        scale: how many times the image is enlarged, a whole number; small ones have no room for names.
 
     Returns:
-        An RGB picture, `scale` times the image's size.
+        An RGB image, `scale` times the image's size.
 
     Raises:
         ValueError: lengths or sizes disagree, `color_by` is neither of the two, or `scale` is below 1.
@@ -79,8 +79,8 @@ def draw_instances(
     if masks is not None:
         for index in order:
             _paint_mask(canvas, masks[index], colors[index], line, scale, bool(crowd[index]))
-    picture = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(picture)
+    drawn = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(drawn)
     for index in order:
         _draw_box(draw, boxes[index], colors[index], line, (height, width), bool(crowd[index]))
     if keypoints is not None:
@@ -90,11 +90,11 @@ def draw_instances(
     if labels:
         texts = _labels(names, scores, crowd)
         draw_labels(draw, boxes, texts, colors, text_font(height, width, font), (height, width))
-    return picture
+    return drawn
 
 
 def displayable(image: Any) -> np.ndarray:
-    """Return a picture of any kind as a new array [H, W, 3] uint8.
+    """Return an image of any kind as a new array [H, W, 3] uint8.
 
     Gray is repeated, an alpha channel dropped, and of more than 4 channels the first three are shown. Floats
     up to 1 are taken for 0..1; values above 255 are scaled so that the largest becomes 255.

@@ -55,7 +55,7 @@ class Analysis:
         """Pair objects with detections by the IoU of their masks or else boxes; see `matching.match_objects`."""
         return match_objects(self.evaluations[self.kind], iou_threshold, score_threshold)
 
-    def confusion(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> np.ndarray:
+    def confusion_matrix(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> np.ndarray:
         """Count objects by their class and what they were found as.
 
         Args:
@@ -71,14 +71,14 @@ class Analysis:
         """
         counts = np.zeros((len(self.class_names) + 1, len(self.class_names) + 1), np.int64)
         for match in self.matches(iou_threshold, score_threshold):
-            counts[self.true_class(match), self.found_class(match)] += 1
+            counts[self.true_class(match), self.predicted_class(match)] += 1
         return counts
 
     def true_class(self, match: Match) -> int:
         """Return the class id of a match's object, 0 if there is none."""
         return 0 if match.object is None else int(self.records[match.image].class_ids[match.object])
 
-    def found_class(self, match: Match) -> int:
+    def predicted_class(self, match: Match) -> int:
         """Return the class id of a match's detection, 0 if there is none."""
         return 0 if match.detection is None else int(self.detections[match.image].class_ids[match.detection])
 
@@ -87,13 +87,15 @@ class Analysis:
         return 0.0 if match.detection is None else float(self.detections[match.image].scores[match.detection])
 
     def false_positives(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
-        """Return the detections of no object or one of another class, the surest first."""
+        """Return the detections of no object or one of another class, the most confident first."""
         matches = self.matches(iou_threshold, score_threshold)
-        wrong = [m for m in matches if m.detection is not None and self.true_class(m) != self.found_class(m)]
+        wrong = [
+            m for m in matches if m.detection is not None and self.true_class(m) != self.predicted_class(m)
+        ]
         return sorted(wrong, key=lambda match: -self.score(match))
 
     def misses(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
-        """Return the objects that were found as no class, the largest share of its picture first."""
+        """Return the objects that were found as no class, the largest share of its image first."""
         missed = [m for m in self.matches(iou_threshold, score_threshold) if m.detection is None]
         return sorted(missed, key=lambda match: -self._share(match))
 

@@ -44,12 +44,12 @@ def evaluate_coco(
 ) -> dict[str, float]:
     """Run a model on records and score what it finds, as `score_coco` does.
 
-    Pictures are read as they are needed and masks kept as run lengths, so memory holds one batch of pictures.
+    Images are read as they are needed and masks kept as RLE, so memory holds one batch of images.
 
     Args:
         model: its config's class names, and its keypoint names if it has any, must be those of the records.
-        records: pictures with ground truth.
-        batch_size: pictures that go through the network together.
+        records: images with ground truth.
+        batch_size: images that go through the network together.
         per_class: also give each class's AP.
         score_threshold: as in `model.detect`; published figures use 0.05 or less.
         max_detections: as in `model.detect`, None being the config's. The figures are of COCO's 100 detections
@@ -100,16 +100,16 @@ def detect_records(
     tile_overlap: int | None = None,
     tile_whole: bool = True,
 ) -> list[Detections]:
-    """Run a model on the pictures of records; arguments are those of `evaluate_coco`.
+    """Run a model on the images of records; arguments are those of `evaluate_coco`.
 
     Returns:
-        The detections of each record, with masks as run lengths and without their pictures: what `analyse` takes.
+        The detections of each record, with masks as RLE and without their images: what `analyse` takes.
     """
     images = (records[index].image for index in range(len(records)))
     found: list[Detections] = []
     bar = keras.utils.Progbar(len(records), unit_name="image") if progress else None
     if bar is not None:
-        bar.update(0)  # the first picture takes long, and something should be seen
+        bar.update(0)  # the first image takes long, and something should be seen
     tiling: dict[str, Any] = {"tile": tile, "tile_overlap": tile_overlap, "tile_whole": tile_whole}
     for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle", **tiling):
         found.append(dataclasses.replace(one, image=None))
@@ -163,9 +163,9 @@ class CocoEvaluation(keras.callbacks.Callback):
     that every epoch has one. Set the patience of EarlyStopping accordingly.
 
     Args:
-        records: pictures with ground truth that are not trained on.
+        records: images with ground truth that are not trained on.
         every: epochs from one evaluation to the next.
-        batch_size: pictures that go through the network together.
+        batch_size: images that go through the network together.
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
         score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole: as in `evaluate_coco`.

@@ -38,7 +38,7 @@ def write_report(
     score_threshold: float = 0.5,
     count: int = 24,
 ) -> Path:
-    """Write an evaluation as report.html, which holds its pictures, and beside it the plots and the confusion matrix.
+    """Write an evaluation as report.html, which holds its images, and beside it the plots and the confusion matrix.
 
     The plots are precision_recall.png, class_ap.png and confusion.png; confusion.csv has a row for each true class and
     a column for each class found, "(none)" standing for no object and for missed. Files of an earlier report are
@@ -55,12 +55,12 @@ def write_report(
         The path of report.html.
 
     Raises:
-        FileNotFoundError, ValueError: a picture that is to be shown cannot be read, or a threshold is out of range.
+        FileNotFoundError, ValueError: an image that is to be shown cannot be read, or a threshold is out of range.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     thresholds = iou_threshold, score_threshold
-    counts = analysis.confusion(*thresholds)
+    counts = analysis.confusion_matrix(*thresholds)
     _write_csv(folder / "confusion.csv", counts, analysis.class_names)
     figures = {
         "precision_recall": precision_recall_figure(analysis),
@@ -74,10 +74,10 @@ def write_report(
     wrong, missed = analysis.false_positives(*thresholds), analysis.misses(*thresholds)
     sections = [
         "<h1>Evaluation</h1>",
-        f"<p>{len(analysis.records)} pictures, {int(counts[1:].sum())} objects.</p>",
+        f"<p>{len(analysis.records)} images, {int(counts[1:].sum())} objects.</p>",
         _score_table(analysis),
         _plot("Precision and recall", folder / "precision_recall.png"),
-        _mistakes("False positives", f"the surest first, {rule}", analysis, wrong, count),
+        _mistakes("False positives", f"the most confident first, {rule}", analysis, wrong, count),
         _mistakes("Missed objects", f"the largest first, {rule}", analysis, missed, count),
         _plot(f"Confusion, {rule}", folder / "confusion.png"),
         _plot("AP of each class", folder / "class_ap.png"),
@@ -118,11 +118,11 @@ def _mistakes(title: str, rule: str, analysis: Analysis, matches: Sequence[Match
 def _mistake(analysis: Analysis, match: Match) -> str:
     path = html.escape(analysis.records[match.image].name)
     name = path.rsplit("/", 1)[-1]
-    picture = io.BytesIO()
-    _thumbnail(analysis, match).save(picture, "JPEG", quality=85)
+    encoded = io.BytesIO()
+    _thumbnail(analysis, match).save(encoded, "JPEG", quality=85)
     text = html.escape(describe(analysis, match))
     caption = f'<figcaption>{text}<br><small title="{path}">{name}</small></figcaption>'
-    return f"<figure>{_image(picture.getvalue(), 'jpeg', text)}{caption}</figure>"
+    return f"<figure>{_image(encoded.getvalue(), 'jpeg', text)}{caption}</figure>"
 
 
 def describe(analysis: Analysis, match: Match) -> str:
@@ -135,7 +135,7 @@ def describe(analysis: Analysis, match: Match) -> str:
             return f"{said}: nothing found there"
         near = f"{found.class_names[match.nearest]} {found.scores[match.nearest]:.2f}"
         return f"{said}: nearest is {near}, IoU {match.iou:.2f}"
-    said = f"{names[analysis.found_class(match)]} {analysis.score(match):.2f}"
+    said = f"{names[analysis.predicted_class(match)]} {analysis.score(match):.2f}"
     if match.object is not None:
         return f"{said}: is {names[analysis.true_class(match)]}, IoU {match.iou:.2f}"
     if match.nearest is None or match.iou < NEAR:
@@ -170,7 +170,7 @@ def _thumbnail(analysis: Analysis, match: Match) -> Image.Image:
 
 
 def _surroundings(boxes: np.ndarray, height: int, width: int) -> tuple[int, int, int, int]:
-    """The boxes' hull and half of its size around it, at least 16 pixels, within the picture."""
+    """The boxes' hull and half of its size around it, at least 16 pixels, within the image."""
     x1, y1 = boxes[:, :2].min(axis=0)
     x2, y2 = boxes[:, 2:].max(axis=0)
     margin = max(16.0, 0.5 * max(x2 - x1, y2 - y1))

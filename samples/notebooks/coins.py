@@ -1,6 +1,6 @@
-"""What the notebooks share: pictures of coins with their outlines, and a small model that finds them.
+"""What the notebooks share: images of coins with their outlines, and a small model that finds them.
 
-The pictures are windows of a photograph that comes with scikit-image; see samples/coins/train.py.
+The images are windows of a photograph that comes with scikit-image; see samples/coins/train.py.
 """
 
 import sys

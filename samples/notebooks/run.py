@@ -2,7 +2,7 @@
 
     cd samples/notebooks && python run.py --write *.ipynb
 
-The environment variable NOTEBOOK_SMALL=1 makes them quick: a few steps on a few pictures, and no download.
+The environment variable NOTEBOOK_SMALL=1 makes them quick: a few steps on a few images, and no download.
 """
 
 import argparse
@@ -20,14 +20,14 @@ PROGRESS = re.compile("[^\n]*[\r\b]+(?=[^\n])")
 """What a progress bar writes over."""
 
 LONGEST = 360
-"""Side in pixels to which pictures are shrunk, so that notebooks stay small."""
+"""Side in pixels to which images are shrunk, so that notebooks stay small."""
 
 
 def run_notebook(path):
     """Run the code cells of a notebook in one namespace.
 
     Returns:
-        The notebook with the cells' outputs: what they printed, and pictures and plots that they gave to `display`.
+        The notebook with the cells' outputs: what they printed, and images and plots that they gave to `display`.
     """
     notebook = json.loads(Path(path).read_text(encoding="utf-8"))
     names = {"__name__": "__main__"}

@@ -64,7 +64,7 @@ def test_masks_lie_under_their_boxes_in_the_original_image():
 
 
 @pytest.mark.parametrize("paste", ["exact", "torchvision", "matterport"])
-def test_run_lengths_are_the_same_masks(paste):
+def test_rle_masks_are_the_same_masks(paste):
     dense, encoded = made(paste=paste), made(masks="rle", paste=paste)
     assert [mask_to_rle(mask) for mask in dense.masks] == encoded.masks
 
@@ -130,9 +130,9 @@ def test_matterports_own_boxes_and_masks_come_out_whole(image):
         "scores": scores,
         "masks": kit[f"{image}.mask_probs28"],
     }
-    picture = Image.open(kit.photos[image])
+    photo = Image.open(kit.photos[image])
     names = [str(number) for number in range(80)]
-    size, resized = (picture.height, picture.width), (bottom - top, right - left)
+    size, resized = (photo.height, photo.width), (bottom - top, right - left)
     found = make_detections(rows, size, resized, names, paste="matterport", square=True)
     np.testing.assert_array_equal(np.around(found.boxes), kit[f"{image}.rois"][:20, [1, 0, 3, 2]])
     np.testing.assert_array_equal(found.masks.sum(axis=(1, 2)), kit[f"{image}.mask_area"][:20])
@@ -180,7 +180,7 @@ def test_rows_are_chosen_by_number_slice_and_booleans():
         found[3]
 
 
-def test_rows_of_run_lengths_are_chosen_too():
+def test_rows_of_rle_are_chosen_too():
     found = detections(masks=[mask_to_rle(mask) for mask in detections().masks])
     assert found[found.class_ids == 1].masks == [found.masks[1]]
 
@@ -221,8 +221,8 @@ def test_coco_results_hold_keypoints_as_indices_of_pixels():
 
 def test_draw_shows_confident_instances_on_the_image():
     found = detections()
-    picture = found.draw()
-    assert isinstance(picture, Image.Image) and picture.size == (30, 20)
+    image = found.draw()
+    assert isinstance(image, Image.Image) and image.size == (30, 20)
     assert found.draw(min_score=0.95).tobytes() == found.image.tobytes()
     assert found.draw(image=Image.new("L", (30, 20)), min_score=1).getextrema() == ((0, 0),) * 3
 

@@ -44,7 +44,7 @@ def merged(*rows, **options):
     ("height", "width", "tile", "overlap"),
     [(100, 160, 100, 40), (1000, 999, 256, 64), (300, 50, 100, 0), (7, 9, 4, 3), (257, 256, 256, 64)],
 )
-def test_tiles_cover_the_picture_and_neighbours_overlap(height, width, tile, overlap):
+def test_tiles_cover_the_image_and_neighbours_overlap(height, width, tile, overlap):
     windows = tile_windows(height, width, tile, overlap)
     covered = np.zeros((height, width), int)
     for x1, y1, x2, y2 in windows:
@@ -61,7 +61,7 @@ def test_tiles_cover_the_picture_and_neighbours_overlap(height, width, tile, ove
         assert len(starts) == 1 or (len(starts) - 2) * (tile - overlap) + tile < side
 
 
-def test_a_picture_no_larger_than_a_tile_is_one():
+def test_an_image_no_larger_than_a_tile_is_one():
     assert tile_windows(100, 70, 100, 25) == [(0, 0, 70, 100)]
 
 
@@ -102,7 +102,7 @@ def test_a_sliver_at_the_border_gives_way_though_it_is_thinner_than_it_should_be
     np.testing.assert_allclose(found.boxes, [[92, 20, 130, 40]])
 
 
-def test_an_object_at_the_pictures_own_border_is_not_cut():
+def test_an_object_at_the_images_own_border_is_not_cut():
     # beside each other; if the first were cut, the second would cover it
     rows = (LEFT, [0, 20, 20, 40], 0.9), (WHOLE, [0, 18, 60, 42], 0.8)
     assert len(merged(*rows)) == 2
@@ -116,7 +116,7 @@ def test_parts_of_an_object_larger_than_the_overlap_are_joined():
     np.testing.assert_array_equal(rle_to_mask(found.masks[0]), rectangle(left) | rectangle(right))
 
 
-def test_the_whole_picture_replaces_parts():
+def test_the_whole_image_replaces_parts():
     whole = [20, 20, 150, 41]
     found = merged((LEFT, [20, 20, 100, 40], 0.7), (RIGHT, [60, 22, 150, 40], 0.8), (WHOLE, whole, 0.5))
     np.testing.assert_allclose(found.boxes, [whole])

@@ -24,8 +24,8 @@ from keras_maskrcnn.ops import boxes as box_ops
 
 def record(boxes, height=90, width=130, crowd=None, number=0):
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
-    picture = np.zeros((height, width, 3), np.uint8)
-    return km.make_record(picture, boxes, [1] * len(boxes), crowd=crowd, image_id=f"made {number}")
+    image = np.zeros((height, width, 3), np.uint8)
+    return km.make_record(image, boxes, [1] * len(boxes), crowd=crowd, image_id=f"made {number}")
 
 
 def random_records(count=12, seed=0):
@@ -90,13 +90,13 @@ def test_best_overlaps_and_lost_objects_are_those_of_the_models_own_anchors(chan
 
 
 def crowded_record(count, side, seed=0):
-    """Many small objects that lie close together in one square picture; no pixel of it is read."""
+    """Many small objects that lie close together in one square image; no pixel of it is read."""
     rng = np.random.default_rng(seed)
     sides = rng.uniform(2, 12, (count, 2))
     start = rng.uniform(0, side - 12, (count, 2))
-    picture = np.broadcast_to(np.uint8(0), (side, side, 3))
+    image = np.broadcast_to(np.uint8(0), (side, side, 3))
     return km.make_record(
-        picture, np.concatenate([start, start + sides], axis=1), [1] * count, image_id=f"crowded {seed}"
+        image, np.concatenate([start, start + sides], axis=1), [1] * count, image_id=f"crowded {seed}"
     )
 
 
@@ -126,7 +126,7 @@ def test_lost_objects_are_those_of_comparing_all_best_places_with_all_objects_at
     np.testing.assert_array_equal(trains_none(resized, overlaps, config), expected)
 
 
-def test_a_picture_of_many_objects_needs_little_memory():
+def test_an_image_of_many_objects_needs_little_memory():
     config = tiny(min_size=2000, max_size=2000)
     resized = resized_objects([crowded_record(1000, 2000)], config)
     overlaps = best_overlaps(resized, config)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture(scope="module", autouse=True)
 def without_traces():
-    """Tracing five models for one picture each would take longer than running them."""
+    """Tracing five models for one image each would take longer than running them."""
     tf.config.run_functions_eagerly(True)
     yield
     tf.config.run_functions_eagerly(False)
@@ -44,11 +44,11 @@ def without_traces():
 
 @pytest.fixture(scope="module", params=VARIANTS)
 def inspected(request):
-    """A model of each kind with random weights, a picture of noise, and its stages."""
+    """A model of each kind with random weights, an image of noise, and its stages."""
     tf.keras.utils.set_random_seed(1)
     model = MaskRCNN(tiny(**VARIANTS[request.param], score_threshold=0.3))
-    picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    return model, picture, inspect_model(model, picture)
+    image = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    return model, image, inspect_model(model, image)
 
 
 def ious(boxes, others):
@@ -61,8 +61,8 @@ def ious(boxes, others):
 
 
 def test_the_stages_end_in_what_detect_returns(inspected):
-    model, picture, stages = inspected
-    (found,) = model.detect(picture)
+    model, image, stages = inspected
+    (found,) = model.detect(image)
     assert len(found) == 5 and found.class_names == stages.detections.class_names
     np.testing.assert_allclose(stages.detections.boxes, found.boxes, atol=1e-3)
     np.testing.assert_allclose(stages.detections.scores, found.scores, atol=1e-5)
@@ -72,31 +72,31 @@ def test_the_stages_end_in_what_detect_returns(inspected):
         np.testing.assert_allclose(stages.detections.keypoints[..., 2], found.keypoints[..., 2], atol=1e-4)
 
 
-def test_the_networks_input_is_the_picture_normalised_and_padded_with_zeros(inspected):
-    model, picture, stages = inspected
+def test_the_networks_input_is_the_image_normalised_and_padded_with_zeros(inspected):
+    model, image, stages = inspected
     values = stages.network_input
     pixels = values * np.array(model.config.pixel_std) + np.array(model.config.pixel_mean)
     # Matterport's surroundings are black before they are normalised, the others' zero after it
     inside = (pixels > 1).any(axis=2) if model.config.square else values.any(axis=2)
     rows, columns = inside.any(1).sum(), inside.any(0).sum()
     assert columns / rows == pytest.approx(WIDTH / HEIGHT, rel=0.02)
-    np.testing.assert_allclose(pixels[inside].mean(axis=0), picture.reshape(-1, 3).mean(axis=0), atol=3)
+    np.testing.assert_allclose(pixels[inside].mean(axis=0), image.reshape(-1, 3).mean(axis=0), atol=3)
 
 
 def test_nothing_but_the_configs_resizing_and_normalisation_is_done_to_pixels(inspected):
-    model, picture, stages = inspected
+    model, image, stages = inspected
     config = model.config
     if config.square:
         pytest.skip("Matterport's square is held to the recorded outputs of its own")
     size = resized_size(HEIGHT, WIDTH, config.min_size, config.max_size, config.size_rounding)
-    resized = np.asarray(resize_image(picture, size, config.resize), np.float64)
+    resized = np.asarray(resize_image(image, size, config.resize), np.float64)
     expected = (resized - np.array(config.pixel_mean)) / np.array(config.pixel_std)
     found = stages.network_input
     np.testing.assert_allclose(found[: size[0], : size[1]], expected, atol=1e-5)
     assert not found[size[0] :].any() and not found[:, size[1] :].any()
 
 
-def test_anchors_lie_over_the_picture_with_the_configs_areas(inspected):
+def test_anchors_lie_over_the_image_with_the_configs_areas(inspected):
     model, _, stages = inspected
     assert list(stages.anchors) == list(stages.features) == list(stages.objectness)
     scale = HEIGHT / resized_height(model.config)
@@ -109,7 +109,7 @@ def test_anchors_lie_over_the_picture_with_the_configs_areas(inspected):
 
 
 def resized_height(config):
-    """What the short side of the picture becomes: Matterport's enlarges by no less than the long side allows."""
+    """What the short side of the image becomes: Matterport's enlarges by no less than the long side allows."""
     return min(config.min_size, config.max_size * HEIGHT / WIDTH)
 
 
@@ -122,7 +122,7 @@ def test_proposals_are_the_best_refined_anchors(inspected):
     assert (distance.min(axis=1) < 1e-3).all()
     assert len(stages.best_anchors) == len(stages.refined_anchors) >= len(stages.proposals)
     assert len(stages.proposals) <= model.config.post_nms_top_k
-    # each row is one anchor before and after: those that lie in the picture overlap themselves more than others
+    # each row is one anchor before and after: those that lie in the image overlap themselves more than others
     inside = ((stages.best_anchors >= 0) & (stages.best_anchors <= [WIDTH, HEIGHT] * 2)).all(axis=1)
     overlaps = ious(stages.best_anchors[inside], stages.refined_anchors[inside])
     assert np.diag(overlaps).min() > 0.3 and np.diag(overlaps).mean() > 2 * overlaps.mean()
@@ -172,8 +172,8 @@ def test_detections_are_the_candidates_that_nms_keeps(inspected):
         if not same or ious(found.boxes[[row]], found.boxes[same]).max() <= model.config.nms_iou:
             kept.append(row)
     kept = kept[: model.config.max_detections]
-    np.testing.assert_allclose(stages.found_boxes, found.boxes[kept], atol=1e-3)
-    assert stages.found_classes.tolist() == found.class_ids[kept].tolist()
+    np.testing.assert_allclose(stages.detected_boxes, found.boxes[kept], atol=1e-3)
+    assert stages.detected_classes.tolist() == found.class_ids[kept].tolist()
 
 
 def test_masks_pasted_into_their_boxes_are_the_detections(inspected):
@@ -184,7 +184,7 @@ def test_masks_pasted_into_their_boxes_are_the_detections(inspected):
     side = model.config.mask_size
     assert stages.masks.shape == (5, side, side) and 0 <= stages.masks.min() <= stages.masks.max() <= 1
     if model.config.paste == "exact":
-        pasted = paste_masks(stages.masks, stages.found_boxes, HEIGHT, WIDTH)
+        pasted = paste_masks(stages.masks, stages.detected_boxes, HEIGHT, WIDTH)
         assert (pasted == stages.detections.masks).all()
 
 
@@ -193,7 +193,7 @@ def test_keypoints_are_where_their_maps_are_largest(inspected):
     if not model.config.keypoint_names:
         assert stages.keypoint_maps is None
         return
-    maps, boxes = stages.keypoint_maps, stages.found_boxes
+    maps, boxes = stages.keypoint_maps, stages.detected_boxes
     assert maps.shape == (5, 56, 56, 2)
     for row, (x1, y1, x2, y2) in enumerate(boxes):
         points = stages.detections.keypoints[row, :, :2]
@@ -201,35 +201,35 @@ def test_keypoints_are_where_their_maps_are_largest(inspected):
         assert (cells >= 0).all() and (cells < 56).all()
         for joint, (x, y) in enumerate(
             cells
-        ):  # the maps are noise, and fewer pixels are left of them in the picture
+        ):  # the maps are noise, and fewer pixels are left of them in the image
             assert maps[row, y, x, joint] > np.quantile(maps[row, :, :, joint], 0.9)
 
 
 def test_every_stage_is_drawn(inspected):
     model, _, stages = inspected
-    pictures = draw_inspection(stages)
+    images = draw_inspection(stages)
     expected = ["network input", "features", "anchors", "objectness", "best anchors", "proposals", "box head"]
     expected += [f"box head {number}" for number in range(2, 2 + len(model.config.cascade_ious))]
     expected += ["pooled", "candidates", "detections"]
     expected += ["masks"] if stages.masks is not None else []
     expected += ["keypoint maps"] if model.config.keypoint_names else []
-    assert list(pictures) == expected
-    for name, picture in pictures.items():
-        assert (
-            picture.mode == "RGB" and len(set(np.asarray(picture).reshape(-1, 3).sum(axis=1).tolist())) > 2
-        ), name
+    assert list(images) == expected
+    for name, image in images.items():
+        assert image.mode == "RGB" and len(set(np.asarray(image).reshape(-1, 3).sum(axis=1).tolist())) > 2, (
+            name
+        )
 
 
 def annotated(model):
-    """The picture with two objects and a crowd, whose masks are ellipses."""
+    """The image with two objects and a crowd, whose masks are ellipses."""
     y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
     frames = np.array([[5, 5, 27, 25], [30, 12, 68, 48], [0, 30, 25, 50]], float)
     masks = np.stack([ellipse(x, y, frame) for frame in frames])
     points = None
     if model.config.keypoint_names:
         points = np.array([[[a + 3, b + 3, 2], [c - 3, d - 3, 1]] for a, b, c, d in frames])
-    picture = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    return make_record(picture, frames, [1, 2, 1], masks, [0, 0, 1], keypoints=points, image_id="annotated")
+    image = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+    return make_record(image, frames, [1, 2, 1], masks, [0, 0, 1], keypoints=points, image_id="annotated")
 
 
 def test_targets_are_what_the_overlaps_say(inspected):
@@ -237,7 +237,7 @@ def test_targets_are_what_the_overlaps_say(inspected):
     record = annotated(model)
     targets = inspect_targets(model, record)
     anchors, truth = targets.anchors.astype(float), record.boxes.astype(float)
-    if model.config.square:  # boxes end on their last pixel, and the picture's last pixel is the input's
+    if model.config.square:  # boxes end on their last pixel, and the image's last pixel is the input's
         step = (np.array([WIDTH, HEIGHT] * 2) - 1) / (np.array([90, 64] * 2) - 1)
         anchors -= [0, 0, 1, 1]
         truth = (truth * np.array([90, 64] * 2) / [WIDTH, HEIGHT, WIDTH, HEIGHT] - [0, 0, 1, 1]) * step
@@ -288,25 +288,25 @@ def ellipse(x, y, frame):
 def test_targets_are_drawn_and_the_models_losses_are_left_alone(inspected):
     model, _, _ = inspected
     before = [float(layer.tracker.count.numpy()) for layer in model.loss_layers]
-    pictures = draw_targets(inspect_targets(model, annotated(model)))
+    images = draw_targets(inspect_targets(model, annotated(model)))
     assert [float(layer.tracker.count.numpy()) for layer in model.loss_layers] == before
     expected = ["ground truth", "anchors", "sampled anchors", "rois"]
     expected += [f"rois {number}" for number in range(2, 2 + len(model.config.cascade_ious))]
     expected += ["mask targets"] if model.config.mask_head != "none" else []
-    assert list(pictures) == expected
-    assert all(picture.mode == "RGB" for picture in pictures.values())
+    assert list(images) == expected
+    assert all(image.mode == "RGB" for image in images.values())
 
 
-def test_a_picture_without_objects_has_background_alone(inspected):
-    model, picture, _ = inspected
-    targets = inspect_targets(model, make_record(picture, image_id="empty"))
+def test_an_image_without_objects_has_background_alone(inspected):
+    model, image, _ = inspected
+    targets = inspect_targets(model, make_record(image, image_id="empty"))
     assert (targets.anchor_labels == 0).all() and (targets.box_stages[0].classes == 0).all()
     assert "mask targets" not in draw_targets(targets)
 
 
 def test_nothing_found_is_inspected_as_well(inspected):
-    model, picture, _ = inspected
-    stages = inspect_model(model, picture, score_threshold=0.999)
-    assert not len(stages.detections) and not len(stages.candidates) and not len(stages.found_boxes)
-    pictures = draw_inspection(stages)
-    assert "masks" not in pictures and "keypoint maps" not in pictures
+    model, image, _ = inspected
+    stages = inspect_model(model, image, score_threshold=0.999)
+    assert not len(stages.detections) and not len(stages.candidates) and not len(stages.detected_boxes)
+    images = draw_inspection(stages)
+    assert "masks" not in images and "keypoint maps" not in images

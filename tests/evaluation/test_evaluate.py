@@ -17,7 +17,7 @@ NAMES = ("cat", "dog")
 
 
 def records(count=3):
-    """Pictures whose top left value tells which one they are, each with one object."""
+    """Images whose top left value tells which one they are, each with one object."""
     made = []
     for number in range(count):
         image = np.full((50, 60, 3), number, np.uint8)
@@ -42,7 +42,7 @@ def truth(record):
 
 
 class FindsEverything:
-    """Stands for a model: it recognises the pictures of `records()` and knows what is in them."""
+    """Stands for a model: it recognises the images of `records()` and knows what is in them."""
 
     def __init__(self, misses=(), copies=1, max_detections=100):
         self.config = SimpleNamespace(class_names=NAMES, max_detections=max_detections, keypoint_names=())
@@ -75,7 +75,7 @@ def test_nothing_found_scores_zero():
     assert scores["box_AP"] == scores["mask_AP"] == 0
 
 
-def test_the_model_is_asked_for_run_lengths_with_the_given_limits():
+def test_the_model_is_asked_for_rle_with_the_given_limits():
     model = FindsEverything()
     evaluate_coco(model, records(), batch_size=2, score_threshold=0.2, max_detections=300, progress=False)
     assert model.asked == [(2, 0.2, 300, "rle")]
@@ -211,7 +211,7 @@ def test_keypoints_that_cannot_be_scored_are_refused_before_the_model_runs():
 
 
 class Learner(keras.Model):
-    """A model of one weight that finds picture k's object from its epoch k + 1 on."""
+    """A model of one weight that finds image k's object from its epoch k + 1 on."""
 
     config = SimpleNamespace(class_names=NAMES, max_detections=100, keypoint_names=())
 
@@ -274,7 +274,7 @@ def test_per_class_figures_are_logged_on_request_and_the_rest_is_kept():
     assert "box_AR100" in callback.scores
 
 
-def test_pictures_can_be_searched_in_tiles():
+def test_images_can_be_searched_in_tiles():
     model, _ = fit(1, CocoEvaluation(records(), tile=512, tile_overlap=100, tile_whole=False))
     assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
 
@@ -326,7 +326,7 @@ def test_a_report_is_of_the_detections_that_were_scored(tmp_path):
     assert len(model.asked) == 1  # it ran once
     assert scores == pytest.approx(evaluate_coco(model, records(), progress=False), nan_ok=True)
     text = (tmp_path / "report.html").read_text()
-    assert "3 pictures, 3 objects." in text and "Missed objects: 1" in text and "False positives: 0" in text
+    assert "3 images, 3 objects." in text and "Missed objects: 1" in text and "False positives: 0" in text
 
 
 def test_the_detections_of_records_are_what_an_analysis_takes():
@@ -336,4 +336,4 @@ def test_the_detections_of_records_are_what_an_analysis_takes():
     analysis = analyse(records(), found, NAMES)
     scores = evaluate_coco(model, records(), per_class=True, progress=False)
     assert analysis.scores == pytest.approx(scores, nan_ok=True)
-    assert analysis.confusion().tolist() == [[0, 0, 0], [0, 2, 0], [1, 0, 0]]
+    assert analysis.confusion_matrix().tolist() == [[0, 0, 0], [0, 2, 0], [1, 0, 0]]

@@ -17,13 +17,13 @@ def test_the_report_is_one_page_with_plots_and_a_table_beside_it(tmp_path):
     page = write_report(tmp_path / "new" / "report", scene())
     assert page == tmp_path / "new" / "report" / "report.html"
     text = page.read_text()
-    assert "2 pictures, 3 objects." in text
+    assert "2 images, 3 objects." in text
     assert "False positives: 4" in text and "Missed objects: 1" in text
     assert text.count("<figure>") == 5 and text.count("data:image/png") == 3
     assert all(source.startswith("data:image/") for source in re.findall(r'src="([^"]*)"', text))
     for name in ("precision_recall.png", "class_ap.png", "confusion.png"):
-        with Image.open(page.parent / name) as picture:
-            assert min(picture.size) > 100
+        with Image.open(page.parent / name) as image:
+            assert min(image.size) > 100
     with (page.parent / "confusion.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
@@ -71,7 +71,7 @@ def test_names_are_text_and_no_html(tmp_path):
 @pytest.mark.parametrize(
     "image", [np.zeros((1, 1), np.uint8), np.zeros((40, 3, 4), np.uint8), np.zeros((9, 9, 6))]
 )
-def test_mistakes_in_small_and_odd_pictures_are_shown(tmp_path, image):
+def test_mistakes_in_small_and_odd_images_are_shown(tmp_path, image):
     height, width = image.shape[:2]
     truth = make_record(image, [[0, 0, width, height]], [1], image_id="odd")
     none = found()

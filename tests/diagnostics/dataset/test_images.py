@@ -24,7 +24,7 @@ def test_an_image_that_is_cut_off(ending, files, tmp_path):
     found = only(check(with_fault(files, image=str(path))))
     assert (found.severity, found.kind, found.image) == ("error", "unreadable image", str(path))
     assert "truncated" in found.reason
-    assert not check(with_fault(files, image=str(path)), quick=True).findings
+    assert not check(with_fault(files, image=str(path)), quick=True).issues
 
 
 def test_an_image_of_another_size(files, tmp_path):
@@ -38,20 +38,20 @@ def test_an_image_of_another_size(files, tmp_path):
 
 
 def test_annotations_made_on_the_image_before_its_exif_turn(files, tmp_path):
-    turned = turned_picture(tmp_path, 6)
+    turned = turned_image(tmp_path, 6)
     found = only(check(with_fault(files, image=turned)))
     assert (found.severity, found.kind, found.image) == ("error", "EXIF orientation", turned)
     assert "displayed as 64 x 80 (width x height), but annotated as 80 x 64" in found.reason
 
 
 def test_an_exif_turn_that_sizes_cannot_tell(files, tmp_path):
-    turned = turned_picture(tmp_path, 3)
+    turned = turned_image(tmp_path, 3)
     found = only(check(with_fault(files, image=turned)))
     assert (found.severity, found.kind, found.image) == ("note", "EXIF orientation", turned)
-    assert not check(with_fault(files, image=turned_picture(tmp_path, 1))).findings
+    assert not check(with_fault(files, image=turned_image(tmp_path, 1))).issues
 
 
-def turned_picture(folder, orientation):
+def turned_image(folder, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "turned.jpg", exif=exif)
