@@ -19,7 +19,7 @@ Run = Callable[[list[np.ndarray]], Iterable[tuple[Outputs, tuple[int, int]]]]
 
 @dataclasses.dataclass(frozen=True)
 class Tiles:
-    """How images are cut into tiles.
+    """How images are split into tiles.
 
     Raises:
         ValueError: a number is out of range.
@@ -42,8 +42,8 @@ class Tiles:
 
     def windows(self, height: int, width: int) -> list[tuple[int, int, int, int]]:
         """Return x1, y1, x2, y2 in pixels of all tiles of an image."""
-        found = tile_windows(height, width, self.side, self.overlap)
-        return found + [(0, 0, width, height)] if self.whole and len(found) > 1 else found
+        tiles = tile_windows(height, width, self.side, self.overlap)
+        return tiles + [(0, 0, width, height)] if self.whole and len(tiles) > 1 else tiles
 
 
 def make_tiles(tile: int | None, overlap: int | None, whole: bool) -> Tiles | None:
@@ -77,26 +77,26 @@ def detect_in(
     tiles: Tiles | None = None,
     limit: int | None = None,
 ) -> Iterator[Detections]:
-    """Run the model on images `[H, W, C]`, in tiles where there are any, and yield what it finds in each.
+    """Run the model on images `[H, W, C]`, in tiles where there are any, and yield the detections of each.
 
     Args:
         run: the model.
         config: says what its outputs mean.
         batch_size: images or tiles per call of `run`; a batch may hold tiles of several images.
         masks: "bool", "rle" or None, as `make_detections` takes it.
-        limit: most objects of an image that was cut into tiles; None for all.
+        limit: most detections of an image that was split into tiles; None for all.
     """
-    found: list[tuple[_Piece, Outputs, tuple[int, int]]] = []
+    done: list[tuple[_Piece, Outputs, tuple[int, int]]] = []
     for batch in batches(_pieces(images, tiles), batch_size):
         for piece, (outputs, size) in zip(batch, run([piece.pixels for piece in batch]), strict=True):
-            found.append((piece, outputs, size))
+            done.append((piece, outputs, size))
             if piece.last:
                 yield (
-                    detections(found[0][1], piece.image, found[0][2], config, masks)
-                    if len(found) == 1
-                    else _of_tiles(found, config, masks, limit)
+                    detections(done[0][1], piece.image, done[0][2], config, masks)
+                    if len(done) == 1
+                    else _of_tiles(done, config, masks, limit)
                 )
-                found = []
+                done = []
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -138,14 +138,14 @@ def detections(
 
 
 def _of_tiles(
-    found: list[tuple[_Piece, Outputs, tuple[int, int]]], config: Config, masks: str | None, limit: int | None
+    tiles: list[tuple[_Piece, Outputs, tuple[int, int]]], config: Config, masks: str | None, limit: int | None
 ) -> Detections:
-    """Merge what was found in the tiles of one image; masks are RLE until the end, for they are many."""
-    rows = [_in_image(piece, outputs, size, config) for piece, outputs, size in found]
+    """Merge the detections of the tiles of one image; masks stay RLE until the end, for they are many."""
+    rows = [_in_image(piece, outputs, size, config) for piece, outputs, size in tiles]
     joined = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    image = found[0][0].image
-    all_found = detections(joined, image, image.shape[:2], config, masks and "rle")
-    merged = merge_tiles(all_found, joined["windows"], config.nms_iou, config.class_agnostic_nms)[:limit]
+    image = tiles[0][0].image
+    unmerged = detections(joined, image, image.shape[:2], config, masks and "rle")
+    merged = merge_tiles(unmerged, joined["windows"], config.nms_iou, config.class_agnostic_nms)[:limit]
     if masks == "bool" and merged.masks is not None:
         dense = np.zeros((len(merged), merged.height, merged.width), bool)
         for mask, rle in zip(dense, merged.masks, strict=True):
@@ -162,7 +162,7 @@ def _in_image(
     boxes = original_boxes(outputs["boxes"], (y2 - y, x2 - x), size, config.square)
     boxes = np.clip(boxes, 0, np.array([x2 - x, y2 - y] * 2, boxes.dtype))
     boxes += np.array([x, y, x, y], boxes.dtype)
-    # those that make_detections would leave out go here, or the others would get their windows
+    # what make_detections would leave out goes here, or the windows would belong to other rows
     real = (np.asarray(outputs["classes"]) > 0) & have_area(boxes, config.paste)
     moved = {name: np.asarray(values)[real] for name, values in outputs.items()} | {"boxes": boxes[real]}
     if "keypoints" in moved:

@@ -1,4 +1,4 @@
-"""What the model found in one image, as numpy arrays in pixels of that image."""
+"""The detections of one image, as numpy arrays in pixels of that image."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints")
 
 @dataclasses.dataclass(eq=False)
 class Detections:
-    """The N instances found in one image, best first.
+    """The N instances detected in one image, most confident first.
 
-    Indexing with a number, a slice, indices or N booleans gives the `Detections` of those rows, and iterating
-    gives them one by one: `found[found.scores > 0.9]`.
+    Indexing with a number, a slice, indices or N booleans returns the `Detections` of those rows, and iterating yields
+    them one by one: `detections[detections.scores > 0.9]`.
 
     Raises:
         ValueError: lengths or shapes disagree; the message names the field.
@@ -50,7 +50,7 @@ class Detections:
     keypoint_names: tuple[str, ...] = ()
     """J names, by which `draw` knows a person's limbs."""
     keypoint_offset: float = 0.0
-    """What `to_coco` takes from keypoints, in pixels; see `Config.keypoint_offset`."""
+    """Subtracted from x and y of keypoints by `to_coco`, in pixels; see `Config.keypoint_offset`."""
 
     def __post_init__(self) -> None:
         self.boxes = np.asarray(self.boxes, np.float32)
@@ -64,9 +64,9 @@ class Detections:
 
     def __repr__(self) -> str:
         best = zip(self.class_names[:10], self.scores[:10], strict=True)
-        found = [f"{name} {score:.2f}" for name, score in best] or ["nothing"]
-        found += ["..."] if len(self) > 10 else []
-        return f"Detections({len(self)} in {self.width} x {self.height} pixels: {', '.join(found)})"
+        listed = [f"{name} {score:.2f}" for name, score in best] or ["nothing"]
+        listed += ["..."] if len(self) > 10 else []
+        return f"Detections({len(self)} in {self.width} x {self.height} pixels: {', '.join(listed)})"
 
     def __getitem__(self, index: Any) -> "Detections":
         rows = np.arange(len(self))[index].reshape(-1)
@@ -114,7 +114,7 @@ class Detections:
             keypoints (flat x, y, score, with x and y less `keypoint_offset`) where there are any.
 
         Raises:
-            ValueError: a class that was found has no category id; the message names it.
+            ValueError: a detected class has no category id; the message names it.
         """
         results = []
         for row in range(len(self)):
@@ -172,17 +172,17 @@ def make_detections(
 ) -> Detections:
     """Bring the model's outputs for one image to `Detections` in that image's pixels.
 
-    Boxes are rescaled per axis (the resized sides were rounded) and clipped to the image; padded rows and boxes
+    Boxes are rescaled per axis (the resized sides were rounded) and clipped to the image; padding rows and boxes
     left without area are dropped, and the order is kept.
 
     Args:
         outputs: the rows of one image: "boxes" [D, 4] float in pixels of the resized image, "scores" [D],
-            "classes" [D] int with 0 for padded rows, and where the model has such heads "masks" [D, M, M]
+            "classes" [D] int with 0 for padding rows, and where the model has such heads "masks" [D, M, M]
             probabilities and "keypoints" [D, J, 3], x and y in pixels of the resized image and a score.
         original_size: (height, width) of the image as given.
         resized_size: (height, width) of the image as the model saw it, without padding.
         class_names: K names; class k is class_names[k - 1].
-        masks: "bool" for [N, height, width] arrays, "rle" for RLE (little memory for large images or
+        masks: "bool" for [N, height, width] arrays, "rle" for COCO RLE dicts (little memory for large images or
             many instances), None for no masks.
         image: the image as given, kept for `draw`.
         paste: into which boxes masks are pasted: the "exact" ones (Detectron2), or whole pixels as "torchvision"
@@ -204,11 +204,11 @@ def make_detections(
     boxes = np.clip(boxes, 0, np.array([width, height] * 2, boxes.dtype))
     rows = np.flatnonzero((np.asarray(outputs["classes"]) > 0) & have_area(boxes, paste))
     class_ids = np.asarray(outputs["classes"])[rows]
-    found = None
+    pasted = None
     if masks is not None and "masks" in outputs:
         probabilities, frames = _pasting(np.asarray(outputs["masks"], np.float32)[rows], boxes[rows], paste)
         paste_all = paste_masks if masks == "bool" else paste_masks_as_rle
-        found = paste_all(probabilities, frames, height, width)
+        pasted = paste_all(probabilities, frames, height, width)
     keypoints = None
     if "keypoints" in outputs:
         scale = np.array([width / resized_size[1], height / resized_size[0], 1], np.float32)
@@ -220,7 +220,7 @@ def make_detections(
         class_names=[class_names[class_id - 1] for class_id in class_ids],
         height=height,
         width=width,
-        masks=found,
+        masks=pasted,
         keypoints=keypoints,
         keypoint_names=tuple(keypoint_names),
         keypoint_offset=keypoint_offset,
@@ -263,27 +263,29 @@ def _no_category_id(name: str, class_id: int) -> ValueError:
     return ValueError(f"category_ids has no id for class {class_id}, {name!r}")
 
 
-def _check(found: Detections) -> None:
-    count = len(found)
-    if found.boxes.shape != (count, 4):
+def _check(detections: Detections) -> None:
+    count = len(detections)
+    if detections.boxes.shape != (count, 4):
         raise ValueError(
-            f"Detections.boxes must be [{count}, 4], as there are scores; got {found.boxes.shape}"
+            f"Detections.boxes must be [{count}, 4], as there are scores; got {detections.boxes.shape}"
         )
     for name in ("class_ids", "class_names", "masks", "keypoints"):
-        values = getattr(found, name)
+        values = getattr(detections, name)
         if values is not None and len(values) != count:
             raise ValueError(f"Detections.{name} must have {count} rows, as scores has; got {len(values)}")
-    if found.keypoints is not None and (found.keypoints.ndim != 3 or found.keypoints.shape[2] != 3):
-        raise ValueError(f"Detections.keypoints must be [N, J, 3]; got {found.keypoints.shape}")
-    points = len(found.keypoint_names) if found.keypoints is None else found.keypoints.shape[1]
-    if found.keypoint_names and len(found.keypoint_names) != points:
+    if detections.keypoints is not None and (
+        detections.keypoints.ndim != 3 or detections.keypoints.shape[2] != 3
+    ):
+        raise ValueError(f"Detections.keypoints must be [N, J, 3]; got {detections.keypoints.shape}")
+    points = len(detections.keypoint_names) if detections.keypoints is None else detections.keypoints.shape[1]
+    if detections.keypoint_names and len(detections.keypoint_names) != points:
         raise ValueError(
-            f"Detections.keypoint_names must name {points} keypoints; got {found.keypoint_names}"
+            f"Detections.keypoint_names must name {points} keypoints; got {detections.keypoint_names}"
         )
-    size = (found.height, found.width)
-    if isinstance(found.masks, np.ndarray) and found.masks.shape[1:] != size:
-        raise ValueError(f"Detections.masks must be [N, {size[0]}, {size[1]}]; got {found.masks.shape}")
-    if isinstance(found.masks, list) and any(tuple(rle["size"]) != size for rle in found.masks):
-        raise ValueError(f"Detections.masks has RLE that are not of size {list(size)}")
-    if found.image is not None and found.image.shape[:2] != size:
-        raise ValueError(f"Detections.image must be {size[0]} x {size[1]}; got {found.image.shape}")
+    size = (detections.height, detections.width)
+    if isinstance(detections.masks, np.ndarray) and detections.masks.shape[1:] != size:
+        raise ValueError(f"Detections.masks must be [N, {size[0]}, {size[1]}]; got {detections.masks.shape}")
+    if isinstance(detections.masks, list) and any(tuple(rle["size"]) != size for rle in detections.masks):
+        raise ValueError(f"Detections.masks holds RLEs that are not of size {list(size)}")
+    if detections.image is not None and detections.image.shape[:2] != size:
+        raise ValueError(f"Detections.image must be {size[0]} x {size[1]}; got {detections.image.shape}")

@@ -45,7 +45,7 @@ def _starts(side: int, tile: int, overlap: int) -> list[int]:
 
 
 def merge_tiles(
-    found: Detections, windows: np.ndarray, nms_iou: float, class_agnostic: bool = False
+    detections: Detections, windows: np.ndarray, nms_iou: float, class_agnostic: bool = False
 ) -> Detections:
     """Make one row of the rows that are the same object, seen in several tiles.
 
@@ -56,18 +56,18 @@ def merge_tiles(
     with the best score for it.
 
     Args:
-        found: N rows in pixels of the image, masks as RLE if there are any.
-        windows: `[N, 4]` the part of the image that each was found in. Rows of one window are left as they are.
+        detections: N rows in pixels of the image, masks as RLEs if there are any.
+        windows: `[N, 4]` the part of the image that each was detected in. Rows of one window are left as they are.
         nms_iou: 0..1.
         class_agnostic: whether objects of different classes can be the same.
 
     Returns:
         At most N rows, best first.
     """
-    boxes, windows = found.boxes.astype(np.float64), np.asarray(windows, np.float64).reshape(-1, 4)
-    classes = np.zeros(len(found), int) if class_agnostic else found.class_ids
-    truncated = _is_truncated(boxes, windows, (found.width, found.height))
-    order = np.argsort(-found.scores, kind="stable")
+    boxes, windows = detections.boxes.astype(np.float64), np.asarray(windows, np.float64).reshape(-1, 4)
+    classes = np.zeros(len(detections), int) if class_agnostic else detections.class_ids
+    truncated = _is_truncated(boxes, windows, (detections.width, detections.height))
+    order = np.argsort(-detections.scores, kind="stable")
 
     def comparable(row: int, others: Sequence[int]) -> np.ndarray:
         other = np.asarray(others, int)
@@ -84,7 +84,7 @@ def merge_tiles(
         if not (_iou(boxes[row], seen) >= SAME_AS_WHOLE).any():
             parts.append(row)
     groups = [[row] for row in whole] + _objects_of_parts(parts, boxes, windows, comparable)
-    merged = _joined(found, groups)
+    merged = _joined(detections, groups)
     return merged[np.argsort(-merged.scores, kind="stable")]
 
 
@@ -115,20 +115,20 @@ def _objects_of_parts(
     return groups
 
 
-def _joined(found: Detections, groups: list[list[int]]) -> Detections:
+def _joined(detections: Detections, groups: list[list[int]]) -> Detections:
     """One row of each group, with the score of its best."""
-    groups = [sorted(group, key=lambda row: -found.scores[row]) for group in groups]
-    best = found[np.array([group[0] for group in groups], int)]
+    groups = [sorted(group, key=lambda row: -detections.scores[row]) for group in groups]
+    best = detections[np.array([group[0] for group in groups], int)]
     masks, keypoints = best.masks, best.keypoints
     for number, group in enumerate(groups):
         if len(group) == 1:
             continue
-        low, high = found.boxes[group, :2].min(axis=0), found.boxes[group, 2:].max(axis=0)
+        low, high = detections.boxes[group, :2].min(axis=0), detections.boxes[group, 2:].max(axis=0)
         best.boxes[number] = [*low, *high]
-        if masks is not None and found.masks is not None:
-            masks[number] = _union([found.masks[row] for row in group])
-        if keypoints is not None and found.keypoints is not None:
-            points = found.keypoints[group]  # [parts, J, 3]
+        if masks is not None and detections.masks is not None:
+            masks[number] = _union([detections.masks[row] for row in group])
+        if keypoints is not None and detections.keypoints is not None:
+            points = detections.keypoints[group]  # [parts, J, 3]
             keypoints[number] = points[points[..., 2].argmax(axis=0), np.arange(points.shape[1])]
     return best
 

@@ -1,4 +1,4 @@
-"""Which anchors overlap the objects of a data set most, in closed form.
+"""Which anchors overlap the objects of a dataset most, in closed form.
 
 M objects, boxes in float64 pixels of the network's input image; crowds are left out.
 """

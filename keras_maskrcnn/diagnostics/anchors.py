@@ -1,4 +1,4 @@
-"""How well a config's anchors fit the objects of a data set, and which would fit more of them.
+"""How well a config's anchors fit the objects of a dataset, and which would fit more of them.
 
 M objects, boxes in pixels of the network's input image; crowds are left out.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SCALES = tuple(2 ** (step / 2) for step in (0, 1, -1, 2, -2, 3, -3, 4, -4))
 """Factors of all anchor sizes that are tried, half octaves apart; of equally good ones the first is taken."""
 WORTH_A_CHANGE = 0.01
-"""What another choice must match more, as a share of the objects."""
+"""What another choice must match more, as a fraction of the objects."""
 NEW_HEAD = "more anchors per cell: the RPN's outputs of published weights do not fit"
 LARGER_IMAGES = "four times the memory and time"
 
@@ -39,7 +39,7 @@ class SideBin:
     high: float
     objects: int
     matched: float
-    """Share of them, 0..1, that some anchor overlaps by rpn_positive_iou."""
+    """Fraction of them, 0..1, that some anchor overlaps by rpn_positive_iou."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +60,15 @@ class AnchorChoice:
 
 @dataclasses.dataclass(frozen=True)
 class AnchorAdvice:
-    """What `anchor_advice` found; `str(advice)` is a readable report."""
+    """How anchors fit the objects of a dataset; `str(advice)` is a readable report."""
 
     objects: int
     """Crowds not counted."""
     positive_iou: float
     matched: float
-    """Share of the objects, 0..1, that some anchor overlaps by `positive_iou` or more."""
+    """Fraction of the objects, 0..1, that some anchor overlaps by `positive_iou` or more."""
     lost: float
-    """Share of the objects, 0..1, that train no anchor at all: none overlaps them by `positive_iou`, and those that
+    """Fraction of the objects, 0..1, that train no anchor at all: none overlaps them by `positive_iou`, and those that
     overlap them most overlap another object more. What is neither matched nor lost trains the anchors that overlap it
     most, whatever their IoU."""
     bins: tuple[SideBin, ...]
@@ -83,11 +83,11 @@ class AnchorAdvice:
         lines = [
             f"Anchors: {self.matched:.0%} of {self.objects} objects overlap one by an IoU of {self.positive_iou:g} or "
             f"more; {weak:.0%} train only those that fit them best, {self.lost:.1%} none",
-            "  side in the resized image, objects, share that overlaps an anchor so much:",
+            "  side in the resized image, objects, fraction that overlaps an anchor so much:",
         ]
         for one in self.bins:
-            share = f"{one.matched:.0%}" if one.objects else "-"
-            lines.append(f"  {f'{one.low:g}-{one.high:g} px':>12}{one.objects:>9}{share:>6}")
+            fraction = f"{one.matched:.0%}" if one.objects else "-"
+            lines.append(f"  {f'{one.low:g}-{one.high:g} px':>12}{one.objects:>9}{fraction:>6}")
         lines += [f"  {choice}" for choice in self.choices]
         if not self.choices:
             lines.append("  no other anchor_sizes, anchor_ratios or min_size that were tried match more")
@@ -161,11 +161,13 @@ def _choices(
     ]
     found: list[AnchorChoice] = []
     for note, group in groups:
-        choices = [AnchorChoice(changes, _share(resized, config, changes), note) for changes in group]
+        choices = [
+            AnchorChoice(changes, _matched_fraction(resized, config, changes), note) for changes in group
+        ]
         found.append(max(choices, key=lambda choice: choice.matched))
     larger = _larger_images(config)
     objects = resized_objects(records, dataclasses.replace(config, **larger))
-    found.append(AnchorChoice(larger, _share(objects, config, larger), LARGER_IMAGES))
+    found.append(AnchorChoice(larger, _matched_fraction(objects, config, larger), LARGER_IMAGES))
     kept: list[AnchorChoice] = []
     for choice in found:
         if choice.matched >= matched + WORTH_A_CHANGE:
@@ -174,7 +176,7 @@ def _choices(
     return tuple(kept)
 
 
-def _share(objects: ResizedObjects, config: Config, changes: dict[str, Any]) -> float:
+def _matched_fraction(objects: ResizedObjects, config: Config, changes: dict[str, Any]) -> float:
     overlaps = best_overlaps(objects, dataclasses.replace(config, **changes))
     return float((overlaps.max(axis=1) >= config.rpn_positive_iou).mean())
 

@@ -1,4 +1,4 @@
-"""The stages of a model as images: what `inspect_model` and `inspect_targets` return, drawn."""
+"""The stages of a model, drawn: what `inspect_model` and `inspect_targets` return, as images."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -28,7 +28,7 @@ def draw_inspection(inspection: Inspection, count: int = 30) -> dict[str, Image.
     Returns:
         Names and RGB images: "network input", "features", "anchors", "objectness", "best anchors", "proposals",
         "box head" (with a number behind it from a cascade's second stage on), "pooled", "candidates", "detections",
-        and with such heads "masks" and "keypoint maps" where something was found.
+        and with such heads "masks" and "keypoint maps" where there are detections.
     """
     shown = inspection
     images = {
@@ -79,16 +79,16 @@ def draw_inspection(inspection: Inspection, count: int = 30) -> dict[str, Image.
 
 
 def draw_targets(targets: Targets, count: int = 30) -> dict[str, Image.Image]:
-    """Draw what a model is trained towards on an image.
+    """Draw the training targets of a model on an image.
 
     Args:
         targets: what `inspect_targets` returned.
         count: the most boxes of a kind that are drawn.
 
     Returns:
-        Names and RGB images: "ground truth", "anchors" (those that are objects, that are ignored, and some of the
-        background), "sampled anchors", "rois" (with a number behind it from a cascade's second stage on) and, where
-        there are any, "mask targets".
+        Names and RGB images: "ground truth", "anchors" (positive, ignored, and some of the negative ones), "sampled
+        anchors", "rois" (with a number behind it from a cascade's second stage on) and, where there are any,
+        "mask targets".
     """
     record, image = targets.record, targets.image
     labels = targets.anchor_labels
@@ -223,7 +223,7 @@ def _groups(image: np.ndarray, groups: dict[str, np.ndarray], count: int) -> Ima
 
 
 def _crops_and_maps(image: np.ndarray, boxes: np.ndarray, maps: np.ndarray) -> Image.Image:
-    """Boxes cut out of an image, each above its map [P, P], in rows of ten."""
+    """Boxes cropped from an image, each above its map [P, P], in rows of ten."""
     whole = Image.fromarray(displayable(image))
     rows = max(1, -(-len(boxes) // COLUMNS))
     gap = 4

@@ -1,4 +1,4 @@
-"""What a model is trained towards on one image, in pixels of that image.
+"""The training targets of a model on one image, in pixels of that image.
 
 N anchors, S sampled rows, M positive RoIs; every value comes from the layers that training runs.
 """
@@ -27,7 +27,7 @@ class RoISample:
     classes: np.ndarray
     """[S] int32, 0 for the background."""
     matched: np.ndarray
-    """[S] int32, the object that each is trained towards, where its class is not the background."""
+    """[S] int32, the object that is the target of each, where its class is not the background."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class Targets:
 
 
 def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
-    """Return what a model is trained towards on one image, which is not augmented, with a fixed seed.
+    """Return the training targets of a model on one image, which is not augmented, with a fixed seed.
 
     Args:
         model: of any architecture.
@@ -97,7 +97,7 @@ def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
 def _anchor_labels(
     config: Config, dense: inference_graph.Dense, batch: dict[str, tf.Tensor]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Match all anchors as the layer of their targets does before it draws from them."""
+    """Match all anchors as the layer of their targets does before it samples from them."""
     boxes = batch["gt_boxes"]
     if config.square:
         boxes = ToSquare()(boxes, dense.windows)

@@ -49,7 +49,7 @@ def draw_instances(
         keypoint_threshold: keypoints whose third value is above it are drawn. At 0.05 these are all that are
             annotated, hidden ones too, or of a model's those with such a probability or logit.
         crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
-        color_by: "instance" gives each its own colour, "class" each name.
+        color_by: "instance" for a colour of each instance, "class" for one of each name.
         class_names: all that `names` are of, so that a class has the same colour in every image.
         labels: whether names and scores are written.
         font: path of a TrueType font, for names in scripts that Pillow's own font lacks.

@@ -1,4 +1,4 @@
-"""An evaluation to look into: figures, precision-recall curves, a confusion matrix and the worst mistakes."""
+"""An evaluation to look into: metrics, precision-recall curves, a confusion matrix and the worst mistakes."""
 
 from __future__ import annotations
 
@@ -56,15 +56,15 @@ class Analysis:
         return match_objects(self.evaluations[self.kind], iou_threshold, score_threshold)
 
     def confusion_matrix(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> np.ndarray:
-        """Count objects by their class and what they were found as.
+        """Count objects by their true and their predicted class.
 
         Args:
             iou_threshold: an object and its detection overlap by at least this, above 0 to 1.
             score_threshold: detections that score less are taken for none, 0..1.
 
         Returns:
-            [K + 1, K + 1] int64: row t, column f counts objects of class t that were found as class f. Column 0 counts
-            the objects that were missed, row 0 the detections where no object is. Crowds do not count.
+            [K + 1, K + 1] int64: row t, column p counts objects of class t that were predicted as class p. Column 0
+            counts the objects that were missed, row 0 the detections where no object is. Crowds do not count.
 
         Raises:
             ValueError: a threshold is out of range.
@@ -87,7 +87,7 @@ class Analysis:
         return 0.0 if match.detection is None else float(self.detections[match.image].scores[match.detection])
 
     def false_positives(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
-        """Return the detections of no object or one of another class, the most confident first."""
+        """Return the detections of no object or one of another class, most confident first."""
         matches = self.matches(iou_threshold, score_threshold)
         wrong = [
             m for m in matches if m.detection is not None and self.true_class(m) != self.predicted_class(m)
@@ -95,11 +95,11 @@ class Analysis:
         return sorted(wrong, key=lambda match: -self.score(match))
 
     def misses(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
-        """Return the objects that were found as no class, the largest share of its image first."""
+        """Return the objects without a detection, those that cover the largest fraction of their image first."""
         missed = [m for m in self.matches(iou_threshold, score_threshold) if m.detection is None]
-        return sorted(missed, key=lambda match: -self._share(match))
+        return sorted(missed, key=lambda match: -self._fraction(match))
 
-    def _share(self, match: Match) -> float:
+    def _fraction(self, match: Match) -> float:
         record = self.records[match.image]
         return float(record.areas[match.object]) / (record.height * record.width)
 
@@ -111,6 +111,6 @@ def analyse(
     max_detections: int | None = None,
     keypoint_sigmas: Sequence[float] | None = None,
 ) -> Analysis:
-    """Score detections and keep what is needed to look into the figures; arguments and errors of `score_coco`."""
+    """Score detections and keep what is needed to look into the metrics; arguments and errors of `score_coco`."""
     evaluations = coco_evaluations(records, detections, class_names, max_detections, keypoint_sigmas)
     return Analysis(records, detections, tuple(class_names), evaluations)

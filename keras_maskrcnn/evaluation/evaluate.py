@@ -42,18 +42,18 @@ def evaluate_coco(
     tile_whole: bool = True,
     report: str | Path | None = None,
 ) -> dict[str, float]:
-    """Run a model on records and score what it finds, as `score_coco` does.
+    """Run a model on records and score its detections, as `score_coco` does.
 
-    Images are read as they are needed and masks kept as RLE, so memory holds one batch of images.
+    Images are read as they are needed and masks kept as RLEs, so memory holds one batch of images.
 
     Args:
         model: its config's class names, and its keypoint names if it has any, must be those of the records.
         records: images with ground truth.
         batch_size: images that go through the network together.
-        per_class: also give each class's AP.
-        score_threshold: as in `model.detect`; published figures use 0.05 or less.
-        max_detections: as in `model.detect`, None being the config's. The figures are of COCO's 100 detections
-            per image and class, or of this many where it is above 100; with `tile` and None, of all that are found.
+        per_class: also return each class's AP.
+        score_threshold: as in `model.detect`; published metrics use 0.05 or less.
+        max_detections: as in `model.detect`, None being the config's. The metrics are of COCO's 100 detections
+            per image and class, or of this many where it is above 100; with `tile` and None, of all detections.
         progress: show a progress bar.
         results_file: where to write the detections as COCO results (JSON).
         category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
@@ -63,7 +63,7 @@ def evaluate_coco(
         report: folder for a page with curves, confusion matrix and worst mistakes; see `write_report`.
 
     Returns:
-        What `score_coco` returns. With a limit the names do not depend on what is found: recall is "box_AR1",
+        What `score_coco` returns. With a limit the names do not depend on the detections: recall is "box_AR1",
         "box_AR10" and "box_AR100", or instead of the last "box_AR300" with a limit of 300.
 
     Raises:
@@ -103,7 +103,7 @@ def detect_records(
     """Run a model on the images of records; arguments are those of `evaluate_coco`.
 
     Returns:
-        The detections of each record, with masks as RLE and without their images: what `analyse` takes.
+        The detections of each record, with masks as RLEs and without their images: what `analyse` takes.
     """
     images = (records[index].image for index in range(len(records)))
     found: list[Detections] = []
@@ -126,7 +126,7 @@ def _check_keypoints(records: Sequence[Record], names: Sequence[str], sigmas: Se
         annotated = first.keypoints.shape[1]
         if annotated != len(names):
             raise ValueError(
-                f"{first.name}: its objects have {annotated} keypoints; the model finds {len(names)}"
+                f"{first.name}: its objects have {annotated} keypoints; the model predicts {len(names)}"
             )
         checked_sigmas(sigmas, len(names), names)
 
@@ -146,7 +146,7 @@ def write_coco_results(
         category_ids: as in `Detections.to_coco`.
 
     Raises:
-        ValueError: a class that was found has no category id.
+        ValueError: a detected class has no category id.
     """
     results: list[dict[str, Any]] = []
     for index, found in enumerate(detections):
@@ -172,7 +172,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         progress: show a progress bar during each evaluation.
 
     Raises:
-        ValueError: no record has an object to find, or `every` or the tiles are out of range; when training begins,
+        ValueError: no record has an object to detect, or `every` or the tiles are out of range; when training begins,
             the keypoints of records and model differ, or lack their sigmas.
     """
 
@@ -200,7 +200,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         self.every = every
         self.prefix = prefix
         self.scores: dict[str, float] = {}
-        """All figures of the last evaluation, named as in `score_coco`."""
+        """All metrics of the last evaluation, named as in `score_coco`."""
         self._options: dict[str, Any] = {
             "batch_size": batch_size,
             "per_class": per_class,
@@ -219,7 +219,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         _check_keypoints(self.records, self.model.config.keypoint_names, self._options["keypoint_sigmas"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Put the figures into the logs that the callbacks after this one get."""
+        """Put the metrics into the logs that the callbacks after this one get."""
         last = epoch + 1 == self.params.get("epochs")
         if not self.scores or last or (epoch + 1) % self.every == 0:
             self.scores = evaluate_coco(self.model, self.records, **self._options)

@@ -1,4 +1,4 @@
-"""An evaluation's figures as plots of matplotlib."""
+"""An evaluation's metrics as plots of matplotlib."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -62,7 +62,7 @@ def class_figure(analysis: Analysis) -> Figure:
 
 
 def confusion_figure(counts: np.ndarray, class_names: tuple[str, ...]) -> Figure:
-    """Plot a confusion matrix `[K + 1, K + 1]`, each row's colours as shares of its sum.
+    """Plot a confusion matrix `[K + 1, K + 1]`, each row's colours as fractions of its sum.
 
     Of more than 30 classes those that occur nowhere are left out, and the numbers too.
     """
@@ -73,13 +73,13 @@ def confusion_figure(counts: np.ndarray, class_names: tuple[str, ...]) -> Figure
     side = 2.5 + 0.32 * len(names)
     figure = Figure(figsize=(side + 1, side), layout="constrained")
     axes = figure.subplots()
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
     axes.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=8)
     axes.set_yticks(np.arange(len(names)), names, fontsize=8)
-    axes.set(xlabel="found as (none: missed)", ylabel="is (none: no object there)")
+    axes.set(xlabel="predicted (none: missed)", ylabel="true (none: no object there)")
     if len(names) <= NUMBERED + 1:
-        _write_numbers(axes, counts, shares)
+        _write_numbers(axes, counts, fractions)
     return figure
 
 
@@ -88,7 +88,7 @@ def _plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
-def _write_numbers(axes: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+def _write_numbers(axes: Axes, counts: np.ndarray, fractions: np.ndarray) -> None:
     for row, column in zip(*np.nonzero(counts), strict=True):
-        color = "white" if shares[row, column] > 0.5 else "black"
+        color = "white" if fractions[row, column] > 0.5 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=color, fontsize=8)

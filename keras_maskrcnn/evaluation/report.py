@@ -41,13 +41,13 @@ def write_report(
     """Write an evaluation as report.html, which holds its images, and beside it the plots and the confusion matrix.
 
     The plots are precision_recall.png, class_ap.png and confusion.png; confusion.csv has a row for each true class and
-    a column for each class found, "(none)" standing for no object and for missed. Files of an earlier report are
+    a column for each predicted class, "(none)" standing for no object and for missed. Files of an earlier report are
     replaced.
 
     Args:
         folder: where to write; made if need be.
         analysis: what `analyse` returned.
-        iou_threshold: from which an object counts as found, above 0 to 1.
+        iou_threshold: from which an object counts as detected, above 0 to 1.
         score_threshold: from which a detection counts, 0..1.
         count: the most false positives and the most misses that are shown, worst first.
 
@@ -77,7 +77,7 @@ def write_report(
         f"<p>{len(analysis.records)} images, {int(counts[1:].sum())} objects.</p>",
         _score_table(analysis),
         _plot("Precision and recall", folder / "precision_recall.png"),
-        _mistakes("False positives", f"the most confident first, {rule}", analysis, wrong, count),
+        _mistakes("False positives", f"most confident first, {rule}", analysis, wrong, count),
         _mistakes("Missed objects", f"the largest first, {rule}", analysis, missed, count),
         _plot(f"Confusion, {rule}", folder / "confusion.png"),
         _plot("AP of each class", folder / "class_ap.png"),
@@ -95,7 +95,7 @@ def _write_csv(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> No
     names = ["(none)", *class_names]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["is / found as", *names])
+        writer.writerow(["true / predicted", *names])
         writer.writerows([name, *row] for name, row in zip(names, counts.tolist(), strict=True))
 
 
@@ -132,19 +132,19 @@ def describe(analysis: Analysis, match: Match) -> str:
     if match.detection is None:
         said = f"missed {names[analysis.true_class(match)]}"
         if match.nearest is None or match.iou < NEAR:
-            return f"{said}: nothing found there"
+            return f"{said}: no detection there"
         near = f"{found.class_names[match.nearest]} {found.scores[match.nearest]:.2f}"
         return f"{said}: nearest is {near}, IoU {match.iou:.2f}"
     said = f"{names[analysis.predicted_class(match)]} {analysis.score(match):.2f}"
     if match.object is not None:
-        return f"{said}: is {names[analysis.true_class(match)]}, IoU {match.iou:.2f}"
+        return f"{said}: true {names[analysis.true_class(match)]}, IoU {match.iou:.2f}"
     if match.nearest is None or match.iou < NEAR:
         return f"{said}: no object there"
     return f"{said}: nearest is {names[int(record.class_ids[match.nearest])]}, IoU {match.iou:.2f}"
 
 
 def _thumbnail(analysis: Analysis, match: Match) -> Image.Image:
-    """The surroundings of a mistake: what was found in red, what is there in green."""
+    """The surroundings of a mistake: the prediction in red, the truth in green."""
     record, found = analysis.records[match.image], analysis.detections[match.image]
     image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
     near = match.nearest if match.detection is not None and match.iou >= NEAR else None
@@ -152,10 +152,10 @@ def _thumbnail(analysis: Analysis, match: Match) -> Image.Image:
     boxes, names = [], ["", ""]
     if match.detection is not None:
         boxes.append(found.boxes[match.detection])
-        names[0] = f"found {found.class_names[match.detection]}"
+        names[0] = f"predicted {found.class_names[match.detection]}"
     if actual is not None:
         boxes.append(record.boxes[actual])
-        names[1] = f"is {analysis.class_names[int(record.class_ids[actual]) - 1]}"
+        names[1] = f"true {analysis.class_names[int(record.class_ids[actual]) - 1]}"
     x1, y1, x2, y2 = _surroundings(np.array(boxes), record.height, record.width)
     crop = Image.fromarray(displayable(image)[y1:y2, x1:x2])
     factor = THUMBNAIL / max(crop.size)

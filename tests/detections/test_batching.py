@@ -1,4 +1,4 @@
-"""Tiled detection with a model that finds bright rectangles, so that what must come out is known."""
+"""Tiled detection with a model that detects bright rectangles, so that the result is known."""
 
 import dataclasses
 import tracemalloc
@@ -66,7 +66,7 @@ def by_place(boxes):
 
 @pytest.mark.parametrize(("side", "overlap"), [(100, 25), (128, 30), (97, 13), (399, 100)])
 @pytest.mark.parametrize("whole", [True, False])
-def test_every_object_is_found_once_and_where_it_is(side, overlap, whole):
+def test_every_object_is_detected_once_and_where_it_is(side, overlap, whole):
     boxes = grid_of_boxes()
     found = found_in(image_of(boxes), Tiles(side, overlap, whole))
     assert by_place(found.boxes) == by_place(boxes)
@@ -93,8 +93,8 @@ def test_keypoints_move_with_their_tiles():
 
 def test_rle_and_arrays_are_the_same_masks():
     image = image_of(grid_of_boxes(step=50))
-    arrays, lengths = (found_in(image, Tiles(100, 25), masks=kind) for kind in ("bool", "rle"))
-    np.testing.assert_array_equal(arrays.masks, [rle_to_mask(rle) for rle in lengths.masks])
+    arrays, rles = (found_in(image, Tiles(100, 25), masks=kind) for kind in ("bool", "rle"))
+    np.testing.assert_array_equal(arrays.masks, [rle_to_mask(rle) for rle in rles.masks])
     assert found_in(image, Tiles(100, 25), masks=None).masks is None
 
 
@@ -125,7 +125,7 @@ def test_masks_of_a_large_image_take_little_memory():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert len(found) == len(boxes) > 300
-    # as arrays they would take 3.9 GB; the stand-in itself labels the image in 32-bit numbers, 48 MB and twice that
+    # as arrays they would take 3.9 GB; the model itself labels the image in 32-bit numbers, 48 MB and twice that
     assert peak < 300e6
 
 
@@ -170,7 +170,7 @@ def test_tiles_as_large_as_the_image_change_nothing(model):
             np.testing.assert_array_equal(getattr(plain, name), getattr(tiled, name))
 
 
-def test_a_model_in_tiles_finds_more_than_it_may_find_in_one_image(model):
+def test_a_model_in_tiles_detects_more_than_it_may_in_one_image(model):
     image = np.random.default_rng(1).integers(0, 255, (150, 210, 3), np.uint8)
     found = model.detect(image, tile=64, masks="rle", batch_size=4)[0]
     assert len(found) > 20

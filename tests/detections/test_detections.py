@@ -145,7 +145,7 @@ def test_masks_are_left_out_on_request_and_without_a_mask_head():
 
 
 @pytest.mark.parametrize("masks", ["bool", "rle", None])
-def test_nothing_found_gives_empty_arrays(masks):
+def test_no_detections_are_empty_arrays(masks):
     empty = {name: np.zeros_like(value) for name, value in outputs().items()}
     found = make_detections(
         empty, (40, 100), (61, 150), ("cat", "dog"), masks, np.zeros((40, 100, 3), np.uint8)
@@ -185,7 +185,7 @@ def test_rows_of_rle_are_chosen_too():
     assert found[found.class_ids == 1].masks == [found.masks[1]]
 
 
-def test_repr_names_what_was_found():
+def test_repr_names_the_detections():
     assert repr(detections()) == "Detections(3 in 30 x 20 pixels: dog 0.90, cat 0.60, dog 0.30)"
     many = detections()[[0] * 63]
     assert repr(many).startswith("Detections(63 in") and repr(many).endswith("dog 0.90, ...)")

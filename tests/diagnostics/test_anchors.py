@@ -139,7 +139,7 @@ def test_an_image_of_many_objects_needs_little_memory():
 
 # TINY's short side is 64: in images of 64 x 64 pixels nothing is resized. Its anchors of P2 are 16 x 16, 12 x 22 and
 # 22 x 12 pixels, centred on multiples of 4.
-def test_shares_can_be_counted_by_hand():
+def test_fractions_can_be_counted_by_hand():
     exact = [24, 24, 40, 40]  # an anchor itself
     half = [26, 25, 38, 39]  # 12 x 14 inside 16 x 16: 168 / 256 = 0.66
     crowded = [[4, 4, 8, 8], [4, 8, 8, 12], [0, 0, 16, 16]]  # two of 4 x 4 under one that fits an anchor
@@ -176,8 +176,8 @@ def test_choices_reach_what_they_say():
     for choice in advice.choices:
         changed = dataclasses.replace(config, **choice.changes)
         assert anchor_advice(small, changed).matched == choice.matched
-    shares = [choice.matched for choice in advice.choices]
-    assert shares == sorted(shares) and shares[-1] >= 0.8
+    fractions = [choice.matched for choice in advice.choices]
+    assert fractions == sorted(fractions) and fractions[-1] >= 0.8
 
 
 def test_anchors_that_fit_are_left_alone():
@@ -186,7 +186,7 @@ def test_anchors_that_fit_are_left_alone():
     assert "no other" in str(advice)
 
 
-def test_report_names_shares_and_fields():
+def test_report_names_fractions_and_fields():
     text = str(anchor_advice([record([[12, 12, 20, 20]], 64, 64)], tiny()))
     assert text.startswith("Anchors: 0% of 1 objects overlap one by an IoU of 0.7 or more; 100% train only")
     assert "8-16 px" in text and "anchor_sizes=((8,), (16,), (32,), (48,), (64,))" in text

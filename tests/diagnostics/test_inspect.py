@@ -140,11 +140,11 @@ def test_boxes_are_pooled_from_the_level_of_their_size(inspected):
     sides = first.boxes[:, 2:] - first.boxes[:, :2]
     level = 4 + np.log2(np.sqrt(sides.prod(axis=1)) * resized_height(model.config) / HEIGHT / 224)
     rounded = np.round(level) if model.config.level_rule == "matterport" else np.floor(level)
-    sure = np.abs(level - rounded - (0 if model.config.level_rule == "matterport" else 0.5)) < 0.45
+    certain = np.abs(level - rounded - (0 if model.config.level_rule == "matterport" else 0.5)) < 0.45
     expected = [f"P{int(number)}" for number in rounded.clip(2, 5)]
-    assert sure.sum() > 5
-    assert [a for a, s in zip(first.levels, sure, strict=True) if s] == [
-        a for a, s in zip(expected, sure, strict=True) if s
+    assert certain.sum() > 5
+    assert [a for a, s in zip(first.levels, certain, strict=True) if s] == [
+        a for a, s in zip(expected, certain, strict=True) if s
     ]
 
 
@@ -247,9 +247,9 @@ def test_targets_are_what_the_overlaps_say(inspected):
     labels[(overlaps >= overlaps.max(axis=1, keepdims=True) - 1e-6).any(axis=0)] = 1
     a, c = anchors, truth[2]
     inside = (np.minimum(a[:, 2:], c[2:]) - np.maximum(a[:, :2], c[:2])).clip(0).prod(axis=1)
-    share = inside / (a[:, 2:] - a[:, :2]).prod(axis=1)
-    labels[(share >= 0.7) & (labels != 1)] = -1
-    near = (np.abs(best - 0.7) < 0.02) | (np.abs(best - 0.3) < 0.02) | (np.abs(share - 0.7) < 0.02)
+    fraction = inside / (a[:, 2:] - a[:, :2]).prod(axis=1)
+    labels[(fraction >= 0.7) & (labels != 1)] = -1
+    near = (np.abs(best - 0.7) < 0.02) | (np.abs(best - 0.3) < 0.02) | (np.abs(fraction - 0.7) < 0.02)
     assert (targets.anchor_labels == labels)[~near].all()
     assert {0, 1, -1} == set(labels.tolist())
     assert targets.anchor_matches[labels == 1].tolist() == overlaps.argmax(axis=0)[labels == 1].tolist()
@@ -269,11 +269,11 @@ def test_targets_are_what_the_overlaps_say(inspected):
     first = targets.box_stages[0]
     np.testing.assert_allclose(targets.mask_boxes, first.boxes[first.classes > 0], atol=1e-4)
     for box, object_, mask in zip(targets.mask_boxes, first.matched, targets.mask_targets, strict=False):
-        assert mask.mean() == pytest.approx(ellipse_share(record.boxes[object_], box), abs=0.06)
+        assert mask.mean() == pytest.approx(ellipse_fraction(record.boxes[object_], box), abs=0.06)
 
 
-def ellipse_share(frame, box):
-    """Which share of a box the ellipse in a frame covers."""
+def ellipse_fraction(frame, box):
+    """Which fraction of a box the ellipse in a frame covers."""
     y, x = (np.mgrid[:200, :200] + 0.5) / 200
     x, y = box[0] + x * (box[2] - box[0]), box[1] + y * (box[3] - box[1])
     return ellipse(x, y, frame).mean()
@@ -304,7 +304,7 @@ def test_an_image_without_objects_has_background_alone(inspected):
     assert "mask targets" not in draw_targets(targets)
 
 
-def test_nothing_found_is_inspected_as_well(inspected):
+def test_no_detections_are_inspected_as_well(inspected):
     model, image, _ = inspected
     stages = inspect_model(model, image, score_threshold=0.999)
     assert not len(stages.detections) and not len(stages.candidates) and not len(stages.detected_boxes)

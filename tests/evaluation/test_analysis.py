@@ -1,4 +1,4 @@
-"""A scene whose every figure is known by hand, and pycocotools' own values on random ones."""
+"""A scene whose every metric is known by hand, and pycocotools' own values on random ones."""
 
 import numpy as np
 import pytest
@@ -11,15 +11,15 @@ from keras_maskrcnn.evaluation.coco import score_coco
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 
-def test_the_confusion_matrix_counts_what_is_by_what_it_was_found_as():
+def test_the_confusion_matrix_counts_true_classes_by_predicted_ones():
     assert scene().confusion_matrix().tolist() == [
-        [0, 1, 2],  # nothing, found as a cat (the second time) and twice as a dog
-        [1, 1, 0],  # cats: one missed, one found
-        [0, 1, 0],  # the dog was taken for a cat
+        [0, 1, 2],  # no object, predicted as a cat (the second time) and twice as a dog
+        [1, 1, 0],  # cats: one missed, one detected
+        [0, 1, 0],  # the dog was predicted as a cat
     ]
 
 
-def test_the_right_class_is_matched_before_a_wrong_one_that_is_surer():
+def test_the_right_class_is_matched_before_a_wrong_one_that_is_more_confident():
     assert scene().confusion_matrix(score_threshold=0.3).tolist() == [[0, 2, 2], [1, 1, 0], [0, 0, 1]]
 
 
@@ -33,7 +33,7 @@ def test_thresholds_decide_what_counts():
         scene().confusion_matrix(score_threshold=2)
 
 
-def test_false_positives_come_surest_first_and_misses_largest_first():
+def test_false_positives_come_most_confident_first_and_misses_largest_first():
     analysis = scene()
     wrong = analysis.false_positives()
     assert [(m.image, m.detection, m.object, m.nearest) for m in wrong] == [
@@ -47,7 +47,7 @@ def test_false_positives_come_surest_first_and_misses_largest_first():
     assert (missed.image, missed.object, missed.detection, missed.iou) == (0, 2, None, 0)
     all_missed = analysis.misses(score_threshold=0.99)
     assert [m.object for m in all_missed] == [1, 0, 2]
-    assert all_missed[0].nearest in (2, 3) and all_missed[0].iou == 1  # found, but not surely enough
+    assert all_missed[0].nearest in (2, 3) and all_missed[0].iou == 1  # detected, but with too low a score
 
 
 def test_objects_are_matched_by_their_masks_where_there_are_masks():
@@ -155,7 +155,7 @@ def iou(box, other):
     return shared / ((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - shared)
 
 
-def test_nothing_found_is_all_missed():
+def test_without_detections_all_is_missed():
     analysis = analyse([record([CAT, DOG], [1, 2])], [found()], NAMES)
     assert analysis.confusion_matrix().tolist() == [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
     assert not analysis.false_positives() and len(analysis.misses()) == 2

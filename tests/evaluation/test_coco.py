@@ -87,7 +87,7 @@ def test_masks_are_scored_by_their_own_overlap():
     assert scores["mask_AP"] == pytest.approx(0.1)
 
 
-def test_nothing_found_at_all_scores_zero():
+def test_no_detections_at_all_score_zero():
     scores = score_coco([record([A]), record([B], image_id="b")], [found(), found()], NAMES)
     assert scores["box_AP"] == scores["mask_AP"] == scores["box_AR100"] == 0
 
@@ -226,7 +226,7 @@ def test_ground_truth_through_training_crops_scores_one(split):
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the coco_mini images beside the repository")
-def test_figures_equal_pycocotools_run_on_the_files(tmp_path):
+def test_metrics_equal_pycocotools_run_on_the_files(tmp_path):
     records, names, category_ids = real_records("val2017")
     rng = np.random.default_rng(0)
     detections = []

@@ -70,18 +70,18 @@ def test_classes_are_named_after_the_models_config():
     assert scores["box_AP"] == pytest.approx(0.5)
 
 
-def test_nothing_found_scores_zero():
+def test_no_detections_score_zero():
     scores = evaluate_coco(FindsEverything(misses=[0, 1, 2]), records(), progress=False)
     assert scores["box_AP"] == scores["mask_AP"] == 0
 
 
-def test_the_model_is_asked_for_rle_with_the_given_limits():
+def test_the_model_is_asked_for_rle_masks_with_the_given_limits():
     model = FindsEverything()
     evaluate_coco(model, records(), batch_size=2, score_threshold=0.2, max_detections=300, progress=False)
     assert model.asked == [(2, 0.2, 300, "rle")]
 
 
-def test_the_figures_have_the_same_names_whatever_is_found():
+def test_the_metrics_have_the_same_names_whatever_the_detections():
     none, some, many = (
         evaluate_coco(FindsEverything(misses, copies), records(), progress=False)
         for misses, copies in [((0, 1, 2), 1), ((), 1), ((), 137)]
@@ -202,7 +202,7 @@ def test_keypoints_that_cannot_be_scored_are_refused_before_the_model_runs():
     with pytest.raises(ValueError, match="the records' keypoints are tail, nose"):
         evaluate_coco(model, swapped, keypoint_sigmas=[0.1, 0.1])
     model.config.keypoint_names = ("nose",)
-    with pytest.raises(ValueError, match="its objects have 2 keypoints; the model finds 1"):
+    with pytest.raises(ValueError, match="its objects have 2 keypoints; the model predicts 1"):
         evaluate_coco(model, annotated, keypoint_sigmas=[0.1])
     assert model.asked == []
 
@@ -267,14 +267,14 @@ def test_keypoint_ap_is_logged_too():
     assert "val_keypoint_AP50" in history and "val_keypoint_AR20" not in history
 
 
-def test_per_class_figures_are_logged_on_request_and_the_rest_is_kept():
+def test_per_class_metrics_are_logged_on_request_and_the_rest_is_kept():
     callback = CocoEvaluation(records(), prefix="held_out_", per_class=True)
     _, history = fit(1, callback)
     assert history["held_out_box_AP/dog"] == [0]
     assert "box_AR100" in callback.scores
 
 
-def test_images_can_be_searched_in_tiles():
+def test_images_can_be_split_into_tiles():
     model, _ = fit(1, CocoEvaluation(records(), tile=512, tile_overlap=100, tile_whole=False))
     assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
 

@@ -27,7 +27,7 @@ def test_the_report_is_one_page_with_plots_and_a_table_beside_it(tmp_path):
     with (page.parent / "confusion.csv").open(newline="") as file:
         rows = list(csv.reader(file))
     assert rows == [
-        ["is / found as", "(none)", "cat", "dog"],
+        ["true / predicted", "(none)", "cat", "dog"],
         ["(none)", "0", "1", "2"],
         ["cat", "1", "1", "0"],
         ["dog", "0", "1", "0"],
@@ -39,13 +39,13 @@ def test_each_mistake_is_said_in_words():
     assert [describe(analysis, match) for match in analysis.false_positives()] == [
         "dog 0.95: no object there",
         "cat 0.80: nearest is cat, IoU 0.95",
-        "cat 0.70: is dog, IoU 1.00",
+        "cat 0.70: true dog, IoU 1.00",
         "dog 0.60: no object there",
     ]
-    assert [describe(analysis, match) for match in analysis.misses()] == ["missed cat: nothing found there"]
+    assert [describe(analysis, match) for match in analysis.misses()] == ["missed cat: no detection there"]
     beside = analyse([record([CAT], [1])], [found((2, 0.9, [18, 0, 38, 20]))], NAMES)  # IoU 2 / 38
     assert [describe(beside, match) for match in beside.false_positives()] == ["dog 0.90: no object there"]
-    assert [describe(beside, match) for match in beside.misses()] == ["missed cat: nothing found there"]
+    assert [describe(beside, match) for match in beside.misses()] == ["missed cat: no detection there"]
     unsure = analyse([record([DOG], [2])], [found((2, 0.25, DOG))], NAMES)
     assert [describe(unsure, match) for match in unsure.misses()] == [
         "missed dog: nearest is dog 0.25, IoU 1.00"

@@ -81,7 +81,7 @@ def check_dataset(
     quick: bool = False,
     progress: bool = False,
 ) -> DatasetReport:
-    """Look at every image and object of a dataset before a training, and report what is wrong or doubtful.
+    """Look at every image and object of a dataset before a training, and report its issues.
 
     Args:
         records: to train on; `load_coco` and the other readers leave out what is broken where they are given a list

@@ -36,13 +36,13 @@ def image_issues(record: Record, channels: int) -> Iterator[Issue]:
             yield Issue(
                 "note",
                 "EXIF orientation",
-                "its EXIF orientation turns or mirrors the image, and its size cannot tell whether the annotations "
+                "its EXIF orientation rotates or flips the image, and its size cannot tell whether the annotations "
                 "were made on the image as it is displayed, as they should be: look at it",
             )
 
 
 def content_key(record: Record, by_path: bool = False) -> str:
-    """Return what only images with the same content share: a hash of the file, or of the array.
+    """Return what only images with the same content have in common: a hash of the file, or of the array.
 
     Args:
         by_path: whether files are told by where they are instead, without reading them.
@@ -76,5 +76,5 @@ def _stored_upright(source: str | np.ndarray) -> bool:
     try:
         with Image.open(source) as image:
             return is_upright(image)
-    except OSError:  # what Pillow does not read, .npy and some TIFFs, is not turned
+    except OSError:  # what Pillow does not read, .npy and some TIFFs, has no orientation
         return True

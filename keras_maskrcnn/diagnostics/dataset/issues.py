@@ -1,4 +1,4 @@
-"""One thing that a check found, and where."""
+"""One issue of a dataset, and where it is."""
 
 import dataclasses
 
@@ -8,12 +8,12 @@ SEVERITIES = ("error", "warning", "note")
 
 @dataclasses.dataclass(frozen=True)
 class Issue:
-    """One thing that a check found."""
+    """One thing that is wrong, doubtful or worth knowing."""
 
     severity: str
     """One of `SEVERITIES`."""
     kind: str
-    """What it is, in words that all issues of the kind share."""
+    """What it is, in words that are the same for all issues of the kind."""
     reason: str
     """What is wrong with this one, in a sentence."""
     image: str | None = None
@@ -40,7 +40,7 @@ class Issue:
 
 
 def grouped(issues: list[Issue]) -> dict[tuple[str, str], list[Issue]]:
-    """Return the issues by (severity, kind), the most severe first and each kind in the order found."""
+    """Return the issues by (severity, kind), the most severe first and each kind in the order given."""
     groups: dict[tuple[str, str], list[Issue]] = {}
     for issue in sorted(issues, key=lambda one: SEVERITIES.index(one.severity)):
         groups.setdefault((issue.severity, issue.kind), []).append(issue)

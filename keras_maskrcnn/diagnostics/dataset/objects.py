@@ -42,9 +42,9 @@ def box_issues(record: Record) -> Iterator[Issue]:
 
 
 def mask_issues(record: Record) -> Iterator[Issue]:
-    """Yield each mask that is broken, empty, or not of its box, and the objects that are there twice.
+    """Yield each mask that is broken, empty, or not of its box, and the objects that are annotated twice.
 
-    Objects whose box `box_issues` yields are not looked at: one fault would be found twice.
+    Objects whose box `box_issues` yields are not looked at: one fault would be reported twice.
     """
     broken = {issue.object for issue in box_issues(record)}
     boxes = np.asarray(record.boxes, np.float64)
@@ -63,7 +63,7 @@ def mask_issues(record: Record) -> Iterator[Issue]:
             yield Issue("error", "empty mask", "its mask is empty", object=index)
         elif rle is not None:
             yield from _disagreement(record, rle, box, index)
-    yield from _twins(record, encoded)
+    yield from _duplicates(record, encoded)
 
 
 def keypoint_issues(record: Record) -> Iterator[Issue]:
@@ -140,14 +140,14 @@ def _disagreement(record: Record, rle: dict[str, Any], box: list[float], index: 
     yield Issue("warning", "mask and box disagree", reason, object=index)
 
 
-def _twins(record: Record, encoded: dict[int, dict[str, Any] | None]) -> Iterator[Issue]:
+def _duplicates(record: Record, encoded: dict[int, dict[str, Any] | None]) -> Iterator[Issue]:
     """The objects of `encoded` that are of the class and in the place of an earlier one."""
     single = [index for index in encoded if not record.crowd[index]]
     boxes, class_ids = np.asarray(record.boxes, np.float64)[single], record.class_ids[single]
     same = np.triu(_box_iou(boxes, boxes) > SAME_OBJECT_IOU, 1) & (class_ids[:, None] == class_ids)
     for first, second in zip(*np.nonzero(same), strict=True):
         one, other = encoded[single[first]], encoded[single[second]]
-        # Things that cross share a box and not a mask.
+        # Things that cross have one box and two masks.
         if one and other and coco_mask.iou([one], [other], [0])[0, 0] <= SAME_OBJECT_IOU:
             continue
         reason = f"objects {single[first]} and {single[second]} are of one class and in one place"

@@ -1,4 +1,4 @@
-"""A page to look at: what a dataset check found, with images of some of each kind."""
+"""A page to look at: the issues of a dataset, with images of some of each kind."""
 
 import base64
 import io
@@ -156,5 +156,5 @@ def _anchors(report: Report) -> str:
     return f"<h2>Sizes and anchors</h2><p>{escape(first)}</p><table>{head}{rows}</table><ul>{choices}</ul>"
 
 
-def _bar(share: float) -> str:
-    return f'<td class="left"><span class="bar" style="width:{200 * share:.0f}px"></span></td>'
+def _bar(fraction: float) -> str:
+    return f'<td class="left"><span class="bar" style="width:{200 * fraction:.0f}px"></span></td>'

@@ -18,7 +18,7 @@ _SHOWN = {"error": 20, "warning": 5, "note": 5}
 
 @dataclasses.dataclass
 class DatasetReport:
-    """What `check_dataset` found; `str(report)` is a text to read."""
+    """The issues of a dataset and what was counted in it; `str(report)` is a text to read."""
 
     issues: list[Issue]
     """Those of the readers first, then image by image, then those of the dataset as a whole."""
@@ -73,7 +73,7 @@ class DatasetReport:
             for severity in SEVERITIES
             if (count := self.count(severity))
         ]
-        return f"{looked_at}\n{', '.join(counts) or 'nothing found'}"
+        return f"{looked_at}\n{', '.join(counts) or 'no issues'}"
 
     @property
     def memory_line(self) -> str:

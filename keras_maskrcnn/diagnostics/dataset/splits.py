@@ -35,7 +35,7 @@ class Tally:
     """Name of the first image with each `content_key`."""
 
     def add(self, record: Record, content: str, sound: bool) -> Iterator[Issue]:
-        """Count one record, and yield what it shares with an earlier one, or that it has no objects.
+        """Count one record, and yield what it has in common with an earlier one, or that it has no objects.
 
         Args:
             record: to count.

@@ -1,4 +1,4 @@
-"""The dataset check: what it asks of records, model and machine; `test_check_*.py` have what it finds."""
+"""The dataset check: what it asks of records, model and machine; the other files here have the issues it reports."""
 
 import dataclasses
 import json
@@ -22,7 +22,7 @@ def test_a_clean_dataset_has_no_issues(files):
     assert report.issues == [] and report.ok
     assert str(report).startswith(
         "11 training images with 22 objects (0 crowds) and 10 validation images with 20 objects (0 crowds)\n"
-        "nothing found"
+        "no issues"
     )
     assert report.class_counts == {"circle": [11, 10], "square": [11, 10]}
     assert check(files, config=None).issues == []

@@ -80,7 +80,7 @@ def test_the_page_shows_what_is_wrong_and_needs_no_other_file(files, tmp_path):
 
 @pytest.mark.parametrize("window", [(0, 0, WIDTH, HEIGHT), (30, 20, 55, 60), (-10, -7, 60, 90)])
 @pytest.mark.parametrize("size", [(33, 47), (71, 59)])
-def test_the_mask_in_an_image_is_that_of_the_whole_image_cut_out_and_resized(files, window, size):
+def test_the_mask_in_an_image_is_that_of_the_whole_image_cropped_and_resized(files, window, size):
     for index, segmentation in enumerate(files[2].masks):
         whole = Image.fromarray(segmentation_to_mask(segmentation, HEIGHT, WIDTH))
         expected = np.asarray(whole.crop(window).resize(size, Image.Resampling.NEAREST))
