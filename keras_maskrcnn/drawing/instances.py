@@ -32,6 +32,8 @@ def draw_instances(
     crowd: np.ndarray | None = None,
     color_by: str = "instance",
     class_names: Sequence[str] | None = None,
+    colors: Sequence[Color] | None = None,
+    box_colors: Sequence[Color] | None = None,
     labels: bool = True,
     font: str | None = None,
     scale: int = 1,
@@ -51,6 +53,8 @@ def draw_instances(
         crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
         color_by: "instance" for a colour of each instance, "class" for one of each name.
         class_names: all that `names` are of, so that a class has the same colour in every image.
+        colors: N colours (red, green, blue in 0..255) in place of those of `color_by`.
+        box_colors: N colours of boxes and labels, where these are not those of the masks.
         labels: whether names and scores are written.
         font: path of a TrueType font, for names in scripts that Pillow's own font lacks.
         scale: how many times the image is enlarged, a whole number; small ones have no room for names.
@@ -67,30 +71,33 @@ def draw_instances(
     height, width = canvas.shape[:2]
     boxes = scale * np.asarray(boxes, np.float64).reshape(-1, 4)
     rows = {"names": names, "scores": scores, "masks": masks, "keypoints": keypoints, "crowd": crowd}
-    for argument, values in rows.items():
-        if values is not None and len(values) != len(boxes):
-            raise ValueError(f"draw_instances got {len(boxes)} boxes but {len(values)} {argument}")
+    _check_lengths(len(boxes), **rows, colors=colors, box_colors=box_colors)
     crowd = np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool)
     limbs = _limbs(keypoints, keypoint_names)
-    colors = _colors(len(boxes), names, color_by, class_names)
+    colors = _colors(len(boxes), names, color_by, class_names) if colors is None else colors
+    box_colors = colors if box_colors is None else box_colors
     line = max(1, round(max(height, width) / 700))
     # Large ones first, so that small ones in front of them stay visible.
     order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")
-    if masks is not None:
-        for index in order:
-            _paint_mask(canvas, masks[index], colors[index], line, scale, bool(crowd[index]))
+    for index in order if masks is not None else ():
+        _paint_mask(canvas, masks[index], colors[index], line, scale, bool(crowd[index]))
     drawn = Image.fromarray(canvas)
     draw = ImageDraw.Draw(drawn)
     for index in order:
-        _draw_box(draw, boxes[index], colors[index], line, (height, width), bool(crowd[index]))
-    if keypoints is not None:
-        for index in order:
-            points = np.asarray(keypoints[index], np.float64) * [scale, scale, 1]
-            _draw_keypoints(draw, points, limbs, keypoint_threshold, colors[index], line)
+        _draw_box(draw, boxes[index], box_colors[index], line, (height, width), bool(crowd[index]))
+    for index in order if keypoints is not None else ():
+        points = np.asarray(keypoints[index], np.float64) * [scale, scale, 1]
+        _draw_keypoints(draw, points, limbs, keypoint_threshold, colors[index], line)
     if labels:
         texts = _labels(names, scores, crowd)
-        draw_labels(draw, boxes, texts, colors, text_font(height, width, font), (height, width))
+        draw_labels(draw, boxes, texts, box_colors, text_font(height, width, font), (height, width))
     return drawn
+
+
+def _check_lengths(count: int, **rows: Any) -> None:
+    for argument, values in rows.items():
+        if values is not None and len(values) != count:
+            raise ValueError(f"draw_instances got {count} boxes but {len(values)} {argument}")
 
 
 def displayable(image: Any) -> np.ndarray:
