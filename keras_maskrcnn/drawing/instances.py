@@ -85,9 +85,10 @@ def draw_instances(
     draw = ImageDraw.Draw(drawn)
     for index in order:
         _draw_box(draw, boxes[index], box_colors[index], line, (height, width), bool(crowd[index]))
-    for index in order if keypoints is not None else ():
-        points = np.asarray(keypoints[index], np.float64) * [scale, scale, 1]
-        _draw_keypoints(draw, points, limbs, keypoint_threshold, colors[index], line)
+    if keypoints is not None:
+        for index in order:
+            points = np.asarray(keypoints[index], np.float64) * [scale, scale, 1]
+            _draw_keypoints(draw, points, limbs, keypoint_threshold, colors[index], line)
     if labels:
         texts = _labels(names, scores, crowd)
         draw_labels(draw, boxes, texts, box_colors, text_font(height, width, font), (height, width))

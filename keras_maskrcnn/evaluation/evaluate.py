@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Sequence
+import logging
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,14 +13,17 @@ import keras
 from keras_maskrcnn.config.keypoints import checked_sigmas
 from keras_maskrcnn.data.report import check_keypoint_names
 from keras_maskrcnn.detections.batching import make_tiles
-from keras_maskrcnn.detections.detections import Detections, check_category_ids
+from keras_maskrcnn.detections.detections import check_category_ids
 from keras_maskrcnn.evaluation.analysis import analyse
 from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
+from keras_maskrcnn.evaluation.detect_records import detect_records, write_coco_results
 from keras_maskrcnn.evaluation.report import write_report
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+
+_log = logging.getLogger(__name__)
 
 LOGGED = ("AP", "AP50", "AP75")
 """What the callback logs of each of box, mask and keypoint; `CocoEvaluation.scores` holds the rest."""
@@ -41,6 +44,7 @@ def evaluate_coco(
     tile_overlap: int | None = None,
     tile_whole: bool = True,
     report: str | Path | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> dict[str, float]:
     """Run a model on records and score its detections, as `score_coco` does.
 
@@ -61,6 +65,8 @@ def evaluate_coco(
         keypoint_sigmas: as in `score_coco`; needed for other keypoints than COCO's 17 of a person.
         tile, tile_overlap, tile_whole: as in `model.detect`.
         report: folder for a page with curves, confusion matrix and worst mistakes; see `write_report`.
+        about: what the page says it is about, like {"model": "best.keras", "dataset": "val.json"}; None names the
+            model and the folder of the images.
 
     Returns:
         What `score_coco` returns. With a limit the names do not depend on the detections: recall is "box_AR1",
@@ -85,37 +91,8 @@ def evaluate_coco(
     scored = None if all_count else max(COCO_LIMIT, limit)
     analysis = analyse(records, found, class_names, scored, keypoint_sigmas)
     if report is not None:
-        write_report(report, analysis)
+        write_report(report, analysis, about={"model": model.name, **(about or {})})
     return {name: value for name, value in analysis.scores.items() if per_class or "/" not in name}
-
-
-def detect_records(
-    model: MaskRCNN,
-    records: Sequence[Record],
-    batch_size: int = 1,
-    score_threshold: float | None = None,
-    max_detections: int | None = None,
-    progress: bool = True,
-    tile: int | None = None,
-    tile_overlap: int | None = None,
-    tile_whole: bool = True,
-) -> list[Detections]:
-    """Run a model on the images of records; arguments are those of `evaluate_coco`.
-
-    Returns:
-        The detections of each record, with masks as RLEs and without their images: what `analyse` takes.
-    """
-    images = (records[index].image for index in range(len(records)))
-    found: list[Detections] = []
-    bar = keras.utils.Progbar(len(records), unit_name="image") if progress else None
-    if bar is not None:
-        bar.update(0)  # the first image takes long, and something should be seen
-    tiling: dict[str, Any] = {"tile": tile, "tile_overlap": tile_overlap, "tile_whole": tile_whole}
-    for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle", **tiling):
-        found.append(dataclasses.replace(one, image=None))
-        if bar is not None:
-            bar.update(len(found))
-    return found
 
 
 def _check_keypoints(records: Sequence[Record], names: Sequence[str], sigmas: Sequence[float] | None) -> None:
@@ -131,36 +108,15 @@ def _check_keypoints(records: Sequence[Record], names: Sequence[str], sigmas: Se
         checked_sigmas(sigmas, len(names), names)
 
 
-def write_coco_results(
-    path: str | Path,
-    records: Sequence[Record],
-    detections: Sequence[Detections],
-    category_ids: Sequence[int] | None = None,
-) -> None:
-    """Write detections as COCO results, the JSON list that servers take.
-
-    Args:
-        path: the file to write.
-        records: of N images, whose `image_id` are written.
-        detections: of the same N images.
-        category_ids: as in `Detections.to_coco`.
-
-    Raises:
-        ValueError: a detected class has no category id.
-    """
-    results: list[dict[str, Any]] = []
-    for index, found in enumerate(detections):
-        results.extend(found.to_coco(records[index].image_id, category_ids))
-    Path(path).write_text(json.dumps(results))
-
-
 class CocoEvaluation(keras.callbacks.Callback):
     """Evaluate during `fit` and log val_box_AP, val_box_AP50, val_box_AP75 and the same for masks and keypoints.
 
     Callbacks that come after it in the list, like `EarlyStopping(monitor="val_mask_AP", mode="max")` and
-    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch
-    whose number is a multiple of `every`, and after the last; the epochs between carry the last value on, so
-    that every epoch has one. Set the patience of EarlyStopping accordingly.
+    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch whose number
+    is a multiple of `every`, and after the last. The epochs between have no such values in their logs, as with
+    `validation_freq` of `fit`: callbacks that monitor them pass over these epochs, so that the patience of
+    `EarlyStopping` counts evaluations, and a history has as many values as there were evaluations; `epochs` tells of
+    which.
 
     Args:
         records: images with ground truth that are not trained on.
@@ -169,7 +125,8 @@ class CocoEvaluation(keras.callbacks.Callback):
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
         score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole: as in `evaluate_coco`.
-        progress: show a progress bar during each evaluation.
+        progress: show a progress bar during each evaluation; None shows one in a terminal or a notebook, and not in a
+            file.
 
     Raises:
         ValueError: no record has an object to detect, or `every` or the tiles are out of range; when training begins,
@@ -185,7 +142,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         per_class: bool = False,
         score_threshold: float | None = None,
         max_detections: int | None = None,
-        progress: bool = False,
+        progress: bool | None = None,
         keypoint_sigmas: Sequence[float] | None = None,
         tile: int | None = None,
         tile_overlap: int | None = None,
@@ -199,6 +156,8 @@ class CocoEvaluation(keras.callbacks.Callback):
         self.records = records
         self.every = every
         self.prefix = prefix
+        self.epochs: list[int] = []
+        """The epochs of the last run, counted from 1, after which the model was evaluated."""
         self.scores: dict[str, float] = {}
         """All metrics of the last evaluation, named as in `score_coco`."""
         self._options: dict[str, Any] = {
@@ -206,7 +165,7 @@ class CocoEvaluation(keras.callbacks.Callback):
             "per_class": per_class,
             "score_threshold": score_threshold,
             "max_detections": max_detections,
-            "progress": progress,
+            "progress": _can_redraw() if progress is None else progress,
             "keypoint_sigmas": keypoint_sigmas,
             "tile": tile,
             "tile_overlap": tile_overlap,
@@ -215,14 +174,22 @@ class CocoEvaluation(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forget the run before; refuse what could not be scored after an epoch of training."""
-        self.scores = {}
+        self.scores, self.epochs = {}, []
         _check_keypoints(self.records, self.model.config.keypoint_names, self._options["keypoint_sigmas"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Put the metrics into the logs that the callbacks after this one get."""
+        """Evaluate if it is time, and put the metrics into the logs that the callbacks after this one get."""
         last = epoch + 1 == self.params.get("epochs")
-        if not self.scores or last or (epoch + 1) % self.every == 0:
-            self.scores = evaluate_coco(self.model, self.records, **self._options)
+        if self.epochs and not last and (epoch + 1) % self.every:
+            return
+        _log.info("Evaluating on %d images after epoch %d", len(self.records), epoch + 1)
+        self.scores = evaluate_coco(self.model, self.records, **self._options)
+        self.epochs.append(epoch + 1)
         for name, value in self.scores.items():
             if logs is not None and ("/" in name or name.split("_", 1)[1] in LOGGED):
                 logs[self.prefix + name] = value
+
+
+def _can_redraw() -> bool:
+    """Whether output goes where a progress bar can be redrawn: a terminal or a notebook."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules

@@ -10,7 +10,8 @@ from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.evaluation.analysis import analyse
-from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, detect_records, evaluate_coco
+from keras_maskrcnn.evaluation.detect_records import detect_records
+from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 NAMES = ("cat", "dog")
@@ -46,6 +47,7 @@ class FindsEverything:
 
     def __init__(self, misses=(), copies=1, max_detections=100):
         self.config = SimpleNamespace(class_names=NAMES, max_detections=max_detections, keypoint_names=())
+        self.name = "finds_everything"
         self.misses, self.copies = misses, copies
         self.asked = []
 
@@ -279,18 +281,33 @@ def test_images_can_be_split_into_tiles():
     assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
 
 
-def test_a_bar_is_shown_on_request(capsys):
+def test_a_bar_is_shown_where_it_can_be_redrawn_and_on_request(capsys, monkeypatch):
     fit(1, CocoEvaluation(records()))
     assert "3/3" not in capsys.readouterr().out
     fit(1, CocoEvaluation(records(), progress=True))
     assert "3/3" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    fit(1, CocoEvaluation(records()))
+    assert "3/3" in capsys.readouterr().out
+    fit(1, CocoEvaluation(records(), progress=False))
+    assert "3/3" not in capsys.readouterr().out
 
 
-def test_skipped_epochs_carry_the_last_value_and_the_last_epoch_is_evaluated():
-    model, history = fit(6, CocoEvaluation(records(), every=4))
-    first, second, third = sorted(set(history["val_mask_AP"]))
-    assert history["val_mask_AP"] == [first, first, first, second, second, third]
-    assert model.evaluations == 3
+def test_the_patience_of_early_stopping_counts_evaluations():
+    stop = keras.callbacks.EarlyStopping(monitor="val_mask_AP", mode="max", patience=1)
+    _, history = fit(20, CocoEvaluation(records(), every=2), stop)
+    assert len(history["loss"]) == 6  # AP rises after epochs 1, 2 and 4 and not after 6
+
+
+def test_epochs_between_evaluations_log_nothing_and_the_last_epoch_is_evaluated():
+    logged = {}
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: logged.update({epoch + 1: dict(logs)})
+    )
+    callback = CocoEvaluation(records(), every=4)
+    model, history = fit(6, callback, look)
+    assert model.evaluations == len(history["val_mask_AP"]) == 3 and len(history["loss"]) == 6
+    assert [epoch for epoch, logs in logged.items() if "val_mask_AP" in logs] == callback.epochs == [1, 4, 6]
 
 
 def test_early_stopping_and_checkpoints_after_it_see_the_values(tmp_path):
@@ -326,6 +343,7 @@ def test_a_report_is_of_the_detections_that_were_scored(tmp_path):
     assert len(model.asked) == 1  # it ran once
     assert scores == pytest.approx(evaluate_coco(model, records(), progress=False), nan_ok=True)
     text = (tmp_path / "report.html").read_text()
+    assert "dataset: 3 images; model: finds_everything; 20" in text
     assert "3 images, 3 objects." in text and "Missed objects: 1" in text and "False positives: 0" in text
 
 
