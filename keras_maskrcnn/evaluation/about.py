@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.utils.counted import counted
 
 
 def about_line(about: Mapping[str, str]) -> str:
@@ -17,6 +18,6 @@ def about_line(about: Mapping[str, str]) -> str:
 
 def described_records(records: Sequence[Record]) -> str:
     """Return how many images records have and, if the first is a file, its folder."""
-    count = f"{len(records)} image{'s' if len(records) != 1 else ''}"
+    count = counted(len(records), "image")
     first = records[0].image if len(records) else None
     return f"{count} in {Path(first).parent}" if isinstance(first, str) else count

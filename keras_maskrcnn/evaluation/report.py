@@ -15,6 +15,7 @@ from keras_maskrcnn.evaluation.analysis import Analysis
 from keras_maskrcnn.evaluation.matching import Match
 from keras_maskrcnn.evaluation.mistakes import describe_mistake, draw_mistake
 from keras_maskrcnn.evaluation.plots import class_figure, confusion_figure, precision_recall_figure
+from keras_maskrcnn.utils.counted import counted
 
 SUMMARY = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 STYLE = """
@@ -58,6 +59,8 @@ def write_report(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    about = {**(about or {})}
+    about.setdefault("dataset", described_records(analysis.records))
     thresholds = iou_threshold, score_threshold
     counts = analysis.confusion_matrix(*thresholds)
     _write_csv(folder / "confusion.csv", counts, analysis.class_names)
@@ -67,8 +70,8 @@ def write_report(
     wrong, missed = analysis.false_positives(*thresholds), analysis.misses(*thresholds)
     sections = [
         "<h1>Evaluation</h1>",
-        about_line({"dataset": described_records(analysis.records), **(about or {})}),
-        f"<p>{len(analysis.records)} images, {int(counts[1:].sum())} objects.</p>",
+        about_line(about),
+        f"<p>{counted(len(analysis.records), 'image')}, {counted(int(counts[1:].sum()), 'object')}.</p>",
         _score_table(analysis),
         _plot("Precision and recall", folder / "precision_recall.png"),
         _mistakes("False positives", f"most confident first, {rule}", analysis, wrong, count),

@@ -186,10 +186,29 @@ def test_anchors_that_fit_are_left_alone():
     assert "no other" in str(advice)
 
 
-def test_report_names_fractions_and_fields():
+def test_report_names_fractions_and_fields_and_what_they_cost():
     text = str(anchor_advice([record([[12, 12, 20, 20]], 64, 64)], tiny()))
-    assert text.startswith("Anchors: 0% of 1 objects overlap one by an IoU of 0.7 or more; 100% train only")
-    assert "8-16 px" in text and "anchor_sizes=((8,), (16,), (32,), (48,), (64,))" in text
+    assert text.startswith("Anchors: 0% of 1 object overlap one by an IoU of 0.7 or more; 100% train only")
+    assert "8-16 px" in text
+    assert "anchor_sizes=((8,), (16,), (32,), (48,), (64,)) (a pretrained RPN has to learn them anew)" in text
+
+
+@pytest.mark.parametrize(
+    ("matched", "lost", "said"),
+    [
+        (0.34, 0.0, "These anchors fit: keep them"),
+        (
+            0.2,
+            0.05,
+            "less well than is usual, yet nearly all objects train some: keep them with a pretrained RPN",
+        ),
+        (0.5, 0.1, "Too many objects train no anchor"),
+    ],
+)
+def test_the_verdict_compares_with_what_is_usual(matched, lost, said):
+    advice = anchor_advice([record([[24, 24, 40, 40]], 64, 64)], tiny())
+    verdict = dataclasses.replace(advice, matched=matched, lost=lost).verdict
+    assert said in verdict and "of COCO's photographs and anchors these are 37%, 62% and 0.6%" in verdict
 
 
 def test_data_without_objects_or_records():

@@ -343,7 +343,7 @@ def test_a_report_is_of_the_detections_that_were_scored(tmp_path):
     assert len(model.asked) == 1  # it ran once
     assert scores == pytest.approx(evaluate_coco(model, records(), progress=False), nan_ok=True)
     text = (tmp_path / "report.html").read_text()
-    assert "dataset: 3 images; model: finds_everything; 20" in text
+    assert "model: finds_everything; dataset: 3 images; 20" in text
     assert "3 images, 3 objects." in text and "Missed objects: 1" in text and "False positives: 0" in text
 
 

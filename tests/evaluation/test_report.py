@@ -75,7 +75,7 @@ def test_names_are_no_mathematics(tmp_path):
 
 def test_the_page_says_what_it_is_about_and_when_it_was_written(tmp_path):
     text = write_report(tmp_path, scene(), about={"model": "a <b>.keras"}).read_text()
-    assert re.search(r"<p>dataset: 2 images; model: a &lt;b&gt;\.keras; \d{4}-\d\d-\d\d \d\d:\d\d</p>", text)
+    assert re.search(r"<p>model: a &lt;b&gt;\.keras; dataset: 2 images; \d{4}-\d\d-\d\d \d\d:\d\d</p>", text)
     assert "dataset: val2017; 20" in write_report(tmp_path, scene(), about={"dataset": "val2017"}).read_text()
 
 

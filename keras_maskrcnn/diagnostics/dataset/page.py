@@ -2,6 +2,7 @@
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,8 @@ from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
 from keras_maskrcnn.diagnostics.dataset.issues import SEVERITIES, Issue, grouped
 from keras_maskrcnn.diagnostics.dataset.splits import Tally
 from keras_maskrcnn.diagnostics.dataset.thumbnails import draw_issue
+from keras_maskrcnn.evaluation.about import about_line, described_records
+from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import written_whole
 
 
@@ -24,6 +27,7 @@ class Report(Protocol):
     class_names: list[str]
     anchors: AnchorAdvice | None
     memory: int | None
+    splits: dict[str, Sequence[Record]]
 
     @property
     def class_counts(self) -> dict[str, list[int]]: ...
@@ -60,11 +64,11 @@ ul { padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere }
 """
 
 
-def write_page(report: Report, path: str | Path) -> None:
-    """Write the report as one HTML file that needs no other."""
+def write_page(report: Report, path: str | Path, about: Mapping[str, str] | None = None) -> None:
+    """Write the report as one HTML file that needs no other; arguments as in `DatasetReport.write_html`."""
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset check</title><style>{_STYLE}</style>',
-        _head(report),
+        _head(report, about or {}),
         *(_group(report, kind, issues) for (_, kind), issues in grouped(report.issues).items()),
         _classes(report),
         _anchors(report),
@@ -75,15 +79,16 @@ def write_page(report: Report, path: str | Path) -> None:
         part.write_text("\n".join(parts), encoding="utf-8", errors="xmlcharrefreplace")
 
 
-def _head(report: Report) -> str:
+def _head(report: Report, about: Mapping[str, str]) -> str:
     looked_at, counts = report.summary.splitlines()
     badges = [
-        f'<span class="badge {severity}">{report.count(severity)} {severity}{"s" * (report.count(severity) > 1)}</span>'
+        f'<span class="badge {severity}">{counted(report.count(severity), severity)}</span>'
         for severity in SEVERITIES
         if report.count(severity)
     ]
     found = "".join(badges) or f'<span class="badge clean">{escape(counts)}</span>'
-    return f"<h1>Dataset check</h1><p>{escape(looked_at)}</p><p>{found}</p>"
+    splits = {split: described_records(records) for split, records in report.splits.items()}
+    return f"<h1>Dataset check</h1>{about_line({**splits, **about})}<p>{escape(looked_at)}</p><p>{found}</p>"
 
 
 def _group(report: Report, kind: str, issues: list[Issue]) -> str:
@@ -133,19 +138,20 @@ def _classes(report: Report) -> str:
     head = "".join(f"<th>{tally.split}</th>" for tally in report.tallies)
     rows = []
     for name, row in counts.items():
+        if not any(row):
+            continue
         cells = "".join(f"<td>{count}</td>" for count in row)
         rows.append(f"<tr><td>{escape(name)}</td>{cells}{_bar(row[0] / largest)}</tr>")
-    return (
-        f"<h2>Objects of each class</h2><table><tr><th>class</th>{head}<th></th></tr>{''.join(rows)}</table>"
-    )
+    absent = len(counts) - len(rows)
+    more = f"<p>{counted(absent, 'class', 'classes')} without objects</p>" if absent else ""
+    return f"<h2>Objects of each class</h2><table><tr><th>class</th>{head}<th></th></tr>{''.join(rows)}</table>{more}"
 
 
 def _anchors(report: Report) -> str:
     advice = report.anchors
     if advice is None:
         return ""
-    first, _, *rest = str(advice).splitlines()
-    choices = "".join(f"<li>{escape(line)}</li>" for line in rest[len(advice.bins) :])
+    choices = "".join(f"<li>{escape(str(choice))}</li>" for choice in advice.choices)
     largest = max((one.objects for one in advice.bins), default=0) or 1
     rows = "".join(
         f"<tr><td>{one.low:g}-{one.high:g} px</td><td>{one.objects}</td><td>{one.matched:.0%}</td>"
@@ -153,7 +159,9 @@ def _anchors(report: Report) -> str:
         for one in advice.bins
     )
     head = "<tr><th>side in the resized image</th><th>objects</th><th>overlap an anchor</th><th></th></tr>"
-    return f"<h2>Sizes and anchors</h2><p>{escape(first)}</p><table>{head}{rows}</table><ul>{choices}</ul>"
+    said = f"<p>{escape(advice.summary)}</p><p>{escape(advice.verdict)}</p>"
+    more = f"<p>What would match more, and what it costs:</p><ul>{choices}</ul>" if choices else ""
+    return f"<h2>Sizes and anchors</h2>{said}<table>{head}{rows}</table>{more}"
 
 
 def _bar(fraction: float) -> str:

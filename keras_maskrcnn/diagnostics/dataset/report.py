@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
 from keras_maskrcnn.diagnostics.dataset.issues import SEVERITIES, Issue, grouped
 from keras_maskrcnn.diagnostics.dataset.page import write_page
 from keras_maskrcnn.diagnostics.dataset.splits import Tally, class_name
+from keras_maskrcnn.utils.counted import counted
 
 _SHOWN = {"error": 20, "warning": 5, "note": 5}
 """Issues of each kind in the text."""
@@ -65,20 +66,17 @@ class DatasetReport:
     def summary(self) -> str:
         """What was looked at and what came of it, in two lines."""
         looked_at = " and ".join(
-            f"{tally.images} {tally.split} images with {tally.objects} objects ({tally.crowds} crowds)"
+            f"{counted(tally.images, f'{tally.split} image')} with {counted(tally.objects, 'object')} "
+            f"({counted(tally.crowds, 'crowd')})"
             for tally in self.tallies
         )
-        counts = [
-            f"{count} {severity}{'s' if count > 1 else ''}"
-            for severity in SEVERITIES
-            if (count := self.count(severity))
-        ]
+        counts = [counted(count, severity) for severity in SEVERITIES if (count := self.count(severity))]
         return f"{looked_at}\n{', '.join(counts) or 'no issues'}"
 
     @property
     def memory_line(self) -> str:
         """What a training step takes, in words."""
-        images = f"{self.batch_size} image{'s' if self.batch_size != 1 else ''}"
+        images = counted(self.batch_size or 0, "image")
         return f"Memory: a training step of {images} takes about {(self.memory or 0) / 2**30:.1f} GiB"
 
     def __str__(self) -> str:
@@ -113,9 +111,14 @@ class DatasetReport:
         """Return everything but the records as JSON text."""
         return json.dumps(self.to_dict(), indent=1)
 
-    def write_html(self, path: str | Path) -> None:
-        """Write one page that needs no other file: the issues, with images of some of each kind."""
-        write_page(self, path)
+    def write_html(self, path: str | Path, about: Mapping[str, str] | None = None) -> None:
+        """Write one page that needs no other file: the issues, with images of some of each kind.
+
+        Args:
+            path: the file to write.
+            about: what stands below the title, between the splits and the date, like {"model": "config.json"}.
+        """
+        write_page(self, path, about)
 
 
 def _file_name(record: Record) -> str | None:

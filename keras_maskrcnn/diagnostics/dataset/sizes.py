@@ -5,11 +5,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
+from keras_maskrcnn.diagnostics.anchors import MANY_LOST, AnchorAdvice
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
-
-MANY_LOST = 0.1
-"""Share of objects that train no anchor from which on something should be changed; of COCO's it is 0.006."""
 
 
 def anchor_issues(advice: AnchorAdvice) -> Iterator[Issue]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
+from keras_maskrcnn.utils.counted import counted
 
 FEW = 10
 """A class with fewer objects is hardly learned."""
@@ -116,7 +117,7 @@ def _rare_classes(training: Tally, names: Sequence[str]) -> Iterator[Issue]:
             reason = f"{name} has no object to train on"
             yield Issue("warning", "class without objects", reason, count=0, split=training.split)
         elif count < FEW:
-            reason = f"{name} has only {count} object{'s' if count > 1 else ''} to train on"
+            reason = f"{name} has only {counted(count, 'object')} to train on"
             yield Issue("note", "class with few objects", reason, count=count, split=training.split)
 
 
@@ -126,10 +127,8 @@ def _other_classes(training: Tally, validation: Tally, names: Sequence[str]) -> 
     for class_id in sorted(one.keys() ^ other.keys()):
         name = class_name(class_id, names)
         if one[class_id]:
-            reason = (
-                f"{name} has {one[class_id]} objects to train on and none to validate on: it will have no AP"
-            )
+            reason = f"{name} has {counted(one[class_id], 'object')} to train on and none to validate on: it will have no AP"
             yield Issue("note", "class not validated", reason, count=one[class_id], split=validation.split)
         else:
-            reason = f"{name} has {other[class_id]} objects to validate on and none to train on"
+            reason = f"{name} has {counted(other[class_id], 'object')} to validate on and none to train on"
             yield Issue("warning", "class not trained", reason, count=other[class_id], split=validation.split)

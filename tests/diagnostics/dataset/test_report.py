@@ -6,10 +6,11 @@ import html.parser
 import io
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import drawn_records
+from examples import drawn_records, tiny
 from faults import HEIGHT, WIDTH, check, with_fault, with_object
 from PIL import Image
 
@@ -106,3 +107,15 @@ def test_the_page_goes_without_the_image_of_a_broken_image(files, tmp_path):
     report.write_html(tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert page.images == [] and page.text.count("no image can be shown") == 2
+
+
+def test_the_page_says_what_it_is_about_and_leaves_classes_without_objects_out(files, tmp_path):
+    config = tiny(class_names=("circle", "square", "star", "moon"))
+    report = check(files, config=config, validation=drawn_records(10, seed=1))
+    report.write_html(tmp_path / "report.html", about={"model": "config.json"})
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    folder = Path(files[0].image).parent
+    assert f"training: 11 images in {folder}; validation: 10 images; model: config.json; 20" in page.text
+    table = page.text[page.text.index("Objects of each class") :]
+    assert "circle1110" in table and "moon" not in table and "2 classes without objects" in table
+    assert report.anchors.verdict in page.text

@@ -69,7 +69,7 @@ def test_classes_that_differ_between_the_splits(files):
     config = tiny(class_names=("circle", "square", "star"))
     kinds = {one.kind: one for one in check(files, validation=validation, config=config).issues}
     assert kinds.keys() == {"class without objects", "class not trained"}
-    assert "star has 1 objects to validate on and none to train on" in kinds["class not trained"].reason
+    assert "star has 1 object to validate on and none to train on" in kinds["class not trained"].reason
 
 
 def without_circle(record):
