@@ -1,18 +1,17 @@
 """From images to Detections by way of batches: of images, or of the tiles of large ones."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.detections.detections import Detections, have_area, make_detections, original_boxes
+from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.detections.from_outputs import Outputs, have_area, make_detections, original_boxes
 from keras_maskrcnn.detections.tiling import merge_tiles, tile_windows
 from keras_maskrcnn.masks.rle import rle_to_mask
 
-Outputs = Mapping[str, np.ndarray]
-"""The rows of one image, as `make_detections` takes them."""
 Run = Callable[[list[np.ndarray]], Iterable[tuple[Outputs, tuple[int, int]]]]
 """Runs the model on a batch of images: of each its outputs and the (height, width) that it was resized to."""
 

@@ -91,8 +91,8 @@ class AnchorAdvice:
             return "Anchors: there are no objects to match"
         weak = 1 - self.matched - self.lost
         return (
-            f"Anchors: {self.matched:.0%} of {counted(self.objects, 'object')} overlap one by an IoU of {self.positive_iou:g} or "
-            f"more; {weak:.0%} train only those that fit them best, {self.lost:.1%} none"
+            f"Anchors: {self.matched:.0%} of {counted(self.objects, 'object')} overlap one by an IoU of "
+            f"{self.positive_iou:g} or more; {weak:.0%} train only those that fit them best, {self.lost:.1%} none"
         )
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.data.draw_records import draw_record, readable_scale
-from keras_maskrcnn.diagnostics.inspect_model import Inspection
+from keras_maskrcnn.diagnostics.inspect_model import BoxStage, Inspection
 from keras_maskrcnn.diagnostics.inspect_targets import Targets
 from keras_maskrcnn.drawing.captions import side_by_side
 from keras_maskrcnn.drawing.instances import displayable, draw_instances
@@ -50,18 +50,7 @@ def draw_inspection(inspection: Inspection, count: int = 30) -> dict[str, Image.
         "proposals": _proposals(shown, count),
     }
     for number, stage in enumerate(shown.box_stages, start=1):
-        best = np.argsort(-stage.probabilities[:, 1:].max(axis=1, initial=0), kind="stable")[:count]
-        classes = stage.probabilities[best, 1:].argmax(axis=1)
-        images["box head" + (f" {number}" if number > 1 else "")] = _before_and_after(
-            shown.image,
-            stage.boxes[best],
-            stage.refined[best],
-            "given",
-            "refined",
-            [shown.class_names[index] for index in classes],
-            stage.probabilities[best, classes + 1],
-            class_names=shown.class_names,
-        )
+        images["box head" + (f" {number}" if number > 1 else "")] = _box_head(shown, stage, count)
     images["pooled"] = _pooled(shown, count)
     chosen = shown.candidates[:count]
     images["candidates"] = _drawn(
@@ -202,6 +191,22 @@ def _proposals(shown: Inspection, count: int) -> Image.Image:
         f"all {len(first.boxes)} proposals",
     ]
     return side_by_side([few, many], captions)
+
+
+def _box_head(shown: Inspection, stage: BoxStage, count: int) -> Image.Image:
+    """The boxes that most probably are objects, before and after the head moves them."""
+    best = np.argsort(-stage.probabilities[:, 1:].max(axis=1, initial=0), kind="stable")[:count]
+    classes = stage.probabilities[best, 1:].argmax(axis=1)
+    return _before_and_after(
+        shown.image,
+        stage.boxes[best],
+        stage.refined[best],
+        "given",
+        "refined",
+        [shown.class_names[index] for index in classes],
+        stage.probabilities[best, classes + 1],
+        class_names=shown.class_names,
+    )
 
 
 def _pooled(shown: Inspection, count: int) -> Image.Image:

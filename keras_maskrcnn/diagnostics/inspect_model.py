@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.detections.batching import detections
-from keras_maskrcnn.detections.detections import Detections, original_boxes
+from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.detections.from_outputs import original_boxes
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.layers.square import FromSquare
 from keras_maskrcnn.models import inference_graph

@@ -71,17 +71,9 @@ def corners(y, x, radius, count, turn):
     return np.stack([y + radius * np.sin(angles), x + radius * np.cos(angles)], axis=1)
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--steps", type=int, default=900, help="training steps of four images each")
-    parser.add_argument("--validation", type=int, default=200, help="images to evaluate on")
-    parser.add_argument("--output", type=Path, default=Path("shapes.png"), help="the image to write")
-    args = parser.parse_args()
-    keras.utils.set_random_seed(0)
-
-    config = km.Config(
+def small_config():
+    """A small network, for images of this size, that needs no published weights."""
+    return km.Config(
         class_names=CLASSES,
         min_size=HEIGHT,
         max_size=256,
@@ -100,6 +92,19 @@ def main():
         post_nms_top_k=200,
         roi_aligned=True,
     )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=900, help="training steps of four images each")
+    parser.add_argument("--validation", type=int, default=200, help="images to evaluate on")
+    parser.add_argument("--output", type=Path, default=Path("shapes.png"), help="the image to write")
+    args = parser.parse_args()
+    keras.utils.set_random_seed(0)
+
+    config = small_config()
     model = km.MaskRCNN(config)
     rate = keras.optimizers.schedules.CosineDecay(
         1e-5, args.steps, warmup_target=5e-4, warmup_steps=args.steps // 10

@@ -127,7 +127,8 @@ def _other_classes(training: Tally, validation: Tally, names: Sequence[str]) -> 
     for class_id in sorted(one.keys() ^ other.keys()):
         name = class_name(class_id, names)
         if one[class_id]:
-            reason = f"{name} has {counted(one[class_id], 'object')} to train on and none to validate on: it will have no AP"
+            objects = counted(one[class_id], "object")
+            reason = f"{name} has {objects} to train on and none to validate on: it will have no AP"
             yield Issue("note", "class not validated", reason, count=one[class_id], split=validation.split)
         else:
             reason = f"{name} has {counted(other[class_id], 'object')} to validate on and none to train on"

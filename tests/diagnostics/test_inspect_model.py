@@ -2,62 +2,17 @@
 
 import numpy as np
 import pytest
-import tensorflow as tf
-from examples import tiny
-from variants import C4, MATTERPORT
+from inspected import HEIGHT, WIDTH, ious
 
-from keras_maskrcnn.data.records import make_record
-from keras_maskrcnn.diagnostics.draw_stages import draw_inspection, draw_targets
+from keras_maskrcnn.diagnostics.draw_stages import draw_inspection
 from keras_maskrcnn.diagnostics.inspect_model import inspect_model
-from keras_maskrcnn.diagnostics.inspect_targets import inspect_targets
 from keras_maskrcnn.images.resize import resize_image, resized_size
 from keras_maskrcnn.masks.crop_paste import paste_masks
-from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
-CASCADE_WITH_KEYPOINTS = {
-    "cascade_ious": (0.6, 0.7),
-    "cascade_delta_weights": ((20, 20, 10, 10), (30, 30, 15, 15)),
-    "class_agnostic_boxes": True,
-    "mask_head": "none",
-    "keypoint_names": ("nose", "tail"),
-    "keypoint_convs": 1,
-}
-VARIANTS = {
-    "fpn": {"min_size": 128, "max_size": 160},
-    "c4": C4,
-    "matterport": MATTERPORT,
-    "cascade with keypoints": CASCADE_WITH_KEYPOINTS,
-}
-HEIGHT, WIDTH = 50, 70
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Even though the `tf.config.experimental_run_functions_eagerly`"
-)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def without_traces():
-    """Tracing five models for one image each would take longer than running them."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture(scope="module", params=VARIANTS)
-def inspected(request):
-    """A model of each kind with random weights, an image of noise, and its stages."""
-    tf.keras.utils.set_random_seed(1)
-    model = MaskRCNN(tiny(**VARIANTS[request.param], score_threshold=0.3))
-    image = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    return model, image, inspect_model(model, image)
-
-
-def ious(boxes, others):
-    """IoU [N, M] in float64."""
-    boxes, others = np.asarray(boxes, np.float64)[:, None], np.asarray(others, np.float64)[None]
-    low, high = np.maximum(boxes[..., :2], others[..., :2]), np.minimum(boxes[..., 2:], others[..., 2:])
-    shared = (high - low).clip(0).prod(-1)
-    areas = [(b[..., 2:] - b[..., :2]).prod(-1) for b in (boxes, others)]
-    return shared / (areas[0] + areas[1] - shared)
+pytestmark = [
+    pytest.mark.usefixtures("without_traces"),
+    pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`"),
+]
 
 
 def test_the_stages_end_in_what_detect_returns(inspected):
@@ -218,90 +173,6 @@ def test_every_stage_is_drawn(inspected):
         assert image.mode == "RGB" and len(set(np.asarray(image).reshape(-1, 3).sum(axis=1).tolist())) > 2, (
             name
         )
-
-
-def annotated(model):
-    """The image with two objects and a crowd, whose masks are ellipses."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
-    frames = np.array([[5, 5, 27, 25], [30, 12, 68, 48], [0, 30, 25, 50]], float)
-    masks = np.stack([ellipse(x, y, frame) for frame in frames])
-    points = None
-    if model.config.keypoint_names:
-        points = np.array([[[a + 3, b + 3, 2], [c - 3, d - 3, 1]] for a, b, c, d in frames])
-    image = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    return make_record(image, frames, [1, 2, 1], masks, [0, 0, 1], keypoints=points, image_id="annotated")
-
-
-def test_targets_are_what_the_overlaps_say(inspected):
-    model, _, _ = inspected
-    record = annotated(model)
-    targets = inspect_targets(model, record)
-    anchors, truth = targets.anchors.astype(float), record.boxes.astype(float)
-    if model.config.square:  # boxes end on their last pixel, and the image's last pixel is the input's
-        step = (np.array([WIDTH, HEIGHT] * 2) - 1) / (np.array([90, 64] * 2) - 1)
-        anchors -= [0, 0, 1, 1]
-        truth = (truth * np.array([90, 64] * 2) / [WIDTH, HEIGHT, WIDTH, HEIGHT] - [0, 0, 1, 1]) * step
-    overlaps = ious(truth[:2], anchors)
-    best = overlaps.max(axis=0)
-    labels = np.where(best >= 0.7, 1, np.where(best < 0.3, 0, -1))
-    labels[(overlaps >= overlaps.max(axis=1, keepdims=True) - 1e-6).any(axis=0)] = 1
-    a, c = anchors, truth[2]
-    inside = (np.minimum(a[:, 2:], c[2:]) - np.maximum(a[:, :2], c[:2])).clip(0).prod(axis=1)
-    fraction = inside / (a[:, 2:] - a[:, :2]).prod(axis=1)
-    labels[(fraction >= 0.7) & (labels != 1)] = -1
-    near = (np.abs(best - 0.7) < 0.02) | (np.abs(best - 0.3) < 0.02) | (np.abs(fraction - 0.7) < 0.02)
-    assert (targets.anchor_labels == labels)[~near].all()
-    assert {0, 1, -1} == set(labels.tolist())
-    assert targets.anchor_matches[labels == 1].tolist() == overlaps.argmax(axis=0)[labels == 1].tolist()
-    sampled = targets.anchor_labels[targets.sampled_anchors]
-    assert len(sampled) == 32 and (sampled >= 0).all() and (np.diff(sampled) <= 0).all()
-    assert len(targets.anchor_levels) == len(targets.anchors)
-
-    for stage, least in zip(targets.box_stages, [0.5, *model.config.cascade_ious], strict=True):
-        overlaps = ious(stage.boxes, record.boxes[:2])
-        positive = stage.classes > 0
-        assert positive.any() and (overlaps[positive].max(axis=1) > least - 0.02).all()
-        assert (overlaps[~positive].max(axis=1) < least + 0.02).all()
-        assert stage.classes[positive].tolist() == record.class_ids[stage.matched[positive]].tolist()
-    if model.config.mask_head == "none":
-        assert targets.mask_targets is None
-        return
-    first = targets.box_stages[0]
-    np.testing.assert_allclose(targets.mask_boxes, first.boxes[first.classes > 0], atol=1e-4)
-    for box, object_, mask in zip(targets.mask_boxes, first.matched, targets.mask_targets, strict=False):
-        assert mask.mean() == pytest.approx(ellipse_fraction(record.boxes[object_], box), abs=0.06)
-
-
-def ellipse_fraction(frame, box):
-    """Which fraction of a box the ellipse in a frame covers."""
-    y, x = (np.mgrid[:200, :200] + 0.5) / 200
-    x, y = box[0] + x * (box[2] - box[0]), box[1] + y * (box[3] - box[1])
-    return ellipse(x, y, frame).mean()
-
-
-def ellipse(x, y, frame):
-    """Which points lie in the ellipse that touches a frame's sides."""
-    x1, y1, x2, y2 = frame
-    return ((x - (x1 + x2) / 2) / (x2 - x1)) ** 2 + ((y - (y1 + y2) / 2) / (y2 - y1)) ** 2 < 0.25
-
-
-def test_targets_are_drawn_and_the_models_losses_are_left_alone(inspected):
-    model, _, _ = inspected
-    before = [float(layer.tracker.count.numpy()) for layer in model.loss_layers]
-    images = draw_targets(inspect_targets(model, annotated(model)))
-    assert [float(layer.tracker.count.numpy()) for layer in model.loss_layers] == before
-    expected = ["ground truth", "anchors", "sampled anchors", "rois"]
-    expected += [f"rois {number}" for number in range(2, 2 + len(model.config.cascade_ious))]
-    expected += ["mask targets"] if model.config.mask_head != "none" else []
-    assert list(images) == expected
-    assert all(image.mode == "RGB" for image in images.values())
-
-
-def test_an_image_without_objects_has_background_alone(inspected):
-    model, image, _ = inspected
-    targets = inspect_targets(model, make_record(image, image_id="empty"))
-    assert (targets.anchor_labels == 0).all() and (targets.box_stages[0].classes == 0).all()
-    assert "mask targets" not in draw_targets(targets)
 
 
 def test_no_detections_are_inspected_as_well(inspected):
