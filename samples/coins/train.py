@@ -44,7 +44,7 @@ def make_record(image, labels, name):
 
 
 def random_crops(photograph, labels, count, seed):
-    """Cut `count` windows from the training parts, each turned and mirrored at random."""
+    """Crop `count` windows from the training parts, each rotated and flipped at random."""
     rng = np.random.default_rng(seed)
     records = []
     for number in range(count):
@@ -130,13 +130,13 @@ def main():
 
     scores = km.evaluate_coco(model, validation, progress=False)
     save_image(model, validation, args.output)
-    print(f"The validation coins, with what was found on them: {args.output.resolve()}")
+    print(f"The validation coins with their detections: {args.output.resolve()}")
     print(f"box AP {scores['box_AP']:.2f} AP50 {scores['box_AP50']:.2f}")
     print(f"mask AP {scores['mask_AP']:.2f} AP50 {scores['mask_AP50']:.2f}")
 
 
 def save_image(model, validation, path):
-    """Draw what is found on the validation parts, enlarged, one below the other."""
+    """Draw the detections on the validation parts, enlarged, one below the other."""
     enlarged = [np.kron(record.image, np.ones((4, 4), np.uint8)) for record in validation]
     drawn = [found.draw() for found in model.detect(enlarged)]
     image = Image.new("RGB", (max(d.width for d in drawn), sum(d.height for d in drawn)))

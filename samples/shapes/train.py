@@ -116,7 +116,7 @@ def main():
     scores = km.evaluate_coco(model, validation, per_class=True)
     enlarged = np.kron(validation[0].image, np.ones((4, 4, 1), np.uint8))
     model.detect(enlarged)[0].draw().save(args.output)
-    print(f"An image with what was found on it: {args.output.resolve()}")
+    print(f"An image with its detections: {args.output.resolve()}")
     for name in CLASSES:
         print(f"{name}: box AP {scores[f'box_AP/{name}']:.2f} mask AP {scores[f'mask_AP/{name}']:.2f}")
     print(f"box AP {scores['box_AP']:.2f} AP50 {scores['box_AP50']:.2f}")
