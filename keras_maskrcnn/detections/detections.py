@@ -10,7 +10,7 @@ from PIL import Image
 from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.masks.rle import mask_to_rle
 
-ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints")
+ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints", "mask_scores")
 
 
 @dataclasses.dataclass(eq=False)
@@ -45,12 +45,17 @@ class Detections:
     """J names, by which `draw` knows a person's limbs."""
     keypoint_offset: float = 0.0
     """Subtracted from x and y of keypoints by `to_coco`, in pixels; see `Config.keypoint_offset`."""
+    mask_scores: np.ndarray | None = None
+    """[N] float32 in 0..1: how good each mask is, of models that predict it (Mask Scoring R-CNN, Huang et al. 2019).
+    COCO's AP of masks ranks by them where there are any, that of boxes by `scores`; so does `to_coco`."""
 
     def __post_init__(self) -> None:
         self.boxes = np.asarray(self.boxes, np.float32)
         self.scores = np.asarray(self.scores, np.float32)
         self.class_ids = np.asarray(self.class_ids, np.int32)
         self.class_names = list(self.class_names)
+        if self.mask_scores is not None:
+            self.mask_scores = np.asarray(self.mask_scores, np.float32)
         _check(self)
 
     def __len__(self) -> int:
@@ -105,7 +110,9 @@ class Detections:
 
         Returns:
             N dicts with image_id, category_id, bbox (x, y, width, height), score, and segmentation (RLE) and
-            keypoints (flat x, y, score, with x and y less `keypoint_offset`) where there are any.
+            keypoints (flat x, y, score, with x and y less `keypoint_offset`) where there are any. Where there are
+            mask_scores, the score of a row with a segmentation is its mask's, by which COCO's AP of masks ranks, and
+            "box_score" is the box's.
 
         Raises:
             ValueError: a detected class has no category id; the message names it.
@@ -122,6 +129,8 @@ class Detections:
             if self.masks is not None:
                 mask = self.masks[row]
                 result["segmentation"] = mask if isinstance(mask, dict) else mask_to_rle(mask)
+                if self.mask_scores is not None:
+                    result.update(score=float(self.mask_scores[row]), box_score=float(self.scores[row]))
             if self.keypoints is not None:
                 result["keypoints"] = self.coco_keypoints(row)
             results.append(result)
@@ -162,7 +171,7 @@ def _check(detections: Detections) -> None:
         raise ValueError(
             f"Detections.boxes must be [{count}, 4], as there are scores; got {detections.boxes.shape}"
         )
-    for name in ("class_ids", "class_names", "masks", "keypoints"):
+    for name in ("class_ids", "class_names", "masks", "keypoints", "mask_scores"):
         values = getattr(detections, name)
         if values is not None and len(values) != count:
             raise ValueError(f"Detections.{name} must have {count} rows, as scores has; got {len(values)}")

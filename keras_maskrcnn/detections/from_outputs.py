@@ -37,7 +37,8 @@ def make_detections(
     Args:
         outputs: the rows of one image: "boxes" [D, 4] float in pixels of the resized image, "scores" [D],
             "classes" [D] int with 0 for padding rows, and where the model has such heads "masks" [D, M, M]
-            probabilities and "keypoints" [D, J, 3], x and y in pixels of the resized image and a score.
+            probabilities, "mask_scores" [D] of these, and "keypoints" [D, J, 3], x and y in pixels of the resized image
+            and a score.
         original_size: (height, width) of the image as given.
         resized_size: (height, width) of the image as the model saw it, without padding.
         class_names: K names; class k is class_names[k - 1].
@@ -75,6 +76,7 @@ def make_detections(
         keypoint_names=tuple(keypoint_names),
         keypoint_offset=keypoint_offset,
         image=image,
+        mask_scores=np.asarray(outputs["mask_scores"])[rows] if "mask_scores" in outputs else None,
     )
 
 

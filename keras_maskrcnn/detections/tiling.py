@@ -53,7 +53,7 @@ def merge_tiles(
     dropped, as within an image. A truncated object is dropped if it is what its tile shows of a whole one. Those that
     are left are parts of one object if they cover each other by half in what both their tiles see: they are joined
     to the box around them and the union of their masks, with the highest score, and each keypoint is that of the part
-    with the best score for it.
+    with the best score for it. The score of a joined mask is that of the best part's.
 
     Args:
         detections: N rows in pixels of the image, masks as RLEs if there are any.

@@ -10,7 +10,7 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from keras_maskrcnn.detections.detections import Detections
-from keras_maskrcnn.evaluation.coco import coco_evaluations, summarised
+from keras_maskrcnn.evaluation.coco import coco_evaluations, ranking_scores, summarised
 from keras_maskrcnn.evaluation.matching import Match, match_objects
 
 if TYPE_CHECKING:
@@ -83,8 +83,10 @@ class Analysis:
         return 0 if match.detection is None else int(self.detections[match.image].class_ids[match.detection])
 
     def score(self, match: Match) -> float:
-        """Return the score of a match's detection, 0 if there is none."""
-        return 0.0 if match.detection is None else float(self.detections[match.image].scores[match.detection])
+        """Return the score by which a match's detection is ranked (see `coco.ranking_scores`), 0 if there is none."""
+        if match.detection is None:
+            return 0.0
+        return float(ranking_scores(self.detections[match.image], self.kind)[match.detection])
 
     def false_positives(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
         """Return the detections of no object or one of another class, most confident first."""

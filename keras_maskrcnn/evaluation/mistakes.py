@@ -7,6 +7,7 @@ from PIL import Image
 
 from keras_maskrcnn.drawing.instances import displayable, draw_instances
 from keras_maskrcnn.evaluation.analysis import Analysis
+from keras_maskrcnn.evaluation.coco import ranking_scores
 from keras_maskrcnn.evaluation.matching import Match
 from keras_maskrcnn.images.io import read_image
 
@@ -24,7 +25,8 @@ def describe_mistake(analysis: Analysis, match: Match) -> str:
         said = f"missed {names[analysis.true_class(match)]}"
         if match.nearest is None or match.iou < NEAR:
             return f"{said}: no detection there"
-        near = f"{found.class_names[match.nearest]} {found.scores[match.nearest]:.2f}"
+        score = ranking_scores(found, analysis.kind)[match.nearest]
+        near = f"{found.class_names[match.nearest]} {score:.2f}"
         return f"{said}: nearest is {near}, IoU {match.iou:.2f}"
     said = f"{names[analysis.predicted_class(match)]} {analysis.score(match):.2f}"
     if match.object is not None:

@@ -27,7 +27,7 @@ def grid_of_boxes(height=300, width=400, side=12, step=23):
     return [(x, y, x + side, y + side) for x, y in corners]
 
 
-class FindsRectangles:
+class DetectsRectangles:
     """Stands for a model: its rows are the bright rectangles of each image, seen at half the size."""
 
     def __init__(self, keypoints=False):
@@ -55,7 +55,7 @@ class FindsRectangles:
 
 
 def found_in(image, tiles, masks="bool", limit=None, batch_size=3, config=CONFIG, model=None):
-    run = model or FindsRectangles()
+    run = model or DetectsRectangles()
     (found,) = detect_in([image], run, config, batch_size, masks, tiles, limit)
     return found
 
@@ -86,9 +86,25 @@ def test_an_object_larger_than_the_tiles_is_one_with_or_without_the_whole_image(
 
 def test_keypoints_move_with_their_tiles():
     boxes = grid_of_boxes(step=60)
-    found = found_in(image_of(boxes), Tiles(100, 25), model=FindsRectangles(keypoints=True))
+    found = found_in(image_of(boxes), Tiles(100, 25), model=DetectsRectangles(keypoints=True))
     middles = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     np.testing.assert_allclose(found.keypoints[:, 0, :2], middles, atol=1e-4)
+
+
+def test_mask_scores_come_through_tiles():
+    class WithMaskScores(DetectsRectangles):
+        def __call__(self, images):
+            for outputs, size in super().__call__(images):
+                # each mask scores by the brightness of its rectangle, seen at half the size
+                middles = (outputs["boxes"][:, :2] + outputs["boxes"][:, 2:]).astype(int)
+                image = images[0]
+                values = [image[min(y, len(image) - 1), min(x, image.shape[1] - 1), 0] for x, y in middles]
+                yield outputs | {"mask_scores": np.array(values, np.float32) / 255}, size
+
+    image = image_of(grid_of_boxes(step=60))
+    found = found_in(image, Tiles(100, 25), batch_size=1, model=WithMaskScores())
+    x, y = ((found.boxes[:, :2] + found.boxes[:, 2:]) / 2).astype(int).T
+    np.testing.assert_allclose(found.mask_scores, image[y, x, 0] / 255, atol=1e-6)
 
 
 def test_rle_and_arrays_are_the_same_masks():
@@ -106,7 +122,7 @@ def test_the_limit_is_for_the_image_and_none_is_none():
 
 
 def test_batches_are_full_and_images_come_back_in_order():
-    model = FindsRectangles()
+    model = DetectsRectangles()
     images = [image_of([(10 * n, 5, 10 * n + 6, 11)], height=60 + 60 * (n % 2)) for n in range(1, 5)]
     found = list(detect_in(images, model, CONFIG, 4, "rle", Tiles(100, 25, whole=False)))
     assert [one.boxes[0, 0] for one in found] == [10, 20, 30, 40]
@@ -132,7 +148,7 @@ def test_masks_of_a_large_image_take_little_memory():
 def test_boxes_that_rounding_leaves_without_area_keep_the_others_in_their_places():
     boxes = [(50, 50, 62, 62), (150, 50, 162, 62), (250, 150, 262, 162)]
 
-    class WithSlivers(FindsRectangles):
+    class WithSlivers(DetectsRectangles):
         def __call__(self, images):
             for outputs, size in super().__call__(images):
                 thin = np.array([[1.1, 2, 1.2, 9]], np.float32)  # 2.2 to 2.4 in the image

@@ -76,6 +76,23 @@ def test_coco_results_hold_keypoints_as_indices_of_pixels():
     assert results[0]["keypoints"] == [7.0, 3.0, 0.25]
 
 
+def test_mask_scores_are_chosen_with_their_rows_and_none_by_default():
+    assert detections().mask_scores is None and detections()[1:].mask_scores is None
+    scored = detections(mask_scores=[0.5, 0.75, 0.25])
+    assert scored.mask_scores.dtype == np.float32
+    assert scored[scored.scores > 0.5].mask_scores.tolist() == [0.5, 0.75]
+    assert scored[[2, 0]].mask_scores.tolist() == [0.25, 0.5]
+
+
+def test_coco_results_of_masks_have_the_scores_of_masks():
+    results = json.loads(json.dumps(detections(mask_scores=[0.5, 0.75, 0.25]).to_coco("a.jpg")))
+    assert [result["score"] for result in results] == [0.5, 0.75, 0.25]
+    assert [result["box_score"] for result in results] == pytest.approx([0.9, 0.6, 0.3])
+    boxes = detections(mask_scores=[0.5, 0.75, 0.25], masks=None).to_coco("a.jpg")
+    assert [result["score"] for result in boxes] == pytest.approx([0.9, 0.6, 0.3])
+    assert "box_score" not in boxes[0] and "box_score" not in detections().to_coco("a.jpg")[0]
+
+
 def test_draw_shows_confident_instances_on_the_image():
     found = detections()
     image = found.draw()
@@ -110,6 +127,7 @@ def test_draw_without_an_image_says_what_to_do():
         ("masks", [mask_to_rle(np.zeros((5, 5), bool))] * 3),
         ("keypoints", np.zeros((1, 17, 3))),
         ("keypoints", np.zeros((3, 17, 2))),
+        ("mask_scores", [0.5, 0.5]),
         ("image", np.zeros((30, 20, 3), np.uint8)),
     ],
 )

@@ -141,3 +141,13 @@ def test_misspelt_choices_are_refused():
         ValueError, match='paste must be "exact", "torchvision" or "matterport"; got \'whole\''
     ):
         made(paste="whole")
+
+
+def test_mask_scores_are_taken_from_the_outputs_if_they_are_there():
+    assert made().mask_scores is None
+    scored = {**outputs(), "mask_scores": np.array([0.5, 0.25, 0], np.float32)}
+    for masks in ("bool", "rle"):
+        found = make_detections(scored, (40, 100), (61, 150), ("cat", "dog"), masks)
+        assert found.mask_scores.tolist() == [0.5, 0.25]
+    beyond = {**scored, "boxes": np.array([[150, 6, 170, 30], [15, 6, 45, 30], [0, 0, 0, 0]], np.float32)}
+    assert make_detections(beyond, (40, 100), (61, 150), ("cat", "dog")).mask_scores.tolist() == [0.25]

@@ -143,5 +143,14 @@ def test_joined_keypoints_are_those_of_the_best_score():
     np.testing.assert_allclose(found.keypoints, [[[30, 30, 0.9], [140, 30, 0.8]]])
 
 
+def test_mask_scores_stay_with_their_rows_and_a_joined_mask_has_that_of_its_best_part():
+    rows = (LEFT, [20, 20, 100, 40], 0.7), (RIGHT, [60, 22, 150, 40], 0.8), (LEFT, [5, 60, 25, 80], 0.75)
+    found, windows = detections(*rows)
+    found.mask_scores = np.array([0.9, 0.5, 0.25], np.float32)
+    result = merge_tiles(found, windows, nms_iou=0.5)
+    np.testing.assert_allclose(result.boxes, [[20, 20, 150, 40], [5, 60, 25, 80]])
+    assert result.mask_scores.tolist() == [0.5, 0.25]
+
+
 def test_no_detections():
     assert len(merged()) == 0

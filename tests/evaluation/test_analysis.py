@@ -64,6 +64,19 @@ def test_objects_are_matched_by_their_masks_where_there_are_masks():
     assert by_box.kind == "box" and by_box.confusion_matrix()[1, 1] == 1
 
 
+def test_mask_scores_are_what_thresholds_of_masks_compare():
+    masks = np.zeros((1, 100, 100), bool)
+    masks[0, :20, :20] = True
+    truth = record([CAT], [1], masks=masks)
+    weak = found((1, 0.9, CAT), masks=[mask_to_rle(masks[0])])
+    weak.mask_scores = np.array([0.4], np.float32)
+    analysis = analyse([truth], [weak], NAMES)
+    assert analysis.confusion_matrix(score_threshold=0.5)[1].tolist() == [1, 0, 0]
+    assert analysis.confusion_matrix(score_threshold=0.3)[1].tolist() == [0, 1, 0]
+    (match,) = analysis.matches(score_threshold=0.3)
+    assert analysis.score(match) == pytest.approx(0.4)
+
+
 def test_precision_at_each_recall_is_what_a_pencil_gives():
     """Right, wrong, right of two cats: precision 1 up to recall 1/2, then 2/3; dogs have no ground truth."""
     truth = record([CAT, HIDDEN], [1, 1])
