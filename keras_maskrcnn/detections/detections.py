@@ -22,6 +22,28 @@ class Detections:
 
     Raises:
         ValueError: lengths or shapes disagree; the message names the field.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    detections = km.Detections(
+        boxes=[[20, 10, 60, 40], [5, 5, 15, 15]],
+        scores=[0.9, 0.3],
+        class_ids=[2, 1],
+        class_names=["dog", "cat"],
+        height=64,
+        width=96,
+        image=np.zeros((64, 96, 3), np.uint8),
+    )
+    confident = detections[detections.scores > 0.5]
+    print(confident)  # Detections(1 in 96 x 64 pixels: dog 0.90)
+    print(confident.to_coco(image_id=1)[0]["bbox"])  # [20.0, 10.0, 40.0, 30.0]: x, y, width, height
+    print(confident.draw().size)  # (96, 64)
+    ```
     """
 
     boxes: np.ndarray

@@ -68,7 +68,25 @@ class AnchorChoice:
 
 @dataclasses.dataclass(frozen=True)
 class AnchorAdvice:
-    """How anchors fit the objects of a dataset; `str(advice)` is a readable report."""
+    """How anchors fit the objects of a dataset; `str(advice)` is a readable report.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    image = np.zeros((480, 640, 3), np.uint8)
+    records = [
+        km.make_record(image, [[20, 30, 20 + 18 * k, 30 + 20 * k]], [1], image_id=f"{k}") for k in range(1, 9)
+    ]
+    advice = km.anchor_advice(records, km.Config(class_names=("square",)))
+    print(advice.verdict)
+    for one in advice.bins:
+        print(f"{one.low:g}-{one.high:g} pixels: {one.objects} objects, {one.matched:.0%} matched")
+    ```
+    """
 
     objects: int
     """Crowds not counted."""
@@ -146,8 +164,28 @@ def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
         records: images with ground truth; no image is read.
         config: says sizes of images and anchors, and rpn_positive_iou.
 
+    Returns:
+        The advice, with a verdict, the objects by size, and what else would match more.
+
     Raises:
         ValueError: there are no records.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    image = np.zeros((480, 640, 3), np.uint8)
+    records = [
+        km.make_record(image, [[20, 30, 20 + 18 * k, 30 + 20 * k]], [1], image_id=f"{k}") for k in range(1, 9)
+    ]
+    advice = km.anchor_advice(records, km.Config(class_names=("square",)))
+    print(advice)
+    if advice.choices:
+        print(advice.choices[0].changes)  # for dataclasses.replace(config, **changes)
+    ```
     """
     if not len(records):
         raise ValueError("anchor_advice needs records; got none")

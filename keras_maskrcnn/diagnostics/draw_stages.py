@@ -29,6 +29,23 @@ def draw_inspection(inspection: Inspection, count: int = 30) -> dict[str, Image.
         Names and RGB images: "network input", "features", "anchors", "objectness", "best anchors", "proposals",
         "box head" (with a number behind it from a cascade's second stage on), "pooled", "candidates", "detections",
         and with such heads "masks" and "keypoint maps" where there are detections.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    stages = km.inspect_model(model, np.zeros((64, 96, 3), np.uint8))
+    for name, image in km.draw_inspection(stages, count=10).items():
+        print(name, image.size)
+    ```
     """
     shown = inspection
     images = {
@@ -78,6 +95,25 @@ def draw_targets(targets: Targets, count: int = 30) -> dict[str, Image.Image]:
         Names and RGB images: "ground truth", "anchors" (positive, ignored, and some of the negative ones), "sampled
         anchors", "rois" (with a number behind it from a cascade's second stage on) and, where there are any,
         "mask targets".
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    for name, image in km.draw_targets(km.inspect_targets(model, record), count=10).items():
+        print(name, image.size)
+    ```
     """
     record, image = targets.record, targets.image
     labels = targets.anchor_labels

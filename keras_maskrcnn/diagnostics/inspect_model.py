@@ -40,7 +40,28 @@ class BoxStage:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Inspection:
-    """What `inspect_model` returns. Boxes are x1, y1, x2, y2 in pixels of the image."""
+    """The stages of a model on one image, as `inspect_model` returns them.
+
+    Boxes are x1, y1, x2, y2 in pixels of the image.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    stages = km.inspect_model(model, np.zeros((64, 96, 3), np.uint8))
+    for level, features in stages.features.items():
+        print(level, features.shape, len(stages.anchors[level]), stages.objectness[level].max())
+    print(len(stages.proposals), "proposals,", len(stages.detections), "detections")
+    ```
+    """
 
     image: np.ndarray
     """[height, width, C], as it was read."""
@@ -107,6 +128,22 @@ def inspect_model(model: MaskRCNN, image: Any, score_threshold: float | None = N
     Raises:
         FileNotFoundError: the path does not exist.
         ValueError: the image cannot be read or does not have the model's channels.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    stages = km.inspect_model(model, np.zeros((64, 96, 3), np.uint8))
+    print(stages.network_input.shape, stages.proposals.shape, stages.box_stages[0].probabilities.shape)
+    ```
     """
     config = model.config
     if score_threshold is not None:

@@ -32,7 +32,30 @@ class RoISample:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Targets:
-    """What `inspect_targets` returns. Boxes are x1, y1, x2, y2 in pixels of the image."""
+    """The training targets of a model on one image, as `inspect_targets` returns them.
+
+    Boxes are x1, y1, x2, y2 in pixels of the image.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    targets = km.inspect_targets(model, record)
+    print((targets.anchor_labels == 1).sum(), "anchors learn an object")
+    print(np.bincount(targets.box_stages[0].classes), "sampled RoIs of the background and of the class")
+    ```
+    """
 
     record: Record
     image: np.ndarray
@@ -67,6 +90,25 @@ def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
 
     Raises:
         ValueError: the record does not fit the model (its classes, masks or keypoints), or is unreadable.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    targets = km.inspect_targets(model, record)
+    print(len(targets.anchors), targets.sampled_anchors.shape, targets.mask_targets.shape)
+    ```
     """
     config = model.config
     image = read_image(record.image, config.channels)

@@ -19,7 +19,29 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Analysis:
-    """What `analyse` returns; all of it is computed from detections, without a model."""
+    """What `analyse` returns: metrics, curves, matches and mistakes of detections, computed without a model.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    found = km.Detections(
+        boxes=[[20, 10, 60, 40]], scores=[0.9], class_ids=[1], class_names=["square"], height=64, width=96,
+        masks=[dict(record.masks[0])],
+    )
+    analysis = km.analyse([record], [found], ["square"])
+    print(analysis.scores["mask_AP"])  # 1.0
+    print(analysis.confusion_matrix())  # rows: true classes, columns: predicted ones, 0: none
+    print(analysis.false_positives(), analysis.misses())  # [] []
+    print(analysis.precision("box").shape)  # (10, 101, 1): IoU thresholds, recalls, classes
+    ```
+    """
 
     records: Sequence[Record]
     detections: Sequence[Detections]
@@ -113,6 +135,39 @@ def analyse(
     max_detections: int | None = None,
     keypoint_sigmas: Sequence[float] | None = None,
 ) -> Analysis:
-    """Score detections and keep what is needed to look into the metrics; arguments and errors of `score_coco`."""
+    """Score detections and keep what is needed to look into the metrics.
+
+    Args:
+        records: N images' ground truth.
+        detections: of the same N images, in pixels of the records, masks as arrays or RLEs.
+        class_names: K names, class k being class_names[k - 1].
+        max_detections: detections per image and class that count, most confident first; None is COCO's 100, or as many
+            as there are in the image with the most where that is more.
+        keypoint_sigmas: J numbers, needed for other keypoints than COCO's 17 of a person; as in `evaluate_coco`.
+
+    Returns:
+        The analysis; `write_report` makes a page of it.
+
+    Raises:
+        ValueError: there is no ground truth at all, or records and detections do not fit together.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    found = km.Detections(
+        boxes=[[20, 10, 60, 40]], scores=[0.9], class_ids=[1], class_names=["square"], height=64, width=96,
+        masks=[dict(record.masks[0])],
+    )
+    analysis = km.analyse([record], [found], ["square"])
+    print(analysis.kind, analysis.confusion_matrix(iou_threshold=0.75).tolist())  # mask [[0, 0], [0, 1]]
+    ```
+    """
     evaluations = coco_evaluations(records, detections, class_names, max_detections, keypoint_sigmas)
     return Analysis(records, detections, tuple(class_names), evaluations)

@@ -28,10 +28,39 @@ def detect_records(
     tile_overlap: int | None = None,
     tile_whole: bool = True,
 ) -> list[Detections]:
-    """Run a model on the images of records; arguments are those of `evaluate_coco`.
+    """Run a model on the images of records.
+
+    Args:
+        model: of any architecture.
+        records: images; their ground truth is not used.
+        batch_size: images that go through the network together.
+        score_threshold, max_detections, tile, tile_overlap, tile_whole: as in `model.detect`.
+        progress: show a progress bar.
 
     Returns:
         The detections of each record, with masks as RLEs and without their images: what `analyse` takes.
+
+    Raises:
+        FileNotFoundError, ValueError: an image is missing or cannot be read; the message names it.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    (found,) = km.detect_records(model, [record], progress=False)
+    print(found.boxes.shape, len(found.masks), found.image)
+    ```
     """
     images = (records[index].image for index in range(len(records)))
     found: list[Detections] = []

@@ -76,6 +76,25 @@ def evaluate_coco(
         ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, or the keypoints
             are other ones or lack their sigmas, all of it before the model runs; or an image is unreadable; see
             `score_coco`.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    scores = km.evaluate_coco(model, [record], progress=False)
+    print(scores["box_AP"], scores["mask_AP50"])
+    ```
     """
     check_ground_truth(records)
     _check_keypoints(records, model.config.keypoint_names, keypoint_sigmas)
@@ -131,6 +150,29 @@ class CocoEvaluation(keras.callbacks.Callback):
     Raises:
         ValueError: no record has an object to detect, or `every` or the tiles are out of range; when training begins,
             the keypoints of records and model differ, or lack their sigmas.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    model.compile(km.sgd(learning_rate=0.001), run_eagerly=True)  # no graph for a single step
+    evaluation = km.CocoEvaluation([record], every=5)
+    history = model.fit(
+        km.make_dataset([record], config, training=True), epochs=1, callbacks=[evaluation], verbose=0
+    )
+    print(history.history["val_mask_AP"], evaluation.epochs, evaluation.scores["box_AR100"])
+    ```
     """
 
     def __init__(

@@ -56,6 +56,28 @@ def write_report(
 
     Raises:
         FileNotFoundError, ValueError: an image that is to be shown cannot be read, or a threshold is out of range.
+
+    Example:
+
+    ```python
+    import tempfile
+
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    found = km.Detections(
+        boxes=[[20, 10, 60, 40]], scores=[0.9], class_ids=[1], class_names=["square"], height=64, width=96,
+        masks=[dict(record.masks[0])],
+    )
+    analysis = km.analyse([record], [found], ["square"])
+    with tempfile.TemporaryDirectory() as folder:
+        page = km.write_report(folder, analysis, about={"model": "best.keras", "dataset": "val.json"})
+        print(page.name, sorted(file.name for file in page.parent.iterdir()))
+    ```
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -101,6 +101,20 @@ def check_dataset(
 
     Raises:
         ValueError: there are neither records nor problems, or the config has another number of classes.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    record = km.make_record(np.zeros((64, 96, 3), np.uint8), [[20, 10, 60, 40]], [1], image_id="one")
+    record.boxes[0] = [60, 40, 20, 10]  # as a mistake would leave it
+    report = km.check_dataset([record], class_names=["square"])
+    print(report)  # error: inverted box (1) ...
+    print(report.ok, [issue.kind for issue in report.issues])
+    ```
     """
     if not len(records) and not problems:
         raise ValueError("check_dataset needs records; got none")

@@ -19,7 +19,27 @@ _SHOWN = {"error": 20, "warning": 5, "note": 5}
 
 @dataclasses.dataclass
 class DatasetReport:
-    """The issues of a dataset and what was counted in it; `str(report)` is a text to read."""
+    """The issues of a dataset and what was counted in it; `str(report)` is a text to read.
+
+    Example:
+
+    ```python
+    import tempfile
+    from pathlib import Path
+
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    record = km.make_record(np.zeros((64, 96, 3), np.uint8), [[20, 10, 60, 40]], [1], image_id="one")
+    record.boxes[0] = [60, 40, 20, 10]  # as a mistake would leave it
+    report = km.check_dataset([record], class_names=["square"])
+    print(report.count("error"), report.issues[0].place, report.issues[0].reason)
+    with tempfile.TemporaryDirectory() as folder:
+        report.write_html(Path(folder) / "check.html", about={"dataset": "train.json"})
+    print(report.to_dict()["counts"])
+    ```
+    """
 
     issues: list[Issue]
     """Those of the readers first, then image by image, then those of the dataset as a whole."""
