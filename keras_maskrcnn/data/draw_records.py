@@ -1,4 +1,4 @@
-"""Annotated pictures to look at: the ground truth, and what a model found beside it."""
+"""Annotated images to look at: the ground truth, and detections beside it."""
 
 import math
 from collections.abc import Sequence
@@ -23,24 +23,24 @@ RIGHT, WRONG, MISSED, CROWD = (0, 158, 115), (213, 60, 0), (240, 228, 66), (160,
 def draw_record(
     record: Record, class_names: Sequence[str], image: Any = None, scale: int | None = None, **options: Any
 ) -> Image.Image:
-    """Draw the objects of a record on its picture: masks, boxes, names and keypoints.
+    """Draw the objects of a record on its image: masks, boxes, names and keypoints.
 
     Crowds are hatched, with dashed boxes and "(crowd)" behind their names.
 
     Args:
-        record: the picture with its ground truth.
+        record: the image with its ground truth.
         class_names: K names, class k being class_names[k - 1].
-        image: another picture of the same size instead: PIL or array; needed for files of more than 3 channels.
-        scale: how many times the picture is enlarged, a whole number; None enlarges small ones so that the long side
+        image: another image of the same size instead: PIL or array; needed for files of more than 3 channels.
+        scale: how many times the image is enlarged, a whole number; None enlarges small ones so that the long side
             has at least 320 pixels.
         options: passed to `drawing.draw_instances`.
 
     Returns:
-        An RGB picture.
+        An RGB image.
 
     Raises:
-        FileNotFoundError: the picture's file does not exist.
-        ValueError: the picture cannot be read, or a class id has no name; the message names the picture.
+        FileNotFoundError: the image's file does not exist.
+        ValueError: the image cannot be read, or a class id has no name; the message names the image.
     """
     names = [_name(record, row, class_names) for row in range(len(record.boxes))]
     masks = record.masks
@@ -135,7 +135,7 @@ def _truth_colors(record: Record, missed: np.ndarray) -> dict[str, Any]:
 
 
 def readable_scale(height: int, width: int) -> int:
-    """Return how many times a picture must be enlarged for its long side to have 320 pixels or more."""
+    """Return how many times an image must be enlarged for its long side to have 320 pixels or more."""
     return math.ceil(READABLE_SIDE / max(height, width, 1))
 
 

@@ -1,4 +1,4 @@
-"""What the notebooks have in common: images of coins with their outlines, and a small model that finds them.
+"""What the notebooks have in common: images of coins with their outlines, and a small model that detects them.
 
 The images are windows of a photograph that comes with scikit-image; see samples/coins/train.py.
 """

@@ -108,7 +108,7 @@ def test_category_ids_that_do_not_fit_the_classes_are_refused_before_the_model_r
     assert model.asked == []
 
 
-def test_tiles_are_the_models_and_all_that_they_find_counts():
+def test_tiles_are_the_models_and_all_their_detections_count():
     model = DetectsEverything(copies=150)
     scores = evaluate_coco(model, records(), tile=512, tile_overlap=100, tile_whole=False, progress=False)
     assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}

@@ -9,7 +9,7 @@ from keras_maskrcnn.evaluation.evaluate import CocoEvaluation
 
 
 class Learner(keras.Model):
-    """A model of one weight that finds image k's object from its epoch k + 1 on."""
+    """A model of one weight that detects image k's object from its epoch k + 1 on."""
 
     config = SimpleNamespace(class_names=NAMES, max_detections=100, keypoint_names=())
 

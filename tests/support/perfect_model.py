@@ -55,7 +55,7 @@ class DetectsEverything:
 
 
 def with_keypoints(names=("nose", "tail")):
-    """Records with two keypoints each, and a model that finds them, half a pixel on as its offset says."""
+    """Records with two keypoints each, and a model that detects them, half a pixel on as its offset says."""
     points = np.array([[[10, 12, 2], [30, 25, 1]]], np.float32)
     annotated = [dataclasses.replace(record, keypoints=points) for record in records()]
     model = DetectsEverything()

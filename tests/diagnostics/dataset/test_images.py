@@ -1,4 +1,4 @@
-"""The dataset check finds images that cannot be read, or are not what was annotated."""
+"""The dataset check reports images that cannot be read, or are not what was annotated."""
 
 import numpy as np
 import pytest

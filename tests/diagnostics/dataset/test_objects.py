@@ -1,4 +1,4 @@
-"""The dataset check finds each fault of an object, with its image and object, and nothing else."""
+"""The dataset check reports each fault of an object, with its image and object, and nothing else."""
 
 import re
 

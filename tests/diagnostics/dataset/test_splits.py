@@ -1,4 +1,4 @@
-"""The dataset check finds what is wrong with a dataset as a whole: ids, images and classes, in and between splits."""
+"""The dataset check reports what is wrong with a dataset as a whole: ids, images and classes, in and between splits."""
 
 import dataclasses
 from pathlib import Path
