@@ -87,14 +87,17 @@ def confusion_figure(counts: np.ndarray, class_names: tuple[str, ...]) -> Figure
     figure = Figure(figsize=(side + 2.2, side + 0.8), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1)
-    figure.colorbar(image, ax=axes, shrink=0.8, label="fraction of the row (in row (none): of the column)")
+    figure.colorbar(image, ax=axes, shrink=0.8, label="fraction")
     axes.set_xticks(np.arange(len(names)), names, rotation=90, fontsize=8)
     totals = counts.sum(axis=1)
     axes.set_yticks(
         np.arange(len(names)), [f"{n}: {c}" for n, c in zip(names, totals, strict=True)], fontsize=8
     )
-    axes.set(xlabel="predicted (none: missed)", ylabel="true (none: no object there), and how many")
-    axes.set_title(f"counts; rows are normalised (to {FEW} at least)", fontsize=9)
+    axes.set(xlabel="predicted (none: missed)", ylabel="true (none: no object), how many")
+    axes.set_title(
+        f"counts; rows are normalised in the shading (by {FEW} at least),\nrow (none) by the columns' sums",
+        fontsize=8,
+    )
     if len(names) <= NUMBERED + 1:
         _write_numbers(axes, counts, fractions)
     return figure
