@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from inspected import HEIGHT, WIDTH, ious
+from inspected import HEIGHT, WIDTH, annotated, ellipse, ious
 
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.diagnostics.draw_stages import draw_targets
@@ -12,18 +12,6 @@ pytestmark = [
     pytest.mark.usefixtures("without_traces"),
     pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run_functions_eagerly`"),
 ]
-
-
-def annotated(model):
-    """The image with two objects and a crowd, whose masks are ellipses."""
-    y, x = np.mgrid[:HEIGHT, :WIDTH] + 0.5
-    frames = np.array([[5, 5, 27, 25], [30, 12, 68, 48], [0, 30, 25, 50]], float)
-    masks = np.stack([ellipse(x, y, frame) for frame in frames])
-    points = None
-    if model.config.keypoint_names:
-        points = np.array([[[a + 3, b + 3, 2], [c - 3, d - 3, 1]] for a, b, c, d in frames])
-    image = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
-    return make_record(image, frames, [1, 2, 1], masks, [0, 0, 1], keypoints=points, image_id="annotated")
 
 
 def test_targets_are_what_the_overlaps_say(inspected):
@@ -71,24 +59,6 @@ def ellipse_fraction(frame, box):
     y, x = (np.mgrid[:200, :200] + 0.5) / 200
     x, y = box[0] + x * (box[2] - box[0]), box[1] + y * (box[3] - box[1])
     return ellipse(x, y, frame).mean()
-
-
-def ellipse(x, y, frame):
-    """Which points lie in the ellipse that touches a frame's sides."""
-    x1, y1, x2, y2 = frame
-    return ((x - (x1 + x2) / 2) / (x2 - x1)) ** 2 + ((y - (y1 + y2) / 2) / (y2 - y1)) ** 2 < 0.25
-
-
-def test_targets_are_drawn_and_the_models_losses_are_left_alone(inspected):
-    model, _, _ = inspected
-    before = [float(layer.tracker.count.numpy()) for layer in model.loss_layers]
-    images = draw_targets(inspect_targets(model, annotated(model)))
-    assert [float(layer.tracker.count.numpy()) for layer in model.loss_layers] == before
-    expected = ["ground truth", "anchors", "sampled anchors", "rois"]
-    expected += [f"rois {number}" for number in range(2, 2 + len(model.config.cascade_ious))]
-    expected += ["mask targets"] if model.config.mask_head != "none" else []
-    assert list(images) == expected
-    assert all(image.mode == "RGB" for image in images.values())
 
 
 def test_an_image_without_objects_has_background_alone(inspected):
