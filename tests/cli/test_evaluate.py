@@ -43,7 +43,7 @@ def test_a_report_is_written_and_the_figures_stay_the_same(trained, tmp_path, ca
         "confusion.png",
         "confusion.csv",
     }
-    assert "4 pictures, 4 objects." in (folder / "report.html").read_text()
+    assert "4 images, 4 objects." in (folder / "report.html").read_text()
 
 
 def test_nothing_but_the_table_and_what_was_read_is_printed(trained):
