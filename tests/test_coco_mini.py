@@ -15,7 +15,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import make_record
-from keras_maskrcnn.detections.detections import make_detections
+from keras_maskrcnn.detections.from_outputs import make_detections
 from keras_maskrcnn.evaluation.evaluate import evaluate_coco
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
