@@ -1,7 +1,7 @@
 """Wrong wirings, made one by one in a copy of the checkout: each must turn a test of the ordinary run red.
 
-`python tests/mutations.py [NAME ...]` prints a table and exits with 1 if a change survives. Each runs only the tests that
-are to catch it, up to the first failure.
+`python tests/mutations.py [NAME ...]` prints a table and exits with 1 if a change survives. Each runs only the tests
+that are to catch it, up to the first failure.
 """
 
 import argparse

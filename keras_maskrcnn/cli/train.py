@@ -187,6 +187,8 @@ def _fit(
         with interruptible(), warnings.catch_warnings():
             if folder.backup.exists():  # its weights come at the beginning of `fit`
                 warnings.filterwarnings("ignore", "The backbone's batch norm is frozen")
+            # of epochs between evaluations, which leave the best model as it is
+            warnings.filterwarnings("ignore", "Can save best model only with")
             model.fit(dataset, epochs=epochs, callbacks=callbacks, verbose=0)
     except KeyboardInterrupt:
         place = (
