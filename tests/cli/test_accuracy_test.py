@@ -23,7 +23,7 @@ def coco(tmp_path_factory):
     (folder / "images").rename(folder / "val2017")
     (folder / "annotations").mkdir()
     (folder / "annotations.json").rename(folder / "annotations" / "instances_val2017_100.json")
-    write_pkl(folder / "weights.pkl", save(detectron2.table(MaskRCNN(CONFIG))))
+    write_pkl(folder / "weights.pkl", save(detectron2.table(MaskRCNN(CONFIG).network)))
     return folder
 
 

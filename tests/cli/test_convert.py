@@ -93,7 +93,7 @@ def test_notes_say_what_the_network_is_made_of():
 def test_a_published_file_becomes_ours_and_theirs_again(tmp_path):
     keras.utils.set_random_seed(0)
     name = "maskrcnn_resnet50_fpn_coco"
-    state = save(torchvision.table(MaskRCNN(PRESETS[name].config)))
+    state = save(torchvision.table(MaskRCNN(PRESETS[name].config).network))
     write_pth(tmp_path / "a.pth", state)
     arguments = ["convert", str(tmp_path / "a.pth"), str(tmp_path / "a.keras"), "--model", name]
     assert main(arguments) == 0

@@ -91,7 +91,7 @@ def test_a_file_of_another_model_is_refused(file, family, reason, tmp_path):
 
 def of_three_classes(source, config):
     return random_state(
-        source.table(MaskRCNN(dataclasses.replace(config, class_names=("cat", "dog", "bird"))))
+        source.table(MaskRCNN(dataclasses.replace(config, class_names=("cat", "dog", "bird"))).network)
     )
 
 
@@ -149,7 +149,7 @@ def test_names_of_2019_are_known(tmp_path):
 def test_a_keras_file_is_taken_as_it_is_or_with_changes(tmp_path, caplog):
     custom = MaskRCNN(tiny(**FROZEN, class_names=("cat",), score_threshold=0.3))
     custom.save(tmp_path / "custom.keras")
-    state = save(torchvision.table(custom))
+    state = save(torchvision.table(custom.network))
     same = load_pretrained(preset("torchvision"), weights=tmp_path / "custom.keras")
     assert same.config == custom.config
     assert_has(same, state)

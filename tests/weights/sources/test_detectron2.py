@@ -36,7 +36,7 @@ def tiny_model(variant):
 
 
 def keys(variant):
-    return {entry.key for entry in detectron2.table(tiny_model(variant))}
+    return {entry.key for entry in detectron2.table(tiny_model(variant).network)}
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_every_architecture_converts_back(variant):
 
 def test_the_last_class_of_the_file_is_our_background():
     # two classes: the file has the rows circle, square, background
-    entries = {entry.key: entry for entry in detectron2.table(tiny_model("fpn"))}
+    entries = {entry.key: entry for entry in detectron2.table(tiny_model("fpn").network)}
     bias = entries["roi_heads.box_predictor.cls_score.bias"].layout
     assert bias.read(np.array([1, 2, 9])).tolist() == [9, 1, 2]
     assert bias.write(np.array([9, 1, 2])).tolist() == [1, 2, 9]
@@ -76,7 +76,7 @@ def test_the_last_class_of_the_file_is_our_background():
 
 
 def test_boxes_and_masks_have_no_row_for_the_background():
-    state = save(detectron2.table(tiny_model("fpn")))
+    state = save(detectron2.table(tiny_model("fpn").network))
     assert state["roi_heads.box_predictor.cls_score.bias"].shape == (3,)
     assert state["roi_heads.box_predictor.bbox_pred.bias"].shape == (8,)
     assert state["roi_heads.mask_head.predictor.bias"].shape == (2,)
@@ -93,7 +93,7 @@ def test_without_a_pyramid_the_backbone_is_not_called_bottom_up():
 
 
 def test_a_dilated_res5_feeds_the_box_head():
-    state = save(detectron2.table(tiny_model("dc5")))
+    state = save(detectron2.table(tiny_model("dc5").network))
     assert state["roi_heads.box_head.fc1.weight"].shape == (32, 512 * 7 * 7)
 
 
@@ -142,4 +142,4 @@ def test_several_convolutions_of_the_rpn_have_numbers():
 )
 def test_what_detectron2_does_not_have_is_refused_by_name(changes, part):
     with pytest.raises(ValueError, match=f"Detectron2 has no names for a model with {part}"):
-        detectron2.table(SimpleNamespace(config=tiny(**changes)))
+        detectron2.table(SimpleNamespace(config=tiny(**changes), roi_heads=[], has_custom_backbone=False))

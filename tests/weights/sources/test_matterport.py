@@ -55,7 +55,9 @@ def test_a_delta_is_y_first_in_the_file():
 
 
 def test_the_deltas_of_both_stages_are_turned():
-    turned = {entry.key for entry in matterport.table(tiny_model()) if entry.layout is matterport.DELTAS}
+    turned = {
+        entry.key for entry in matterport.table(tiny_model().network) if entry.layout is matterport.DELTAS
+    }
     layers = ("rpn_model/rpn_bbox_pred", "mrcnn_bbox_fc/mrcnn_bbox_fc")
     assert turned == {f"{layer}/{name}:0" for layer in layers for name in ("kernel", "bias")}
 
@@ -70,8 +72,8 @@ def test_a_convolution_over_the_whole_roi_is_a_dense_layer():
 
 
 def test_what_else_training_saves_is_knowingly_ignored():
-    state = random_state(matterport.table(tiny_model())) | {"anchors/Variable:0": np.zeros((1, 9, 4))}
-    load(matterport.table(tiny_model()), state, tiny_model(), matterport.IGNORED)
+    state = random_state(matterport.table(tiny_model().network)) | {"anchors/Variable:0": np.zeros((1, 9, 4))}
+    load(matterport.table(tiny_model().network), state, tiny_model(), matterport.IGNORED)
     assert list(state) == ["anchors/Variable:0"]  # all others are taken out as they are set
 
 
@@ -107,7 +109,7 @@ def state_with(blocks, rows):
 
 
 def test_depth_and_classes_are_found():
-    assert matterport.describe(random_state(matterport.table(tiny_model()))) == (50, 2)
+    assert matterport.describe(random_state(matterport.table(tiny_model().network))) == (50, 2)
     assert matterport.describe(state_with(23, 81)) == (101, 80)
 
 
@@ -130,4 +132,8 @@ def test_a_file_of_another_model_is_refused():
 )
 def test_what_matterport_does_not_have_is_refused_by_name(changes, part):
     with pytest.raises(ValueError, match=f"Matterport has no names for a model with {part}"):
-        matterport.table(SimpleNamespace(config=tiny(**dict(MATTERPORT, depth=50) | changes)))
+        matterport.table(
+            SimpleNamespace(
+                config=tiny(**dict(MATTERPORT, depth=50) | changes), roi_heads=[], has_custom_backbone=False
+            )
+        )
