@@ -62,7 +62,7 @@ def version() -> str:
 
 
 def long_description() -> str:
-    """Return the README without its pictures, and without links to files that lie beside it."""
+    """Return the README without its images, and without links to files that lie beside it."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     text = re.sub(r"!\[[^\]]*\]\([^)]*\)\n*", "", text)
     return re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)

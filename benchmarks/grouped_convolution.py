@@ -16,7 +16,7 @@ from keras_maskrcnn.ops.convolution import grouped_conv
 
 GROUPS = 32
 SHAPES = ((200, 272, 256), (100, 136, 512), (50, 68, 1024), (25, 34, 2048))
-"""Height, width and channels in the four stages of a picture of 800 x 1088."""
+"""Height, width and channels in the four stages of an image of 800 x 1088."""
 
 
 def main() -> None:

@@ -2,8 +2,8 @@
 
 python benchmarks/inference.py [--size 800x1088] [--rounds 5]
 
-ResNet-50-FPN, one picture, float32, masks pasted to the picture's size; both models have the same made-up weights
-and run in turns in one process. The dense part is the backbone, the pyramid and the RPN's head; its rate counts the
+ResNet-50-FPN, one image, float32, masks pasted to the image's size; both models have the same random weights and
+run in turns in one process. The dense part is the backbone, the pyramid and the RPN's head; its rate counts the
 direct sum's multiplications, of which Winograd's convolution needs a quarter.
 """
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", default="800x1088", help="height x width of the picture")
+    parser.add_argument("--size", default="800x1088", help="height x width of the image")
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     height, width = map(int, options.size.split("x"))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: torchvision's model and ours with the same made-up weights, and timing in turns."""
+"""What the benchmarks share: torchvision's model and ours with the same random weights, and timing in turns."""
 
 import dataclasses
 import math
@@ -49,7 +49,7 @@ def made_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def our_model(**changes: Any) -> tuple[km.MaskRCNN, dict[str, np.ndarray]]:
-    """A Mask R-CNN of torchvision's first kind with made-up weights, and these by torchvision's names."""
+    """A Mask R-CNN of torchvision's first kind with randomly generated weights, and these by torchvision's names."""
     model = km.MaskRCNN(dataclasses.replace(MASK_V1, **changes))
     shapes = {name: value.shape for name, value in table.save(torchvision.table(model.network)).items()}
     state = {name: made_tensor(name, shape) for name, shape in shapes.items()}
@@ -76,15 +76,15 @@ def torchvision_model(state: Mapping[str, np.ndarray] | None, **options: Any) ->
 
 
 def made_image(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """A picture of smooth blobs, uint8 RGB."""
+    """An image of smooth blobs, uint8 RGB."""
     random = np.random.default_rng(seed)
-    picture = sum(
+    image = sum(
         tf.image.resize(
             random.normal(size=(height // step + 2, width // step + 2, 3)), (height, width), "bicubic"
         )
         for step in (8, 32, 128)
     )
-    return np.clip(128 + 40 * picture.numpy(), 0, 255).astype(np.uint8)
+    return np.clip(128 + 40 * image.numpy(), 0, 255).astype(np.uint8)
 
 
 def in_turns(runs: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:

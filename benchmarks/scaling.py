@@ -2,8 +2,8 @@
 
 python benchmarks/scaling.py [--rounds 3] [--only batch,size,detections,objects,precision,threads]
 
-ResNet-50-FPN with made-up weights. Each question is a table of its own, whose rows run in turns in one process and are
-compared with its first row; numbers of threads need a process each.
+ResNet-50-FPN with random weights. Each question is a table of its own, whose rows run in turns in one process
+and are compared with its first row; numbers of threads need a process each.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument(
         "--only", default=",".join(QUESTIONS), help="which questions, separated by commas (default: all)"
     )
-    parser.add_argument("--threads", type=int, help="time one picture with so many threads, and nothing else")
+    parser.add_argument("--threads", type=int, help="time one image with so many threads, and nothing else")
     options = parser.parse_args()
     if options.threads is not None:
         print_one(options.threads, options.rounds)
@@ -63,7 +63,7 @@ def by_batch():
         name = f"batch of {count}"
         runs[name] = functools.partial(model.detect, images, batch_size=count)
         per[name] = count
-    return "Seconds per picture of 800 x 1088, by batch size", runs, per
+    return "Seconds per image of 800 x 1088, by batch size", runs, per
 
 
 def by_size():
@@ -73,7 +73,7 @@ def by_size():
         name = f"{height} x {width}"
         runs[name] = functools.partial(model.detect, peers.made_image(height, width))
         per[name] = height * width / 1e6
-    return "Seconds per megapixel, by size of the picture", runs, per
+    return "Seconds per megapixel, by size of the image", runs, per
 
 
 def by_detections():
@@ -84,8 +84,8 @@ def by_detections():
         limited, _ = peers.our_model(max_detections=count, score_threshold=0.0)
         assert len(limited.detect(image)[0]) == count
         runs[f"{count} detections"] = functools.partial(limited.detect, image)
-    runs["300 detections, run lengths"] = functools.partial(model.detect, image, masks="rle")
-    return "Seconds for a picture of 800 x 1088, by number of detections, masks included", runs, {}
+    runs["300 detections, RLE"] = functools.partial(model.detect, image, masks="rle")
+    return "Seconds for an image of 800 x 1088, by number of detections, masks included", runs, {}
 
 
 def by_objects():
@@ -94,7 +94,7 @@ def by_objects():
         model, _ = training.our_model(512)
         examples = training.make_examples(2, 512, count)
         runs[f"{count} objects each"] = training.our_step(model, examples)
-    return "Seconds for a training step, two pictures of 512 x 512, by number of objects", runs, {}
+    return "Seconds for a training step, two images of 512 x 512, by number of objects", runs, {}
 
 
 def by_precision():
@@ -105,11 +105,11 @@ def by_precision():
         model, _ = peers.our_model()
         runs[policy] = functools.partial(model.detect, image)
     keras.mixed_precision.set_global_policy("float32")
-    return "Seconds for a picture of 800 x 1088, by precision", runs, {}
+    return "Seconds for an image of 800 x 1088, by precision", runs, {}
 
 
 def by_threads(rounds):
-    print("\nSeconds for a picture of 800 x 1088, by threads, a process each\n")
+    print("\nSeconds for an image of 800 x 1088, by threads, a process each\n")
     print("| threads | seconds (median) | |\n|---|---|---|")
     first = None
     for threads in (1, 2):

@@ -1,9 +1,9 @@
-"""From a cold start to the first detection, then ten pictures of ten sizes, then 200 pictures watched for memory.
+"""From a cold start to the first detection, then ten images of ten sizes, then 200 images watched for memory.
 
-python benchmarks/startup.py [--pictures 200]
+python benchmarks/startup.py [--images 200]
 
-ResNet-50-FPN with made-up weights, saved as a .keras file; everything is timed in a new process, as in a script that
-loads a model and uses it. The compiled operations' own compilation, once per machine, is timed apart.
+ResNet-50-FPN with randomly generated weights, saved as a .keras file; everything is timed in a new process, as in a
+script that loads a model and uses it. The compiled operations' own compilation, once per machine, is timed apart.
 """
 
 import argparse
@@ -22,17 +22,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--pictures", type=int, default=200, help="watched for memory")
+    parser.add_argument("--images", type=int, default=200, help="watched for memory")
     parser.add_argument("--model", help="a .keras file, timed in this process (used by the program itself)")
     options = parser.parse_args()
     if options.model is not None:
-        run(options.model, options.pictures)
+        run(options.model, options.images)
         return
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         save_model(path)
         print_compilation(folder)
-        command = [sys.executable, __file__, "--model", str(path), "--pictures", str(options.pictures)]
+        command = [sys.executable, __file__, "--model", str(path), "--images", str(options.images)]
         subprocess.run(command, check=True)
 
 
@@ -53,7 +53,7 @@ def print_compilation(folder):
     print(f"compiling the operations, once per machine: {float(output.stdout.splitlines()[-1]):.1f} s")
 
 
-def run(model_path, pictures):
+def run(model_path, images):
     start = time.perf_counter()
     import keras_maskrcnn as km
 
@@ -66,7 +66,7 @@ def run(model_path, pictures):
         f"import and load_model {loaded - start:.1f} s, first detection after {time.perf_counter() - start:.1f} s"
     )
     assert len(first)
-    print("\n| picture | seconds, first time | second |\n|---|---|---|")
+    print("\n| image | seconds, first time | second |\n|---|---|---|")
     for height, width in SIZES:
         taken = []
         for seed in range(2):
@@ -75,16 +75,16 @@ def run(model_path, pictures):
             model.detect(image)
             taken.append(time.perf_counter() - begin)
         print(f"| {height} x {width} | {taken[0]:.2f} | {taken[1]:.2f} |")
-    print_memory(model, pictures)
+    print_memory(model, images)
 
 
-def print_memory(model, pictures):
+def print_memory(model, total):
     import peers
 
-    images = (peers.made_image(*SIZES[i % len(SIZES)], seed=i) for i in range(pictures))
-    print("\n| pictures | memory now, GiB | highest |\n|---|---|---|")
+    images = (peers.made_image(*SIZES[i % len(SIZES)], seed=i) for i in range(total))
+    print("\n| images | memory now, GiB | highest |\n|---|---|---|")
     for count, _ in enumerate(model.detect_iter(images, masks="rle"), 1):
-        if count % max(pictures // 5, 1) == 0:
+        if count % max(total // 5, 1) == 0:
             print(f"| {count} | {peers.memory('VmRSS'):.2f} | {peers.memory('VmHWM'):.2f} |")
 
 

@@ -2,7 +2,7 @@
 
 python benchmarks/training.py [--size 512] [--batch 2] [--rounds 5]
 
-ResNet-50-FPN, all layers trained but frozen batch norms, float32, SGD with momentum; the same made-up weights, pictures
+ResNet-50-FPN, all layers trained but frozen batch norms, float32, SGD with momentum; the same random weights, images
 and objects; steps in turns in one process. Peak memory is that of a process of its own for each row.
 """
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--size", type=int, default=512, help="side of the pictures")
+    parser.add_argument("--size", type=int, default=512, help="side of the images")
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
@@ -70,7 +70,7 @@ def torchvision_model(state, size):
 
 
 def make_examples(batch, size, objects=OBJECTS):
-    """Pictures, and for each `objects` boxes of many sizes with masks that are ellipses in them."""
+    """Images, and for each `objects` boxes of many sizes with masks that are ellipses in them."""
     random = np.random.default_rng(1)
     examples = []
     for seed in range(batch):

@@ -2,7 +2,7 @@
 
 python benchmarks/training_memory.py
 
-Made-up pictures with so many objects that as many RoIs are positive as the config samples; SGD with momentum, float32.
+Random images with so many objects that as many RoIs are positive as the config samples; SGD with momentum, float32.
 """
 
 import argparse
@@ -75,9 +75,9 @@ def made_records(count, size):
         start = random.uniform(0, size - sides)
         boxes = np.concatenate([start, start + sides], axis=1)
         outlines = [[[x1, y1, x2, y1, x2, y2, x1, y2]] for x1, y1, x2, y2 in boxes.tolist()]
-        picture = peers.made_image(size, size, number)
+        image = peers.made_image(size, size, number)
         records.append(
-            km.make_record(picture, boxes, random.integers(1, 91, OBJECTS), outlines, image_id=number)
+            km.make_record(image, boxes, random.integers(1, 91, OBJECTS), outlines, image_id=number)
         )
     return records
 

@@ -24,7 +24,8 @@ from keras_maskrcnn.diagnostics.inspect_model import Inspection, inspect_model
 from keras_maskrcnn.diagnostics.inspect_targets import Targets, inspect_targets
 from keras_maskrcnn.diagnostics.memory import training_memory
 from keras_maskrcnn.evaluation.analysis import Analysis, analyse
-from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, detect_records, evaluate_coco
+from keras_maskrcnn.evaluation.detect_records import detect_records
+from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.evaluation.report import write_report
 from keras_maskrcnn.models.load import load_model, load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN

@@ -39,7 +39,7 @@ def source(trained):
 @pytest.fixture(scope="session")
 def files(tmp_path_factory):
     """Records of eleven images as files, with an object of each class."""
-    folder = tmp_path_factory.mktemp("pictures")
+    folder = tmp_path_factory.mktemp("images")
     records = []
     for number, record in enumerate(drawn_records(11)):
         path = folder / f"{number}.png"

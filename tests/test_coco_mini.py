@@ -1,4 +1,4 @@
-"""Real COCO pictures, through everything: load, train, evaluate. Skipped where the pictures are not at hand."""
+"""Real COCO images, through everything: load, train, evaluate. Skipped where the images are not at hand."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import make_record
-from keras_maskrcnn.detections.detections import make_detections
+from keras_maskrcnn.detections.from_outputs import make_detections
 from keras_maskrcnn.evaluation.evaluate import evaluate_coco
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
@@ -25,7 +25,7 @@ from keras_maskrcnn.weights.sources.table import save
 
 STEPS = 40
 COCO = COCO_MINI
-pytestmark = pytest.mark.skipif(not COCO.exists(), reason="the pictures of coco_mini are not on this machine")
+pytestmark = pytest.mark.skipif(not COCO.exists(), reason="the images of coco_mini are not on this machine")
 
 
 def load(split):
@@ -55,7 +55,7 @@ class GroundTruth:
 @pytest.mark.parametrize("split", ["train", "val"])
 def test_ground_truth_through_the_pipeline_scores_perfectly(split):
     records, classes = load(split)
-    # coco_mini has no picture without annotations
+    # coco_mini has no image without annotations
     records = [*records, make_record(np.zeros((50, 60, 3), np.uint8), image_id=0)]
     config = Config(class_names=tuple(classes), min_size=400, max_size=667)
     scores = evaluate_coco(GroundTruth(records, config), records, progress=False)
@@ -96,7 +96,7 @@ class EveryLoss(keras.callbacks.Callback):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*NAMES, "detectron2 R_50_DC5"])
 def test_fine_tuning_lowers_every_loss(name):
-    """From weights as spread out as trained ones, on two small pictures. On many, or from fresh weights, box_loss
+    """From weights as spread out as trained ones, on two small images. On many, or from fresh weights, box_loss
     first rises: at the start no proposal but the ground truth itself matches, and its boxes need no correction."""
     keras.utils.set_random_seed(0)
     config, model = weighted(name)

@@ -13,7 +13,8 @@ from places import ROOT
 FOLDER = ROOT / "samples" / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 sys.path.append(str(FOLDER))
-from run import run_notebook  # noqa: E402
+from page import notebook_page  # noqa: E402
+from run import main, run_notebook  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -28,14 +29,14 @@ def test_notebook_runs_and_shows_something(path, folder, monkeypatch):
     monkeypatch.setenv("NOTEBOOK_SMALL", "1")
     monkeypatch.setenv("KERAS_HOME", str(folder / "nothing_is_downloaded"))
     outputs = [output for cell in run_notebook(path)["cells"] for output in cell.get("outputs", [])]
-    pictures = [output["data"] for output in outputs if output["output_type"] == "display_data"]
+    images = [output["data"] for output in outputs if output["output_type"] == "display_data"]
     assert any(output["output_type"] == "stream" for output in outputs)
-    for data in pictures:
+    for data in images:
         (content,) = data.values()
-        picture = Image.open(io.BytesIO(base64.b64decode(content))).convert("L")
-        darkest, brightest = picture.getextrema()
-        assert min(picture.size) > 20 and brightest > darkest
-    assert pictures
+        image = Image.open(io.BytesIO(base64.b64decode(content))).convert("L")
+        darkest, brightest = image.getextrema()
+        assert min(image.size) > 20 and brightest > darkest
+    assert images
     assert not (folder / "nothing_is_downloaded").exists()
 
 
@@ -45,6 +46,39 @@ def test_notebook_says_at_once_what_comes_of_it_and_is_small(path):
     assert first["cell_type"] == "markdown"
     assert "At the end you will" in "".join(first["source"])
     assert path.stat().st_size < 300_000
+
+
+def test_a_page_shows_text_code_and_outputs():
+    cells = [
+        {
+            "cell_type": "markdown",
+            "source": ["# One & two\n", "\n", "See `x < y`, **bold**, [here](https://a.b/)."],
+        },
+        {
+            "cell_type": "code",
+            "source": ["print(1 < 2)"],
+            "outputs": [
+                {"output_type": "stream", "text": ["<True>\n"]},
+                {"output_type": "display_data", "data": {"image/png": "aGk="}},
+            ],
+        },
+    ]
+    page = notebook_page({"cells": cells}, "title")
+    assert "<h1>One &amp; two</h1>" in page and "<code>x &lt; y</code>, <b>bold</b>" in page
+    assert '<a href="https://a.b/">here</a>' in page
+    assert "<pre>print(1 &lt; 2)</pre>" in page and "&lt;True&gt;" in page
+    assert 'src="data:image/png;base64,aGk="' in page
+
+
+def test_running_says_where_the_outputs_are(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cells = [{"cell_type": "code", "source": ["print('hello')"]}]
+    (tmp_path / "one.ipynb").write_text(json.dumps({"cells": cells}))
+    monkeypatch.setattr(sys, "argv", ["run.py", "one.ipynb"])
+    main()
+    page = tmp_path / "runs" / "one.html"
+    assert "hello" in page.read_text() and str(page) in capsys.readouterr().out
+    assert "outputs" not in json.loads((tmp_path / "one.ipynb").read_text())["cells"][0]
 
 
 def test_an_error_in_a_cell_names_the_notebook_and_the_cell(tmp_path):

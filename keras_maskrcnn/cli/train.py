@@ -18,7 +18,7 @@ from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.data.sampling import repeat_factor_sampling
 from keras_maskrcnn.diagnostics.dataset.check import check_dataset
-from keras_maskrcnn.diagnostics.dataset.findings import grouped
+from keras_maskrcnn.diagnostics.dataset.issues import grouped
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.training.averages import WithAveragedWeights
@@ -115,15 +115,13 @@ def refuse_errors(
         ValueError: the check finds errors; the message has the first.
     """
     report = check_dataset(records, config, validation=validation, quick=True)
-    for (severity, kind), findings in grouped(report.findings).items():
+    for (severity, kind), issues in grouped(report.issues).items():
         if severity == "error":
             more = f" (and {report.count('error') - 1} more errors)" if report.count("error") > 1 else ""
-            raise ValueError(
-                f"{findings[0]}{more}; `maskrcnn check` lists all that is wrong with the dataset"
-            )
+            raise ValueError(f"{issues[0]}{more}; `maskrcnn check` lists all that is wrong with the dataset")
         if severity == "warning":
-            more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-            print(f"Warning: {kind}: {findings[0]}{more}")
+            more = f" (and {len(issues) - 1} more)" if len(issues) > 1 else ""
+            print(f"Warning: {kind}: {issues[0]}{more}")
 
 
 def _repeated(records: Sequence[Record], settings: dict[str, Any]) -> Sequence[Record]:
@@ -189,6 +187,8 @@ def _fit(
         with interruptible(), warnings.catch_warnings():
             if folder.backup.exists():  # its weights come at the beginning of `fit`
                 warnings.filterwarnings("ignore", "The backbone's batch norm is frozen")
+            # of epochs between evaluations, which leave the best model as it is
+            warnings.filterwarnings("ignore", "Can save best model only with")
             model.fit(dataset, epochs=epochs, callbacks=callbacks, verbose=0)
     except KeyboardInterrupt:
         place = (

@@ -4,16 +4,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
+from keras_maskrcnn.data.outcomes import IN_CROWD, NO_OBJECT, matched_objects
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.drawing.captions import side_by_side
-from keras_maskrcnn.drawing.instances import draw_instances
+from keras_maskrcnn.drawing.instances import PALETTE, draw_instances
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 
 READABLE_SIDE = 320
+RIGHT, WRONG, MISSED, CROWD = (0, 158, 115), (213, 60, 0), (240, 228, 66), (160, 160, 160)
+"""Colours of a comparison, which colour-blind people can tell apart."""
 
 
 def draw_record(
@@ -77,20 +81,26 @@ def draw_comparison(
     class_names: Sequence[str],
     image: Any = None,
     min_score: float = 0.5,
+    iou_threshold: float = 0.5,
     **options: Any,
 ) -> Image.Image:
-    """Draw detections and the ground truth side by side, with captions; a class has one colour in both.
+    """Draw detections and the ground truth side by side, with the right and the wrong ones marked.
+
+    Boxes and labels of true positives and of the objects that they detect are green, of false positives red, of missed
+    objects yellow, and of crowds and detections inside them gray; captions count them. A true positive's mask has the
+    colour of its object's, and other instances have colours of their own.
 
     Args:
-        detections: N detections of the record's image.
+        detections: N rows, of the record's image.
         record: the image with its ground truth.
         class_names: K names, class k being class_names[k - 1].
-        image: another image of the same size instead: PIL, or an array [H, W] or [H, W, C].
-        min_score: score 0..1 below which detections are left out.
+        image: another image of the same size instead: PIL or array.
+        min_score: detections that score less are left out, 0..1.
+        iou_threshold: IoU of the masks, or boxes where one side lacks masks, from which a detection is right; 0..1.
         options: passed to `drawing.draw_instances`.
 
     Returns:
-        A PIL image in RGB, more than twice the width of `draw_record`'s.
+        An RGB image, twice the width of `draw_record`'s.
 
     Raises:
         FileNotFoundError: the image's file does not exist.
@@ -117,20 +127,37 @@ def draw_comparison(
         )
     if image is None:
         image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
+    shown = detections[detections.scores >= min_score]
+    matched = matched_objects(shown, record, iou_threshold)
+    missed = ~record.crowd & ~np.isin(np.arange(len(record.boxes)), matched)
     scale = readable_scale(record.height, record.width)
-    shared: dict[str, Any] = {
-        "scale": scale,
-        "keypoint_names": detections.keypoint_names,
-        "color_by": "class",
-    }
-    shared |= options
-    shown = int((detections.scores >= min_score).sum())
+    shared = {"scale": scale, "keypoint_names": detections.keypoint_names, **options}
     images = (
-        detections.draw(image, min_score, class_names=class_names, **shared),
-        draw_record(record, class_names, image, **shared),
+        shown.draw(image, 0, **{**_prediction_colors(matched, len(record.boxes)), **shared}),
+        draw_record(record, class_names, image, **{**_truth_colors(record, missed), **shared}),
     )
-    captions = f"predicted: {shown} (score from {min_score:g})", f"ground truth: {len(record.boxes)}"
+    right, wrong = int((matched >= 0).sum()), int((matched == NO_OBJECT).sum())
+    captions = (
+        f"predicted: {right} right (green), {wrong} wrong (red)",
+        f"true: {right} detected (green), {int(missed.sum())} missed (yellow)",
+    )
     return side_by_side(images, captions, title=record.name)
+
+
+def _prediction_colors(matched: np.ndarray, objects: int) -> dict[str, Any]:
+    """Colours of detections, of which each has that of its object, and those without one the next."""
+    colors = [
+        PALETTE[row % len(PALETTE)]
+        for row in np.where(matched >= 0, matched, objects + np.arange(len(matched)))
+    ]
+    marks = {NO_OBJECT: WRONG, IN_CROWD: CROWD}
+    return {"colors": colors, "box_colors": [marks.get(int(row), RIGHT) for row in matched]}
+
+
+def _truth_colors(record: Record, missed: np.ndarray) -> dict[str, Any]:
+    colors = [PALETTE[row % len(PALETTE)] for row in range(len(missed))]
+    marks = np.where(record.crowd, 2, missed)
+    return {"colors": colors, "box_colors": [(RIGHT, MISSED, CROWD)[mark] for mark in marks]}
 
 
 def readable_scale(height: int, width: int) -> int:

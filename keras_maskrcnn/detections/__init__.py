@@ -1,1 +1,1 @@
-"""What a model finds, in pixels of the original image; batches and tiles on the way there."""
+"""What a model detects, in pixels of the original image; batches and tiles on the way there."""

@@ -1,36 +1,35 @@
-"""From pictures to Detections by way of batches: of pictures, or of the tiles of large ones."""
+"""From images to Detections by way of batches: of images, or of the tiles of large ones."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.detections.detections import Detections, have_area, make_detections, original_boxes
+from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.detections.from_outputs import Outputs, have_area, make_detections, original_boxes
 from keras_maskrcnn.detections.tiling import merge_tiles, tile_windows
 from keras_maskrcnn.masks.rle import rle_to_mask
 
-Outputs = Mapping[str, np.ndarray]
-"""The rows of one picture, as `make_detections` takes them."""
 Run = Callable[[list[np.ndarray]], Iterable[tuple[Outputs, tuple[int, int]]]]
-"""Runs the model on a batch of pictures: of each its outputs and the (height, width) that it was resized to."""
+"""Runs the model on a batch of images: of each its outputs and the (height, width) that it was resized to."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Tiles:
-    """How pictures are cut into tiles.
+    """How images are split into tiles.
 
     Raises:
         ValueError: a number is out of range.
     """
 
     side: int
-    """In pixels of the picture; a picture with no longer side is left whole."""
+    """In pixels of the image; an image with no longer side is left whole."""
     overlap: int
     """Pixels that neighbours have in common, at least."""
     whole: bool = True
-    """Whether the picture as a whole is one more tile."""
+    """Whether the image as a whole is one more tile."""
 
     def __post_init__(self) -> None:
         if self.side < 1:
@@ -41,9 +40,9 @@ class Tiles:
             )
 
     def windows(self, height: int, width: int) -> list[tuple[int, int, int, int]]:
-        """Return x1, y1, x2, y2 in pixels of all tiles of a picture."""
-        found = tile_windows(height, width, self.side, self.overlap)
-        return found + [(0, 0, width, height)] if self.whole and len(found) > 1 else found
+        """Return x1, y1, x2, y2 in pixels of all tiles of an image."""
+        tiles = tile_windows(height, width, self.side, self.overlap)
+        return tiles + [(0, 0, width, height)] if self.whole and len(tiles) > 1 else tiles
 
 
 def make_tiles(tile: int | None, overlap: int | None, whole: bool) -> Tiles | None:
@@ -56,20 +55,20 @@ def make_tiles(tile: int | None, overlap: int | None, whole: bool) -> Tiles | No
 
 
 class _Piece(NamedTuple):
-    """A tile of a picture, and whether it is the last of it."""
+    """A tile of an image, and whether it is the last of it."""
 
-    picture: np.ndarray
+    image: np.ndarray
     window: tuple[int, int, int, int]
     last: bool
 
     @property
     def pixels(self) -> np.ndarray:
         x1, y1, x2, y2 = self.window
-        return self.picture[y1:y2, x1:x2]
+        return self.image[y1:y2, x1:x2]
 
 
 def detect_in(
-    pictures: Iterable[np.ndarray],
+    images: Iterable[np.ndarray],
     run: Run,
     config: Config,
     batch_size: int,
@@ -77,26 +76,26 @@ def detect_in(
     tiles: Tiles | None = None,
     limit: int | None = None,
 ) -> Iterator[Detections]:
-    """Run the model on pictures `[H, W, C]`, in tiles where there are any, and yield what it finds in each.
+    """Run the model on images `[H, W, C]`, in tiles where there are any, and yield the detections of each.
 
     Args:
         run: the model.
         config: says what its outputs mean.
-        batch_size: pictures or tiles per call of `run`; a batch may hold tiles of several pictures.
+        batch_size: images or tiles per call of `run`; a batch may hold tiles of several images.
         masks: "bool", "rle" or None, as `make_detections` takes it.
-        limit: most objects of a picture that was cut into tiles; None for all.
+        limit: most detections of an image that was split into tiles; None for all.
     """
-    found: list[tuple[_Piece, Outputs, tuple[int, int]]] = []
-    for batch in batches(_pieces(pictures, tiles), batch_size):
+    done: list[tuple[_Piece, Outputs, tuple[int, int]]] = []
+    for batch in batches(_pieces(images, tiles), batch_size):
         for piece, (outputs, size) in zip(batch, run([piece.pixels for piece in batch]), strict=True):
-            found.append((piece, outputs, size))
+            done.append((piece, outputs, size))
             if piece.last:
                 yield (
-                    detections(found[0][1], piece.picture, found[0][2], config, masks)
-                    if len(found) == 1
-                    else _of_tiles(found, config, masks, limit)
+                    detections(done[0][1], piece.image, done[0][2], config, masks)
+                    if len(done) == 1
+                    else _of_tiles(done, config, masks, limit)
                 )
-                found = []
+                done = []
 
 
 def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
@@ -111,25 +110,25 @@ def batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
         yield batch
 
 
-def _pieces(pictures: Iterable[np.ndarray], tiles: Tiles | None) -> Iterator[_Piece]:
-    for picture in pictures:
-        height, width = picture.shape[:2]
+def _pieces(images: Iterable[np.ndarray], tiles: Tiles | None) -> Iterator[_Piece]:
+    for image in images:
+        height, width = image.shape[:2]
         windows = [(0, 0, width, height)] if tiles is None else tiles.windows(height, width)
         for number, window in enumerate(windows, start=1):
-            yield _Piece(picture, window, last=number == len(windows))
+            yield _Piece(image, window, last=number == len(windows))
 
 
 def detections(
-    outputs: Outputs, picture: np.ndarray, size: tuple[int, int], config: Config, masks: str | None = "bool"
+    outputs: Outputs, image: np.ndarray, size: tuple[int, int], config: Config, masks: str | None = "bool"
 ) -> Detections:
-    """Bring a config's outputs for one picture, resized to `size`, to its own pixels, as `make_detections` does."""
+    """Bring a config's outputs for one image, resized to `size`, to its own pixels, as `make_detections` does."""
     return make_detections(
         outputs,
-        picture.shape[:2],
+        image.shape[:2],
         size,
         config.class_names,
         masks=masks,
-        image=picture,
+        image=image,
         paste=config.paste,
         keypoint_offset=config.keypoint_offset,
         square=config.square,
@@ -138,14 +137,14 @@ def detections(
 
 
 def _of_tiles(
-    found: list[tuple[_Piece, Outputs, tuple[int, int]]], config: Config, masks: str | None, limit: int | None
+    tiles: list[tuple[_Piece, Outputs, tuple[int, int]]], config: Config, masks: str | None, limit: int | None
 ) -> Detections:
-    """Merge what was found in the tiles of one picture; masks are run lengths until the end, for they are many."""
-    rows = [_in_picture(piece, outputs, size, config) for piece, outputs, size in found]
+    """Merge the detections of the tiles of one image; masks stay RLE until the end, for they are many."""
+    rows = [_in_image(piece, outputs, size, config) for piece, outputs, size in tiles]
     joined = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    picture = found[0][0].picture
-    all_found = detections(joined, picture, picture.shape[:2], config, masks and "rle")
-    merged = merge_tiles(all_found, joined["windows"], config.nms_iou, config.class_agnostic_nms)[:limit]
+    image = tiles[0][0].image
+    unmerged = detections(joined, image, image.shape[:2], config, masks and "rle")
+    merged = merge_tiles(unmerged, joined["windows"], config.nms_iou, config.class_agnostic_nms)[:limit]
     if masks == "bool" and merged.masks is not None:
         dense = np.zeros((len(merged), merged.height, merged.width), bool)
         for mask, rle in zip(dense, merged.masks, strict=True):
@@ -154,15 +153,15 @@ def _of_tiles(
     return merged
 
 
-def _in_picture(
+def _in_image(
     piece: _Piece, outputs: Outputs, size: tuple[int, int], config: Config
 ) -> dict[str, np.ndarray]:
-    """The real rows of a tile's outputs, in pixels of its picture, and the window of each."""
+    """The real rows of a tile's outputs, in pixels of its image, and the window of each."""
     x, y, x2, y2 = piece.window
     boxes = original_boxes(outputs["boxes"], (y2 - y, x2 - x), size, config.square)
     boxes = np.clip(boxes, 0, np.array([x2 - x, y2 - y] * 2, boxes.dtype))
     boxes += np.array([x, y, x, y], boxes.dtype)
-    # those that make_detections would leave out go here, or the others would get their windows
+    # what make_detections would leave out goes here, or the windows would belong to other rows
     real = (np.asarray(outputs["classes"]) > 0) & have_area(boxes, config.paste)
     moved = {name: np.asarray(values)[real] for name, values in outputs.items()} | {"boxes": boxes[real]}
     if "keypoints" in moved:

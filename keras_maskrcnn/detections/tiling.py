@@ -1,6 +1,6 @@
-"""Large pictures in overlapping tiles, and the objects that several tiles show made one again.
+"""Large images in overlapping tiles, and one row again for each object that several tiles show.
 
-N rows; windows are x1, y1, x2, y2 in whole pixels of the picture.
+N rows; windows are x1, y1, x2, y2 in whole pixels of the image.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,22 +12,23 @@ import pycocotools.mask as coco_mask
 from keras_maskrcnn.detections.detections import Detections
 
 BORDER = 0.02
-"""A box that ends this near to a tile's inner border is cut by it, as a share of the tile's side."""
+"""A box that ends this near to a tile's inner border is truncated by it, as a fraction of the tile's side."""
 SAME_AS_WHOLE = 0.25
-"""IoU of a cut object with what its tile shows of a whole one, from which the two are the same. It is low, since a
-sliver is found with borders that are off by more than it is wide."""
+"""IoU of a truncated object with what its tile shows of a whole one, from which the two are the same. It is low, since
+the borders of a detected sliver are off by more than it is wide."""
 COVERED = 0.5
-"""Share of a cut object's area under another cut one, in what both tiles show, from which they are parts of one."""
+"""Fraction of a truncated object's area under another such one, in what both tiles show, from which they are parts of
+one."""
 
 
 def tile_windows(height: int, width: int, tile: int, overlap: int) -> list[tuple[int, int, int, int]]:
-    """Return the windows, row by row, that cover a picture; one where it is no larger than a tile.
+    """Return the windows, row by row, that cover an image; one where it is no larger than a tile.
 
-    They are as few as leave neighbours at least `overlap` pixels in common. All have the tile's size, cut to the
-    picture's, so that the last ones overlap more.
+    They are as few as leave neighbours at least `overlap` pixels in common. All have the tile's size, cropped to the
+    image's, so that the last ones overlap more.
 
     Args:
-        height, width: of the picture, in pixels.
+        height, width: of the image, in pixels.
         tile: side of a tile in pixels.
         overlap: at least 0 and less than `tile`.
     """
@@ -44,29 +45,29 @@ def _starts(side: int, tile: int, overlap: int) -> list[int]:
 
 
 def merge_tiles(
-    found: Detections, windows: np.ndarray, nms_iou: float, class_agnostic: bool = False
+    detections: Detections, windows: np.ndarray, nms_iou: float, class_agnostic: bool = False
 ) -> Detections:
     """Make one row of the rows that are the same object, seen in several tiles.
 
-    Of objects that no inner border of their tile cuts, one that overlaps a better one by more than `nms_iou` is
-    dropped, as within a picture. A cut object is dropped if it is what its tile shows of a whole one. Cut ones that are
-    left are parts of one object if they cover each other by half in what both their tiles see: they are joined to the
-    box around them and the union of their masks, with the highest score, and each keypoint of the part that is surest
-    of it.
+    Of objects that no inner border of their tile truncates, one that overlaps a better one by more than `nms_iou` is
+    dropped, as within an image. A truncated object is dropped if it is what its tile shows of a whole one. Those that
+    are left are parts of one object if they cover each other by half in what both their tiles see: they are joined
+    to the box around them and the union of their masks, with the highest score, and each keypoint is that of the part
+    with the best score for it. The score of a joined mask is that of the best part's.
 
     Args:
-        found: N rows in pixels of the picture, masks as run lengths if there are any.
-        windows: `[N, 4]` the part of the picture that each was found in. Rows of one window are left as they are.
+        detections: N rows in pixels of the image, masks as RLEs if there are any.
+        windows: `[N, 4]` the part of the image that each was detected in. Rows of one window are left as they are.
         nms_iou: 0..1.
         class_agnostic: whether objects of different classes can be the same.
 
     Returns:
         At most N rows, best first.
     """
-    boxes, windows = found.boxes.astype(np.float64), np.asarray(windows, np.float64).reshape(-1, 4)
-    classes = np.zeros(len(found), int) if class_agnostic else found.class_ids
-    cut = _is_cut(boxes, windows, (found.width, found.height))
-    order = np.argsort(-found.scores, kind="stable")
+    boxes, windows = detections.boxes.astype(np.float64), np.asarray(windows, np.float64).reshape(-1, 4)
+    classes = np.zeros(len(detections), int) if class_agnostic else detections.class_ids
+    truncated = _is_truncated(boxes, windows, (detections.width, detections.height))
+    order = np.argsort(-detections.scores, kind="stable")
 
     def comparable(row: int, others: Sequence[int]) -> np.ndarray:
         other = np.asarray(others, int)
@@ -74,21 +75,21 @@ def merge_tiles(
         return other[same]
 
     whole: list[int] = []
-    for row in order[~cut[order]].tolist():
+    for row in order[~truncated[order]].tolist():
         if not (_iou(boxes[row], boxes[comparable(row, whole)]) > nms_iou).any():
             whole.append(row)
     parts: list[int] = []
-    for row in order[cut[order]].tolist():
+    for row in order[truncated[order]].tolist():
         seen = _shared(windows[row], boxes[comparable(row, whole)])
         if not (_iou(boxes[row], seen) >= SAME_AS_WHOLE).any():
             parts.append(row)
     groups = [[row] for row in whole] + _objects_of_parts(parts, boxes, windows, comparable)
-    merged = _joined(found, groups)
+    merged = _joined(detections, groups)
     return merged[np.argsort(-merged.scores, kind="stable")]
 
 
-def _is_cut(boxes: np.ndarray, windows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Whether each box `[N]` ends at a side of its window that is no side of the picture, (width, height)."""
+def _is_truncated(boxes: np.ndarray, windows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Whether each box `[N]` ends at a side of its window that is no side of the image, (width, height)."""
     near = BORDER * np.tile(windows[:, 2:] - windows[:, :2], 2)
     inner = np.concatenate([windows[:, :2] > 0, windows[:, 2:] < size], axis=1)
     return (inner & (np.abs(boxes - windows) <= near)).any(axis=1)
@@ -100,7 +101,7 @@ def _objects_of_parts(
     windows: np.ndarray,
     comparable: Callable[[int, Sequence[int]], np.ndarray],
 ) -> list[list[int]]:
-    """Group the rows of cut objects that belong together, also by way of others."""
+    """Group the rows of truncated objects that belong together, also by way of others."""
     groups: list[list[int]] = []
     for row in parts:
         others = comparable(row, [other for group in groups for other in group])
@@ -114,20 +115,20 @@ def _objects_of_parts(
     return groups
 
 
-def _joined(found: Detections, groups: list[list[int]]) -> Detections:
+def _joined(detections: Detections, groups: list[list[int]]) -> Detections:
     """One row of each group, with the score of its best."""
-    groups = [sorted(group, key=lambda row: -found.scores[row]) for group in groups]
-    best = found[np.array([group[0] for group in groups], int)]
+    groups = [sorted(group, key=lambda row: -detections.scores[row]) for group in groups]
+    best = detections[np.array([group[0] for group in groups], int)]
     masks, keypoints = best.masks, best.keypoints
     for number, group in enumerate(groups):
         if len(group) == 1:
             continue
-        low, high = found.boxes[group, :2].min(axis=0), found.boxes[group, 2:].max(axis=0)
+        low, high = detections.boxes[group, :2].min(axis=0), detections.boxes[group, 2:].max(axis=0)
         best.boxes[number] = [*low, *high]
-        if masks is not None and found.masks is not None:
-            masks[number] = _union([found.masks[row] for row in group])
-        if keypoints is not None and found.keypoints is not None:
-            points = found.keypoints[group]  # [parts, J, 3]
+        if masks is not None and detections.masks is not None:
+            masks[number] = _union([detections.masks[row] for row in group])
+        if keypoints is not None and detections.keypoints is not None:
+            points = detections.keypoints[group]  # [parts, J, 3]
             keypoints[number] = points[points[..., 2].argmax(axis=0), np.arange(points.shape[1])]
     return best
 

@@ -1,4 +1,4 @@
-"""Which anchors overlap the objects of a data set most, in closed form.
+"""Which anchors overlap the objects of a dataset most, in closed form.
 
 M objects, boxes in float64 pixels of the network's input image; crowds are left out.
 """
@@ -127,7 +127,7 @@ def trains_none(objects: ResizedObjects, overlaps: np.ndarray, config: Config) -
 
 def _owners(places: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """The object of `[G, 4]` that each of `[T, 4]` overlaps most, `[T]`, the first of equals; each overlaps one."""
-    # A picture may have thousands of objects, of which few are near.
+    # An image may have thousands of objects, of which few are near.
     start, stop = places[:, :2].min(axis=0), places[:, 2:].max(axis=0)
     near = np.flatnonzero(((boxes[:, :2] < stop) & (boxes[:, 2:] > start)).all(axis=1))
     chunks = np.array_split(places, -(-len(places) * len(near) // _PAIRS))

@@ -1,4 +1,4 @@
-"""How well a config's anchors fit the objects of a data set, and which would fit more of them.
+"""How well a config's anchors fit the objects of a dataset, and which would fit more of them.
 
 M objects, boxes in pixels of the network's input image; crowds are left out.
 """
@@ -18,6 +18,7 @@ from keras_maskrcnn.diagnostics.anchor_matching import (
     resized_objects,
     trains_none,
 )
+from keras_maskrcnn.utils.counted import counted
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
@@ -25,8 +26,15 @@ if TYPE_CHECKING:
 SCALES = tuple(2 ** (step / 2) for step in (0, 1, -1, 2, -2, 3, -3, 4, -4))
 """Factors of all anchor sizes that are tried, half octaves apart; of equally good ones the first is taken."""
 WORTH_A_CHANGE = 0.01
-"""What another choice must match more, as a share of the objects."""
-NEW_HEAD = "more anchors per cell: the RPN's outputs of published weights do not fit"
+"""What another choice must match more, as a fraction of the objects."""
+USUAL_MATCHED, USUAL_LOST = 0.37, 0.006
+"""What `anchor_advice` computes of 619 objects of COCO's val2017 and the default anchors, which are COCO's own."""
+FITTING = 0.3
+"""Matched fraction of the objects from which anchors fit as well as is usual."""
+MANY_LOST = 0.1
+"""Fraction of objects that train no anchor from which on something should be changed."""
+NEW_ANCHORS = "a pretrained RPN has to learn them anew"
+NEW_HEAD = "more anchors per cell: a pretrained RPN's outputs do not fit, and start from random weights"
 LARGER_IMAGES = "four times the memory and time"
 
 
@@ -39,7 +47,7 @@ class SideBin:
     high: float
     objects: int
     matched: float
-    """Share of them, 0..1, that some anchor overlaps by rpn_positive_iou."""
+    """Fraction of them, 0..1, that some anchor overlaps by rpn_positive_iou."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,15 +68,33 @@ class AnchorChoice:
 
 @dataclasses.dataclass(frozen=True)
 class AnchorAdvice:
-    """What `anchor_advice` found; `str(advice)` is a readable report."""
+    """How anchors fit the objects of a dataset; `str(advice)` is a readable report.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    image = np.zeros((480, 640, 3), np.uint8)
+    records = [
+        km.make_record(image, [[20, 30, 20 + 18 * k, 30 + 20 * k]], [1], image_id=f"{k}") for k in range(1, 9)
+    ]
+    advice = km.anchor_advice(records, km.Config(class_names=("square",)))
+    print(advice.verdict)
+    for one in advice.bins:
+        print(f"{one.low:g}-{one.high:g} pixels: {one.objects} objects, {one.matched:.0%} matched")
+    ```
+    """
 
     objects: int
     """Crowds not counted."""
     positive_iou: float
     matched: float
-    """Share of the objects, 0..1, that some anchor overlaps by `positive_iou` or more."""
+    """Fraction of the objects, 0..1, that some anchor overlaps by `positive_iou` or more."""
     lost: float
-    """Share of the objects, 0..1, that train no anchor at all: none overlaps them by `positive_iou`, and those that
+    """Fraction of the objects, 0..1, that train no anchor at all: none overlaps them by `positive_iou`, and those that
     overlap them most overlap another object more. What is neither matched nor lost trains the anchors that overlap it
     most, whatever their IoU."""
     bins: tuple[SideBin, ...]
@@ -76,18 +102,46 @@ class AnchorAdvice:
     choices: tuple[AnchorChoice, ...]
     """What would match more, the smallest changes first, each better than those before it."""
 
-    def __str__(self) -> str:
+    @property
+    def summary(self) -> str:
+        """What was counted, in a sentence."""
         if not self.objects:
             return "Anchors: there are no objects to match"
         weak = 1 - self.matched - self.lost
+        return (
+            f"Anchors: {self.matched:.0%} of {counted(self.objects, 'object')} overlap one by an IoU of "
+            f"{self.positive_iou:g} or more; {weak:.0%} train only those that fit them best, {self.lost:.1%} none"
+        )
+
+    @property
+    def verdict(self) -> str:
+        """Whether that is good enough, beside what is usual."""
+        usual = (
+            f"of COCO's photographs and anchors these are {USUAL_MATCHED:.0%}, "
+            f"{1 - USUAL_MATCHED - USUAL_LOST:.0%} and {USUAL_LOST:.1%}"
+        )
+        if self.lost >= MANY_LOST:
+            return f"Too many objects train no anchor: other anchors or larger images are needed ({usual})"
+        if self.matched >= FITTING:
+            return f"These anchors fit: keep them ({usual})"
+        return (
+            "These anchors fit less well than is usual, yet nearly all objects train some: keep them with a pretrained "
+            f"RPN, change them if you train from scratch ({usual})"
+        )
+
+    def __str__(self) -> str:
+        if not self.objects:
+            return self.summary
         lines = [
-            f"Anchors: {self.matched:.0%} of {self.objects} objects overlap one by an IoU of {self.positive_iou:g} or "
-            f"more; {weak:.0%} train only those that fit them best, {self.lost:.1%} none",
-            "  side in the resized image, objects, share that overlaps an anchor so much:",
+            self.summary,
+            f"  {self.verdict}",
+            "  side in the resized image, objects, fraction that overlaps an anchor so much:",
         ]
         for one in self.bins:
-            share = f"{one.matched:.0%}" if one.objects else "-"
-            lines.append(f"  {f'{one.low:g}-{one.high:g} px':>12}{one.objects:>9}{share:>6}")
+            fraction = f"{one.matched:.0%}" if one.objects else "-"
+            lines.append(f"  {f'{one.low:g}-{one.high:g} px':>12}{one.objects:>9}{fraction:>6}")
+        if self.choices:
+            lines.append("  what would match more, and what it costs:")
         lines += [f"  {choice}" for choice in self.choices]
         if not self.choices:
             lines.append("  no other anchor_sizes, anchor_ratios or min_size that were tried match more")
@@ -100,8 +154,8 @@ def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
     An anchor learns an object that it overlaps by config.rpn_positive_iou or more; an object without such an anchor
     has only those that overlap it most, if these overlap no other object more (Faster R-CNN, section 3.1.2). Each
     object is compared with all anchors of its image: at their real places, in the image resized as in training and
-    padded alone. With config.train_min_sizes, each size counts alike. For comparison: of 619 objects of COCO's val2017,
-    37% overlap one of the default config's anchors by 0.7, and 0.6% train none.
+    padded alone. With config.train_min_sizes, each size counts alike. `AnchorAdvice.verdict` compares with what is
+    usual: 37% of COCO's objects overlap one of COCO's anchors by 0.7, and 0.6% train none.
 
     Other choices are computed in the same way: all anchor sizes times a factor (`SCALES`); with ratios at quantiles of
     the objects' own; with two sizes per level; and images of twice the size.
@@ -110,8 +164,28 @@ def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
         records: images with ground truth; no image is read.
         config: says sizes of images and anchors, and rpn_positive_iou.
 
+    Returns:
+        The advice, with a verdict, the objects by size, and what else would match more.
+
     Raises:
         ValueError: there are no records.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    image = np.zeros((480, 640, 3), np.uint8)
+    records = [
+        km.make_record(image, [[20, 30, 20 + 18 * k, 30 + 20 * k]], [1], image_id=f"{k}") for k in range(1, 9)
+    ]
+    advice = km.anchor_advice(records, km.Config(class_names=("square",)))
+    print(advice)
+    if advice.choices:
+        print(advice.choices[0].changes)  # for dataclasses.replace(config, **changes)
+    ```
     """
     if not len(records):
         raise ValueError("anchor_advice needs records; got none")
@@ -155,17 +229,19 @@ def _choices(
     """Try other fields, those that change least first, and keep what matches clearly more than all before."""
     ratios = {"anchor_ratios": _own_ratios(resized.boxes, len(config.anchor_ratios))}
     groups: list[tuple[str, list[dict[str, Any]]]] = [
-        ("", [{"anchor_sizes": _scaled(config, [factor])} for factor in SCALES]),
-        ("", [{"anchor_sizes": _scaled(config, [factor]), **ratios} for factor in SCALES]),
+        (NEW_ANCHORS, [{"anchor_sizes": _scaled(config, [factor])} for factor in SCALES]),
+        (NEW_ANCHORS, [{"anchor_sizes": _scaled(config, [factor]), **ratios} for factor in SCALES]),
         (NEW_HEAD, [{"anchor_sizes": _scaled(config, [factor, factor * 2**0.5])} for factor in SCALES]),
     ]
     found: list[AnchorChoice] = []
     for note, group in groups:
-        choices = [AnchorChoice(changes, _share(resized, config, changes), note) for changes in group]
+        choices = [
+            AnchorChoice(changes, _matched_fraction(resized, config, changes), note) for changes in group
+        ]
         found.append(max(choices, key=lambda choice: choice.matched))
     larger = _larger_images(config)
     objects = resized_objects(records, dataclasses.replace(config, **larger))
-    found.append(AnchorChoice(larger, _share(objects, config, larger), LARGER_IMAGES))
+    found.append(AnchorChoice(larger, _matched_fraction(objects, config, larger), LARGER_IMAGES))
     kept: list[AnchorChoice] = []
     for choice in found:
         if choice.matched >= matched + WORTH_A_CHANGE:
@@ -174,7 +250,7 @@ def _choices(
     return tuple(kept)
 
 
-def _share(objects: ResizedObjects, config: Config, changes: dict[str, Any]) -> float:
+def _matched_fraction(objects: ResizedObjects, config: Config, changes: dict[str, Any]) -> float:
     overlaps = best_overlaps(objects, dataclasses.replace(config, **changes))
     return float((overlaps.max(axis=1) >= config.rpn_positive_iou).mean())
 

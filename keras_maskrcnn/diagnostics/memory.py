@@ -47,8 +47,28 @@ def training_memory(config: Config, batch_size: int, records: Sequence[Record]) 
         batch_size: images per step of one device.
         records: images with ground truth, of which the sizes and the numbers of objects are used.
 
+    Returns:
+        Bytes.
+
     Raises:
         ValueError: there are no records, or `batch_size` is below 1.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    print(f"{km.training_memory(config, batch_size=2, records=[record]) / 2**30:.2f} GiB")
+    ```
     """
     if not len(records) or batch_size < 1:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Text on pictures: labels that leave each other room, and captions over pictures side by side."""
+"""Text on images: labels that leave each other room, and captions over images side by side."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ Rectangle = tuple[float, float, float, float]
 
 
 def text_font(height: int, width: int, path: str | None = None) -> Any:
-    """Return a font that is readable on a picture of this size in pixels; `path` is a TrueType file's."""
+    """Return a font that is readable on an image of this size in pixels; `path` is a TrueType file's."""
     points = max(10, round(max(height, width) / 55))
     return ImageFont.truetype(path, points) if path else ImageFont.load_default(points)
 
@@ -50,7 +50,7 @@ def draw_labels(
 def _free_place(
     box: np.ndarray, text_size: tuple[float, float], size: tuple[int, int], taken: list[Rectangle]
 ) -> Rectangle:
-    """The place at a box, within the picture, that covers least of the labels placed before."""
+    """The place at a box, within the image, that covers least of the labels placed before."""
     text_width, text_height = text_size
     x1, y1, x2, y2 = box
     places = [
@@ -82,24 +82,24 @@ def _overlap(first: Rectangle, second: Rectangle) -> float:
 
 
 def side_by_side(
-    pictures: Sequence[Image.Image], captions: Sequence[str], title: str | None = None
+    images: Sequence[Image.Image], captions: Sequence[str], title: str | None = None
 ) -> Image.Image:
-    """Put pictures next to each other on white, each under its caption and all under a title.
+    """Put images next to each other on white, each under its caption and all under a title.
 
-    A caption that is wider than its picture ends in dots; of a title that is, the end is kept, where a path has its
+    A caption that is wider than its image ends in dots; of a title that is, the end is kept, where a path has its
     file name.
 
     Raises:
-        ValueError: there is no picture, or not one caption for each.
+        ValueError: there is no image, or not one caption for each.
     """
-    if not pictures or len(pictures) != len(captions):
-        raise ValueError(f"side_by_side got {len(pictures)} pictures and {len(captions)} captions")
-    height, width = max(one.height for one in pictures), max(one.width for one in pictures)
+    if not images or len(images) != len(captions):
+        raise ValueError(f"side_by_side got {len(images)} images and {len(captions)} captions")
+    height, width = max(one.height for one in images), max(one.width for one in images)
     font = text_font(height, width)
     line = sum(font.getmetrics()) + max(2, font.getmetrics()[0] // 3)
     gap = max(4, width // 100)
     head = line * (2 if title else 1)
-    total = sum(one.width for one in pictures) + gap * (len(pictures) - 1)
+    total = sum(one.width for one in images) + gap * (len(images) - 1)
     page = Image.new("RGB", (total, head + height), "white")
     draw = ImageDraw.Draw(page)
     if title:
@@ -107,11 +107,11 @@ def side_by_side(
             (gap, 0), _shortened(title, draw, font, total - 2 * gap, keep_end=True), fill="black", font=font
         )
     left = 0
-    for picture, caption in zip(pictures, captions, strict=True):
-        text = _shortened(caption, draw, font, picture.width - 2 * gap)
+    for image, caption in zip(images, captions, strict=True):
+        text = _shortened(caption, draw, font, image.width - 2 * gap)
         draw.text((left + gap, head - line), text, fill="black", font=font)
-        page.paste(picture, (left, head))
-        left += picture.width + gap
+        page.paste(image, (left, head))
+        left += image.width + gap
     return page
 
 

@@ -1,4 +1,4 @@
-"""Instances drawn on a picture: translucent masks with outlines, boxes, keypoints with limbs, and labels."""
+"""Instances drawn on an image: translucent masks with outlines, boxes, keypoints with limbs, and labels."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_maskrcnn.config.keypoints import PERSON_LIMBS
 from keras_maskrcnn.drawing.captions import draw_labels, text_font
+from keras_maskrcnn.drawing.keypoints import draw_keypoints
 from keras_maskrcnn.masks.rle import rle_to_mask
 
 MASK_OPACITY = 0.4
@@ -32,6 +32,8 @@ def draw_instances(
     crowd: np.ndarray | None = None,
     color_by: str = "instance",
     class_names: Sequence[str] | None = None,
+    colors: Sequence[Color] | None = None,
+    box_colors: Sequence[Color] | None = None,
     labels: bool = True,
     font: str | None = None,
     scale: int = 1,
@@ -49,52 +51,57 @@ def draw_instances(
         keypoint_threshold: keypoints whose third value is above it are drawn. At 0.05 these are all that are
             annotated, hidden ones too, or of a model's those with such a probability or logit.
         crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
-        color_by: "instance" gives each its own colour, "class" each name.
-        class_names: all that `names` are of, so that a class has the same colour in every picture.
+        color_by: "instance" for a colour of each instance, "class" for one of each name.
+        class_names: all that `names` are of, so that a class has the same colour in every image.
+        colors: N colours (red, green, blue in 0..255) in place of those of `color_by`.
+        box_colors: N colours of boxes and labels, where these are not those of the masks.
         labels: whether names and scores are written.
         font: path of a TrueType font, for names in scripts that Pillow's own font lacks.
-        scale: how many times the picture is enlarged, a whole number; small ones have no room for names.
+        scale: how many times the image is enlarged, a whole number; small ones have no room for names.
 
     Returns:
-        An RGB picture, `scale` times the image's size.
+        An RGB image, `scale` times the image's size.
 
     Raises:
         ValueError: lengths or sizes disagree, `color_by` is neither of the two, or `scale` is below 1.
     """
-    if scale < 1:
-        raise ValueError(f"draw_instances' scale must be a whole number from 1; got {scale}")
     canvas = _enlarged(displayable(image), scale)
     height, width = canvas.shape[:2]
     boxes = scale * np.asarray(boxes, np.float64).reshape(-1, 4)
     rows = {"names": names, "scores": scores, "masks": masks, "keypoints": keypoints, "crowd": crowd}
-    for argument, values in rows.items():
-        if values is not None and len(values) != len(boxes):
-            raise ValueError(f"draw_instances got {len(boxes)} boxes but {len(values)} {argument}")
+    _check_lengths(len(boxes), **rows, colors=colors, box_colors=box_colors)
     crowd = np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool)
-    limbs = _limbs(keypoints, keypoint_names)
-    colors = _colors(len(boxes), names, color_by, class_names)
+    colors = _colors(len(boxes), names, color_by, class_names) if colors is None else colors
+    box_colors = colors if box_colors is None else box_colors
     line = max(1, round(max(height, width) / 700))
-    # Large ones first, so that small ones in front of them stay visible.
-    order = np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")
+    order = _largest_first(boxes)
     if masks is not None:
-        for index in order:
-            _paint_mask(canvas, masks[index], colors[index], line, scale, bool(crowd[index]))
-    picture = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(picture)
+        _paint_masks(canvas, masks, order, colors, crowd, line, scale)
+    drawn = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(drawn)
     for index in order:
-        _draw_box(draw, boxes[index], colors[index], line, (height, width), bool(crowd[index]))
-    if keypoints is not None:
-        for index in order:
-            points = np.asarray(keypoints[index], np.float64) * [scale, scale, 1]
-            _draw_keypoints(draw, points, limbs, keypoint_threshold, colors[index], line)
-    if labels:
-        texts = _labels(names, scores, crowd)
-        draw_labels(draw, boxes, texts, colors, text_font(height, width, font), (height, width))
-    return picture
+        _draw_box(draw, boxes[index], box_colors[index], line, (height, width), bool(crowd[index]))
+    if keypoints is not None and len(keypoints):
+        points = np.asarray(keypoints, np.float64)[order] * [scale, scale, 1]
+        draw_keypoints(draw, points, keypoint_names, keypoint_threshold, [colors[i] for i in order], line)
+    texts = _labels(names, scores, crowd) if labels else []
+    draw_labels(draw, boxes, texts, box_colors, text_font(height, width, font), (height, width))
+    return drawn
+
+
+def _largest_first(boxes: np.ndarray) -> np.ndarray:
+    """The order [N] in which small instances in front of large ones stay visible."""
+    return np.argsort(-np.prod(boxes[:, 2:] - boxes[:, :2], axis=1), kind="stable")
+
+
+def _check_lengths(count: int, **rows: Any) -> None:
+    for argument, values in rows.items():
+        if values is not None and len(values) != count:
+            raise ValueError(f"draw_instances got {count} boxes but {len(values)} {argument}")
 
 
 def displayable(image: Any) -> np.ndarray:
-    """Return a picture of any kind as a new array [H, W, 3] uint8.
+    """Return an image of any kind as a new array [H, W, 3] uint8.
 
     Gray is repeated, an alpha channel dropped, and of more than 4 channels the first three are shown. Floats
     up to 1 are taken for 0..1; values above 255 are scaled so that the largest becomes 255.
@@ -133,7 +140,22 @@ def _colors(
 
 
 def _enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
+    if scale < 1:
+        raise ValueError(f"draw_instances' scale must be a whole number from 1; got {scale}")
     return pixels if scale == 1 else pixels.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def _paint_masks(
+    canvas: np.ndarray,
+    masks: Any,
+    order: np.ndarray,
+    colors: Sequence[Color],
+    crowd: np.ndarray,
+    line: int,
+    scale: int,
+) -> None:
+    for index in order:
+        _paint_mask(canvas, masks[index], colors[index], line, scale, bool(crowd[index]))
 
 
 def _paint_mask(canvas: np.ndarray, mask: Any, color: Color, line: int, scale: int, hatched: bool) -> None:
@@ -185,39 +207,6 @@ def _draw_box(
         end = min(y + dash, bottom)
         draw.rectangle((left, y, min(left + line - 1, right), end), fill=color)
         draw.rectangle((max(right - line + 1, left), y, right, end), fill=color)
-
-
-def _limbs(keypoints: np.ndarray | None, names: Sequence[str] | None) -> list[tuple[int, int]]:
-    """Which keypoints are joined, by their places among the names."""
-    if keypoints is None or not names:
-        return []
-    if len(keypoints) and len(names) != len(keypoints[0]):
-        raise ValueError(
-            f"draw_instances got {len(keypoints[0])} keypoints per instance but {len(names)} keypoint_names"
-        )
-    places = {name: place for place, name in enumerate(names)}
-    return [(places[one], places[other]) for one, other in PERSON_LIMBS if {one, other} <= places.keys()]
-
-
-def _draw_keypoints(
-    draw: ImageDraw.ImageDraw,
-    points: np.ndarray,
-    limbs: list[tuple[int, int]],
-    threshold: float,
-    color: Color,
-    line: int,
-) -> None:
-    seen = (points[:, 2] > threshold) & np.isfinite(points).all(axis=1)
-    places = [(float(x), float(y)) for x, y in points[:, :2]]
-    drawn = [(places[one], places[other]) for one, other in limbs if seen[one] and seen[other]]
-    # White around the colour, which the instance's mask has too.
-    for fill, width in (("white", 4 * line), (color, 2 * line)):
-        for limb in drawn:
-            draw.line(limb, fill=fill, width=width)
-    for x, y in (places[index] for index in np.flatnonzero(seen)):
-        radius = 2 * line + 1
-        dot = (x - radius, y - radius, x + radius, y + radius)
-        draw.ellipse(dot, fill=color, outline="white", width=line)
 
 
 def _labels(names: Sequence[str] | None, scores: np.ndarray | None, crowd: np.ndarray) -> list[str]:

@@ -1,1 +1,1 @@
-"""COCO's metrics of what a model finds, their analysis and report."""
+"""COCO's metrics of detections, their analysis and report."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
 
 COCO_LIMIT = 100
-"""Detections per image and class that count in COCO's own figures of boxes and masks."""
+"""Detections per image and class that count in COCO's own metrics of boxes and masks."""
 KEYPOINT_LIMIT = 20
 """And in those of keypoints, here too if more detections count for the others."""
 
@@ -36,22 +36,23 @@ def score_coco(
     """Return COCO's average precision and recall of detections.
 
     Args:
-        records: N images' ground truth. Crowds count neither as found nor as missed.
-        detections: of the same N images, in pixels of the records.
+        records: N images' ground truth. Crowds count neither as detected nor as missed.
+        detections: of the same N images, in pixels of the records. Those of masks rank by `mask_scores` where there are
+            any, all others by `scores`.
         class_names: K names, class k being class_names[k - 1].
-        per_class: also give "box_AP/<class name>" (and mask) for each class.
+        per_class: also return "box_AP/<class name>" (and mask) for each class.
         max_detections: detections per image and class that count, best first. None is COCO's 100, or as many as
-            there are in the image with the most where that is more; give a number for figures to compare.
+            there are in the image with the most where that is more; pass a number for metrics to compare.
         keypoint_sigmas: J numbers, how far apart annotators mark each keypoint in square roots of the object's area;
             the similarity of keypoints takes the place of IoU. None is COCO's for its 17 keypoints of a person.
 
     Returns:
-        Figures in 0..1: "box_AP" (mean over IoU 0.50 to 0.95), "box_AP50", "box_AP75"; "box_AP_small",
+        Metrics in 0..1: "box_AP" (mean over IoU 0.50 to 0.95), "box_AP50", "box_AP75"; "box_AP_small",
         "box_AP_medium", "box_AP_large" (objects by annotated area: below 32^2, to 96^2, above); recall with
         so many detections, "box_AR1", "box_AR10", "box_AR100" (the last is named after max_detections), and
         "box_AR_small", "box_AR_medium", "box_AR_large". The same with "mask_" where records and detections
         have masks. With "keypoint_" where they have keypoints, of the best 20 detections ("keypoint_AR20") and
-        not of small objects; objects without labelled keypoints count neither as found nor as missed. A figure
+        not of small objects; objects without labelled keypoints count neither as detected nor as missed. A metric
         without ground truth, like the AP of a class that no image shows, is nan, and the means leave it out.
 
     Raises:
@@ -63,7 +64,7 @@ def score_coco(
 
 
 def summarised(evaluations: Mapping[str, COCOeval], class_names: Sequence[str] = ()) -> dict[str, float]:
-    """Return the figures of `score_coco` from what `coco_evaluations` returned, also of the classes if named."""
+    """Return the metrics of `score_coco` from what `coco_evaluations` returned, also of the classes if named."""
     return {
         f"{kind}_{name}": value
         for kind, evaluation in evaluations.items()
@@ -99,7 +100,7 @@ def coco_evaluations(
     sigmas = _sigmas(detections, keypoint_sigmas) if "keypoint" in kinds else None
     evaluations = {}
     for kind, iou_type in kinds.items():
-        rows = [row for index, found in enumerate(detections) for row in _found(found, index, iou_type)]
+        rows = [row for index, found in enumerate(detections) for row in _found(found, index, kind)]
         limits = (KEYPOINT_LIMIT,) if kind == "keypoint" else (1, 10, max_detections)
         evaluation = _evaluation(images, truth, rows, iou_type, len(class_names))
         evaluation.params.maxDets = sorted({min(limit, max_detections) for limit in limits})
@@ -180,7 +181,14 @@ def _truth(record: Record, image: int) -> Iterator[dict[str, Any]]:
         yield annotation
 
 
-def _found(found: Detections, image: int, iou_type: str) -> Iterator[dict[str, Any]]:
+def ranking_scores(detections: Detections, kind: str) -> np.ndarray:
+    """Return the scores [N] by which AP of "box", "mask" or "keypoint" ranks detections: of masks their own, if any."""
+    own = detections.mask_scores if kind == "mask" else None
+    return detections.scores if own is None else own
+
+
+def _found(found: Detections, image: int, kind: str) -> Iterator[dict[str, Any]]:
+    scores = ranking_scores(found, kind)
     for row, (x1, y1, x2, y2) in enumerate(found.boxes.astype(np.float64)):
         result = {
             "image_id": image,
@@ -188,14 +196,14 @@ def _found(found: Detections, image: int, iou_type: str) -> Iterator[dict[str, A
             "bbox": [x1, y1, x2 - x1, y2 - y1],
             "area": (x2 - x1) * (y2 - y1),
             "iscrowd": 0,
-            "score": float(found.scores[row]),
+            "score": float(scores[row]),
         }
-        if iou_type == "segm" and found.masks is not None:
+        if kind == "mask" and found.masks is not None:
             mask = found.masks[row]
             rle = mask if isinstance(mask, dict) else mask_to_rle(mask)
             # Whether an unmatched detection counts for small, medium or large goes by its mask's area here.
             result.update(segmentation=rle, area=float(coco_mask.area(rle)))
-        if iou_type == "keypoints":
+        if kind == "keypoint":
             # And here by the box around its keypoints, as pycocotools takes it from results without boxes.
             points = np.reshape(found.coco_keypoints(row), (-1, 3))
             width, height = np.ptp(points[:, :2], axis=0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Sequence
+import logging
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +13,18 @@ import keras
 from keras_maskrcnn.config.keypoints import checked_sigmas
 from keras_maskrcnn.data.records import check_names
 from keras_maskrcnn.detections.batching import make_tiles
-from keras_maskrcnn.detections.detections import Detections, check_category_ids
+from keras_maskrcnn.detections.detections import check_category_ids
 from keras_maskrcnn.evaluation.analysis import analyse
 from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
+from keras_maskrcnn.evaluation.detect_records import detect_records, write_coco_results
 from keras_maskrcnn.evaluation.report import write_report
 
 if TYPE_CHECKING:
     from keras_maskrcnn.config.config import Config
     from keras_maskrcnn.data.records import Record
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+
+_log = logging.getLogger(__name__)
 
 LOGGED = ("AP", "AP50", "AP75")
 """What the callback logs of each of box, mask and keypoint; `CocoEvaluation.scores` holds the rest."""
@@ -42,19 +45,20 @@ def evaluate_coco(
     tile_overlap: int | None = None,
     tile_whole: bool = True,
     report: str | Path | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> dict[str, float]:
-    """Run a model on records and score what it finds, as `score_coco` does.
+    """Run a model on records and score its detections, as `score_coco` does.
 
-    Pictures are read as they are needed and masks kept as run lengths, so memory holds one batch of pictures.
+    Images are read as they are needed and masks kept as RLEs, so memory holds one batch of images.
 
     Args:
         model: its config's class names, and its keypoint names if it has any, must be those of the records.
-        records: pictures with ground truth.
-        batch_size: pictures that go through the network together.
-        per_class: also give each class's AP.
-        score_threshold: as in `model.detect`; published figures use 0.05 or less.
-        max_detections: as in `model.detect`, None being the config's. The figures are of COCO's 100 detections
-            per image and class, or of this many where it is above 100; with `tile` and None, of all that are found.
+        records: images with ground truth.
+        batch_size: images that go through the network together.
+        per_class: also return each class's AP.
+        score_threshold: as in `model.detect`; published metrics use 0.05 or less.
+        max_detections: as in `model.detect`, None being the config's. The metrics are of COCO's 100 detections
+            per image and class, or of this many where it is above 100; with `tile` and None, of all detections.
         progress: show a progress bar.
         results_file: where to write the detections as COCO results (JSON).
         category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
@@ -62,15 +66,36 @@ def evaluate_coco(
         keypoint_sigmas: as in `score_coco`; needed for other keypoints than COCO's 17 of a person.
         tile, tile_overlap, tile_whole: as in `model.detect`.
         report: folder for a page with curves, confusion matrix and worst mistakes; see `write_report`.
+        about: what the page says it is about, like {"model": "best.keras", "dataset": "val.json"}; None names the
+            model and the folder of the images.
 
     Returns:
-        What `score_coco` returns. With a limit the names do not depend on what is found: recall is "box_AR1",
+        What `score_coco` returns. With a limit the names do not depend on the detections: recall is "box_AR1",
         "box_AR10" and "box_AR100", or instead of the last "box_AR300" with a limit of 300.
 
     Raises:
         ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, the names that
             records know for classes or keypoints are not the model's, or keypoints lack their sigmas, all of it before
             the model runs; or an image is unreadable; see `score_coco`.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    scores = km.evaluate_coco(model, [record], progress=False)
+    print(scores["box_AP"], scores["mask_AP50"])
+    ```
     """
     check_ground_truth(records)
     class_names = model.config.class_names
@@ -86,37 +111,8 @@ def evaluate_coco(
     scored = None if all_count else max(COCO_LIMIT, limit)
     analysis = analyse(records, found, class_names, scored, keypoint_sigmas)
     if report is not None:
-        write_report(report, analysis)
+        write_report(report, analysis, about={"model": model.name, **(about or {})})
     return {name: value for name, value in analysis.scores.items() if per_class or "/" not in name}
-
-
-def detect_records(
-    model: MaskRCNN,
-    records: Sequence[Record],
-    batch_size: int = 1,
-    score_threshold: float | None = None,
-    max_detections: int | None = None,
-    progress: bool = True,
-    tile: int | None = None,
-    tile_overlap: int | None = None,
-    tile_whole: bool = True,
-) -> list[Detections]:
-    """Run a model on the pictures of records; arguments are those of `evaluate_coco`.
-
-    Returns:
-        The detections of each record, with masks as run lengths and without their pictures: what `analyse` takes.
-    """
-    images = (records[index].image for index in range(len(records)))
-    found: list[Detections] = []
-    bar = keras.utils.Progbar(len(records), unit_name="image") if progress else None
-    if bar is not None:
-        bar.update(0)  # the first picture takes long, and something should be seen
-    tiling: dict[str, Any] = {"tile": tile, "tile_overlap": tile_overlap, "tile_whole": tile_whole}
-    for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle", **tiling):
-        found.append(dataclasses.replace(one, image=None))
-        if bar is not None:
-            bar.update(len(found))
-    return found
 
 
 def _check_names_and_keypoints(
@@ -131,54 +127,57 @@ def _check_names_and_keypoints(
         annotated = first.keypoints.shape[1]
         if annotated != len(names):
             raise ValueError(
-                f"{first.name}: its objects have {annotated} keypoints; the model finds {len(names)}"
+                f"{first.name}: its objects have {annotated} keypoints; the model predicts {len(names)}"
             )
         checked_sigmas(sigmas, len(names), names)
-
-
-def write_coco_results(
-    path: str | Path,
-    records: Sequence[Record],
-    detections: Sequence[Detections],
-    category_ids: Sequence[int] | None = None,
-) -> None:
-    """Write detections as COCO results, the JSON list that servers take.
-
-    Args:
-        path: the file to write.
-        records: of N images, whose `image_id` are written.
-        detections: of the same N images.
-        category_ids: as in `Detections.to_coco`.
-
-    Raises:
-        ValueError: a class that was found has no category id.
-    """
-    results: list[dict[str, Any]] = []
-    for index, found in enumerate(detections):
-        results.extend(found.to_coco(records[index].image_id, category_ids))
-    Path(path).write_text(json.dumps(results))
 
 
 class CocoEvaluation(keras.callbacks.Callback):
     """Evaluate during `fit` and log val_box_AP, val_box_AP50, val_box_AP75 and the same for masks and keypoints.
 
     Callbacks that come after it in the list, like `EarlyStopping(monitor="val_mask_AP", mode="max")` and
-    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch
-    whose number is a multiple of `every`, and after the last; the epochs between carry the last value on, so
-    that every epoch has one. Set the patience of EarlyStopping accordingly.
+    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch whose number
+    is a multiple of `every`, and after the last. The epochs between have no such values in their logs, as with
+    `validation_freq` of `fit`: callbacks that monitor them pass over these epochs, so that the patience of
+    `EarlyStopping` counts evaluations, and a history has as many values as there were evaluations; `epochs` tells of
+    which.
 
     Args:
-        records: pictures with ground truth that are not trained on.
+        records: images with ground truth that are not trained on.
         every: epochs from one evaluation to the next.
-        batch_size: pictures that go through the network together.
+        batch_size: images that go through the network together.
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
         score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole: as in `evaluate_coco`.
-        progress: show a progress bar during each evaluation.
+        progress: show a progress bar during each evaluation; None shows one in a terminal or a notebook, and not in a
+            file.
 
     Raises:
-        ValueError: no record has an object to find, or `every` or the tiles are out of range; when training begins,
+        ValueError: no record has an object to detect, or `every` or the tiles are out of range; when training begins,
             the keypoints of records and model differ, or lack their sigmas.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    config = km.Config(
+        class_names=("square",), depth=18, norm="group_norm", frozen_stages=0, min_size=64, max_size=96,
+        fpn_channels=32, post_nms_top_k=20, score_threshold=0.0, max_detections=5,
+    )
+    model = km.MaskRCNN(config)  # randomly initialised: it has learned nothing yet
+    image = np.zeros((64, 96, 3), np.uint8)
+    image[10:40, 20:60] = 255
+    record = km.make_record(image, masks=[image[:, :, 0] > 0], class_ids=[1], image_id="square")
+    model.compile(km.sgd(learning_rate=0.001), run_eagerly=True)  # no graph for a single step
+    evaluation = km.CocoEvaluation([record], every=5)
+    history = model.fit(
+        km.make_dataset([record], config, training=True), epochs=1, callbacks=[evaluation], verbose=0
+    )
+    print(history.history["val_mask_AP"], evaluation.epochs, evaluation.scores["box_AR100"])
+    ```
     """
 
     def __init__(
@@ -190,7 +189,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         per_class: bool = False,
         score_threshold: float | None = None,
         max_detections: int | None = None,
-        progress: bool = False,
+        progress: bool | None = None,
         keypoint_sigmas: Sequence[float] | None = None,
         tile: int | None = None,
         tile_overlap: int | None = None,
@@ -204,14 +203,16 @@ class CocoEvaluation(keras.callbacks.Callback):
         self.records = records
         self.every = every
         self.prefix = prefix
+        self.epochs: list[int] = []
+        """The epochs of the last run, counted from 1, after which the model was evaluated."""
         self.scores: dict[str, float] = {}
-        """All figures of the last evaluation, named as in `score_coco`."""
+        """All metrics of the last evaluation, named as in `score_coco`."""
         self._options: dict[str, Any] = {
             "batch_size": batch_size,
             "per_class": per_class,
             "score_threshold": score_threshold,
             "max_detections": max_detections,
-            "progress": progress,
+            "progress": _can_redraw() if progress is None else progress,
             "keypoint_sigmas": keypoint_sigmas,
             "tile": tile,
             "tile_overlap": tile_overlap,
@@ -220,14 +221,22 @@ class CocoEvaluation(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forget the run before; refuse what could not be scored after an epoch of training."""
-        self.scores = {}
+        self.scores, self.epochs = {}, []
         _check_names_and_keypoints(self.records, self.model.config, self._options["keypoint_sigmas"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Put the figures into the logs that the callbacks after this one get."""
+        """Evaluate if it is time, and put the metrics into the logs that the callbacks after this one get."""
         last = epoch + 1 == self.params.get("epochs")
-        if not self.scores or last or (epoch + 1) % self.every == 0:
-            self.scores = evaluate_coco(self.model, self.records, **self._options)
+        if self.epochs and not last and (epoch + 1) % self.every:
+            return
+        _log.info("Evaluating on %d images after epoch %d", len(self.records), epoch + 1)
+        self.scores = evaluate_coco(self.model, self.records, **self._options)
+        self.epochs.append(epoch + 1)
         for name, value in self.scores.items():
             if logs is not None and ("/" in name or name.split("_", 1)[1] in LOGGED):
                 logs[self.prefix + name] = value
+
+
+def _can_redraw() -> bool:
+    """Whether output goes where a progress bar can be redrawn: a terminal or a notebook."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules

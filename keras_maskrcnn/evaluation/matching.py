@@ -1,4 +1,4 @@
-"""Which detection found which object, at one IoU and one score: what a confusion matrix counts."""
+"""Which detection belongs to which object, at one IoU and one score: what a confusion matrix counts."""
 
 import dataclasses
 from typing import Any
@@ -14,7 +14,7 @@ Annotations = list[dict[str, Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Match:
-    """An object and the detection that is taken for it, be its class right or wrong; or one of them alone."""
+    """An object and the detection that is matched with it, be its class right or wrong; or one of them alone."""
 
     image: int
     """Index of the record."""

@@ -30,12 +30,12 @@ class RefineBoxes(keras.layers.Layer):
 class StageTargets(keras.layers.Layer):
     """Refined boxes `[B, S, 4]` of a sample with `valid [B, S]`, and ground truth -> the next stage's sample.
 
-    Returns what `ProposalTargets` does, of the same rows: none is drawn anew. Boxes without area and boxes in a crowd
+    Returns what `ProposalTargets` does, of the same rows: none is sampled anew. Boxes without area and boxes in a crowd
     are not valid.
 
     Args:
         positive_iou: boxes at or above belong to their ground truth's class, others are background.
-        crowd_overlap: share of a box inside a crowd from which it is not taken as background.
+        crowd_overlap: fraction of a box inside a crowd from which it is not taken as background.
         delta_weights: of `boxes.encode`.
     """
 

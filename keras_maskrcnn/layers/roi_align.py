@@ -15,8 +15,8 @@ def assign_levels(boxes: tf.Tensor, rule: str = "torchvision") -> tf.Tensor:
     """Return for boxes `[N, 4]` in pixels the index `[N]` int32 into P2..P5 that each is pooled from.
 
     FPN's equation 1, level = 4 + log2(sqrt(area) / 224), kept within 2..5, comes in three roundings: "torchvision"
-    adds 1e-6 to it, "detectron2" 1e-8 to the ratio, and both cut it; "matterport" rounds it to the nearest, half to
-    even.
+    adds 1e-6 to it, "detectron2" 1e-8 to the ratio, and both truncate it; "matterport" rounds it to the nearest, half
+    to even.
     """
     ratio = tf.sqrt(box_ops.area(boxes)) / CANONICAL_SIZE
     if rule == "detectron2":

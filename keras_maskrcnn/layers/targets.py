@@ -1,4 +1,4 @@
-"""What anchors, proposals and masks are trained towards.
+"""Training targets: the label assignment of anchors and proposals, their sampling, and mask targets.
 
 B images; G ground-truth rows, class 0 where padded; N candidates (anchors or proposals); S sampled candidates.
 """
@@ -47,7 +47,7 @@ def match_image(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`match` for one image: candidates `[N, 4]` against ground truth `[G, ...]`, crowds set apart.
 
-    A candidate that is not positive and has a share of `crowd_overlap` of its own area inside a crowd is
+    A candidate that is not positive and has a fraction of `crowd_overlap` of its own area inside a crowd is
     ignored; no candidate is matched to a crowd.
     """
     real = (gt_classes > 0) & ~gt_crowd
@@ -64,29 +64,29 @@ def match_image(
 def sample(
     labels: tf.Tensor, size: int, positive_fraction: float, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Draw up to `size` candidates at random, at most `positive_fraction` of them positive, the rest negative.
+    """Subsample up to `size` candidates, at most `positive_fraction` of them positive, the rest negative.
 
     Args:
         labels: `[N]` int32 of one image.
-        size: drawn in all, if there are as many.
+        size: of the sample, if there are as many.
         positive_fraction: 0..1.
-        seed: `[2]` int32; the same seed draws the same candidates.
+        seed: `[2]` int32; the same seed gives the same sample.
 
     Returns:
         `indices [S]` int32 with S = min(size, N), positives first, and `valid [S]` bool: the rows that were
-        drawn, which come before the others.
+        sampled, which come before the padding.
     """
     count = tf.minimum(size, tf.shape(labels)[0])
     keys = tf.random.stateless_uniform(tf.shape(labels), seed)  # [N], in 0..1
     wanted = int(size * positive_fraction)
-    positives, positive_count = _draw(labels == POSITIVE, keys, tf.minimum(wanted, count), wanted)
-    negatives, negative_count = _draw(labels == NEGATIVE, keys, count, size - positive_count)
+    positives, positive_count = _best(labels == POSITIVE, keys, tf.minimum(wanted, count), wanted)
+    negatives, negative_count = _best(labels == NEGATIVE, keys, count, size - positive_count)
     indices = tf.concat([positives[:positive_count], negatives[:negative_count]], axis=0)
-    drawn = tf.shape(indices)[0]
-    return tf.pad(indices, [[0, count - drawn]]), tf.range(count) < drawn
+    sampled = tf.shape(indices)[0]
+    return tf.pad(indices, [[0, count - sampled]]), tf.range(count) < sampled
 
 
-def _draw(
+def _best(
     wanted: tf.Tensor, keys: tf.Tensor, most: tf.Tensor, limit: int | tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Return indices of the `wanted` rows with the largest keys, and how many of them count."""
@@ -104,8 +104,8 @@ class AnchorTargets(keras.layers.Layer):
         positive_iou: anchors at or above are objects; also the best anchors of every ground truth.
         negative_iou: anchors below are background.
         batch_size: anchors sampled per image.
-        positive_fraction: largest share of objects among them.
-        crowd_overlap: share of an anchor inside a crowd from which it is ignored.
+        positive_fraction: largest fraction of objects among them.
+        crowd_overlap: fraction of an anchor inside a crowd from which it is ignored.
         delta_weights: of `boxes.encode`.
     """
 
@@ -154,7 +154,7 @@ class AnchorTargets(keras.layers.Layer):
     def match(
         self, anchors: tf.Tensor, gt_boxes: tf.Tensor, gt_classes: tf.Tensor, gt_crowd: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Return what the sample of one image is drawn from: of each anchor `[N, 4]` its object and its label."""
+        """Return what the sample of one image is taken from: of each anchor `[N, 4]` its object and its label."""
         thresholds = self.positive_iou, self.negative_iou
         return match_image(anchors, gt_boxes, gt_classes, gt_crowd, thresholds, True, self.crowd_overlap)
 
@@ -169,8 +169,8 @@ class ProposalTargets(keras.layers.Layer):
     Args:
         positive_iou: proposals at or above belong to their ground truth's class, others are background.
         batch_size: proposals sampled per image.
-        positive_fraction: largest share of positives among them.
-        crowd_overlap: share of a proposal inside a crowd from which it is not taken as background.
+        positive_fraction: largest fraction of positives among them.
+        crowd_overlap: fraction of a proposal inside a crowd from which it is not taken as background.
         delta_weights: of `boxes.encode`.
     """
 
@@ -206,28 +206,28 @@ class ProposalTargets(keras.layers.Layer):
                 rows, gt, classes, crowd, (self.positive_iou, self.positive_iou), False, self.crowd_overlap
             )
             labels = tf.where(count, labels, IGNORED)
-            # a stream of its own: the anchors of this image are drawn from `seed` itself
-            indices, drawn = sample(labels, self.batch_size, self.positive_fraction, seed + [0, 1])
-            positive = (tf.gather(labels, indices) == POSITIVE) & drawn
+            # a stream of its own: the anchors of this image are sampled by `seed` itself
+            indices, sampled = sample(labels, self.batch_size, self.positive_fraction, seed + [0, 1])
+            positive = (tf.gather(labels, indices) == POSITIVE) & sampled
             rows, matched = tf.gather(rows, indices), tf.gather(matched, indices)
             deltas = boxes.encode(tf.gather(gt, matched), rows, self.delta_weights)
             return (
                 rows,
-                drawn,
+                sampled,
                 tf.where(positive, tf.gather(classes, matched), 0),
                 tf.where(positive[:, None], deltas, 0.0),
                 matched,
             )
 
-        rows, drawn, classes, deltas, matched = tf.map_fn(
+        rows, sampled, classes, deltas, matched = tf.map_fn(
             one_image,
             (candidates, usable, gt_boxes, gt_classes, gt_crowd, seeds),
             fn_output_signature=(tf.float32, tf.bool, tf.int32, tf.float32, tf.int32),
         )
-        most = tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(drawn, tf.int32), axis=1)), 1)
+        most = tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(sampled, tf.int32), axis=1)), 1)
         return {
             "boxes": tf.stop_gradient(tf.ensure_shape(rows, (None, None, 4))[:, :most]),
-            "valid": drawn[:, :most],
+            "valid": sampled[:, :most],
             "classes": classes[:, :most],
             "deltas": tf.ensure_shape(deltas, (None, None, 4))[:, :most],
             "matched": matched[:, :most],
@@ -268,7 +268,7 @@ class MaskTargets(keras.layers.Layer):
 
     Args:
         size: cells along a side.
-        binary: whether the average is cut at one half (as Detectron2 does).
+        binary: whether the average is thresholded at 0.5 (as Detectron2 does).
     """
 
     def __init__(self, size: int, binary: bool = False, **kwargs):

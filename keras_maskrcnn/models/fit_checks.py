@@ -52,7 +52,7 @@ def _check_accumulation(model: keras.Model) -> None:
         raise ValueError(
             f"gradient_accumulation_steps={steps} does not work under a {type(strategy).__name__}: Keras cannot "
             "accumulate gradients of replicas. Leave it out and raise make_dataset's batch_size, which counts the "
-            "pictures of all replicas together, or train without the strategy"
+            "images of all replicas together, or train without the strategy"
         )
 
 
@@ -73,7 +73,7 @@ def memory_advice(config: Config, optimizer: keras.optimizers.Optimizer) -> str:
         "Memory did not suffice. What takes less, what helps most first:",
         f"- a smaller batch_size of make_dataset, down to 1; the optimizer {accumulation} gradients over batches "
         "(gradient_accumulation_steps)",
-        f"- smaller pictures: Config.min_size (now {config.min_size}), max_size ({config.max_size}), train_min_sizes "
+        f"- smaller images: Config.min_size (now {config.min_size}), max_size ({config.max_size}), train_min_sizes "
         f"({config.train_min_sizes or 'none'})",
         "- a backbone that is computed twice instead of kept: Config.recompute_backbone=True",
         f"- fewer sampled proposals: Config.box_batch_size ({config.box_batch_size}), post_nms_top_k_train "

@@ -219,33 +219,33 @@ class MaskRCNN(BuiltModel):
         tile_overlap: int | None = None,
         tile_whole: bool = True,
     ) -> list[Detections]:
-        """Find the objects in pictures of any sizes.
+        """Find the objects in images of any sizes.
 
-        Small objects of a large picture vanish when it is resized to the config's size. With `tile`, it is searched in
+        Small objects of a large image vanish when it is resized to the config's size. With `tile`, it is searched in
         overlapping tiles, each resized to that size itself, and objects that several tiles show are made one again
-        (see `tiling.merge_tiles`). A picture with no side above `tile` is searched as without.
+        (see `tiling.merge_tiles`). An image with no side above `tile` is searched as without.
 
         Args:
             images: a list of paths, arrays `[H, W]` or `[H, W, C]` (RGB, 0..255) and PIL images, or one of them.
-            batch_size: pictures or tiles that go through the network together. Batches are padded to their largest
-                picture, which moves scores slightly.
+            batch_size: images or tiles that go through the network together. Batches are padded to their largest
+                image, which moves scores slightly.
             score_threshold: detections must score more, 0..1; None is the config's.
-            max_detections: at most this many per picture; None is the config's. A lower threshold or a larger
+            max_detections: at most this many per image; None is the config's. A lower threshold or a larger
                 number than the config's makes a graph of its own, which takes seconds the first time. With tiles, None
-                is the config's for each tile, and all of the picture; a number is for the picture, and for each tile
+                is the config's for each tile, and all of the image; a number is for the image, and for each tile
                 it or the config's post_nms_top_k, whichever is less.
-            masks: "bool" for arrays, "rle" for COCO's run lengths, which take little memory, None for none.
-            tile: side of the tiles in pixels of the picture; None for no tiles.
+            masks: "bool" for arrays, "rle" for COCO RLE dicts, which take little memory, None for none.
+            tile: side of the tiles in pixels of the image; None for no tiles.
             tile_overlap: pixels that neighbouring tiles have in common at least; None is a quarter of `tile`. Objects
                 up to this size are seen whole by some tile.
-            tile_whole: whether the picture as a whole is searched too, for objects larger than that.
+            tile_whole: whether the image as a whole is searched too, for objects larger than that.
 
         Returns:
-            One `Detections` per picture, in pixels of the picture.
+            One `Detections` per image, in pixels of the image.
 
         Raises:
             FileNotFoundError: a path does not exist.
-            ValueError: a picture cannot be read or does not have the model's channels; an argument is out of range.
+            ValueError: an image cannot be read or does not have the model's channels; an argument is out of range.
         """
         limits = batch_size, score_threshold, max_detections
         return list(self.detect_iter(images, *limits, masks, tile, tile_overlap, tile_whole))
@@ -261,7 +261,7 @@ class MaskRCNN(BuiltModel):
         tile_overlap: int | None = None,
         tile_whole: bool = True,
     ) -> Iterator[Detections]:
-        """As `detect`, one `Detections` at a time, so that memory does not grow with the number of pictures."""
+        """As `detect`, one `Detections` at a time, so that memory does not grow with the number of images."""
         if masks not in ("bool", "rle", None):
             raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
         if batch_size < 1:
@@ -274,9 +274,9 @@ class MaskRCNN(BuiltModel):
             score_threshold=own.score_threshold if score_threshold is None else score_threshold,
             max_detections=most if tiles is None else min(most, own.post_nms_top_k),
         )
-        pictures = (read_image(image, wanted.channels) for image in as_list(images))
+        images = (read_image(image, wanted.channels) for image in as_list(images))
         run = functools.partial(self._detector.detect, wanted=wanted)
-        yield from detect_in(pictures, run, wanted, batch_size, masks, tiles, max_detections)
+        yield from detect_in(images, run, wanted, batch_size, masks, tiles, max_detections)
 
     def get_config(self) -> dict[str, Any]:
         """Return what `from_config` needs: the Config as plain values, and the backbone if it is a custom one."""

@@ -36,7 +36,7 @@ def iou(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTenso
 
 
 def intersection_over_area(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the share `[..., N, M]`, 0..1, of each box `[..., N, 4]` that lies inside each other `[..., M, 4]`.
+    """Return the fraction `[..., N, M]`, 0..1, of each box `[..., N, 4]` that lies inside each other `[..., M, 4]`.
 
     This is COCO's overlap with a crowd region, whose own size says nothing about the match.
     """

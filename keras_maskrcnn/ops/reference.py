@@ -1,4 +1,4 @@
-"""RoIAlign in TensorFlow's own operations: the twin of the compiled op, for machines without a compiler."""
+"""RoIAlign in TensorFlow's own operations: the reference of the compiled op, for machines without a compiler."""
 
 import dataclasses
 from collections.abc import Callable, Sequence

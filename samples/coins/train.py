@@ -37,14 +37,14 @@ def label_coins(photograph):
     return labels
 
 
-def make_record(picture, labels, name):
-    """Make the record of a picture, all of whose coins that show enough to be recognised count."""
+def make_record(image, labels, name):
+    """Make the record of an image, all of whose coins that show enough to be recognised count."""
     masks = [labels == label for label in np.unique(labels) if label and (labels == label).sum() >= 40]
-    return km.make_record(picture, masks=masks or None, class_ids=[1] * len(masks), image_id=name)
+    return km.make_record(image, masks=masks or None, class_ids=[1] * len(masks), image_id=name)
 
 
 def random_crops(photograph, labels, count, seed):
-    """Cut `count` windows from the training parts, each turned and mirrored at random."""
+    """Crop `count` windows from the training parts, each rotated and flipped at random."""
     rng = np.random.default_rng(seed)
     records = []
     for number in range(count):
@@ -111,7 +111,7 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--steps", type=int, default=320, help="training steps of two crops each")
-    parser.add_argument("--output", type=Path, default=Path("coins.png"), help="the picture to write")
+    parser.add_argument("--output", type=Path, default=Path("coins.png"), help="the image to write")
     args = parser.parse_args()
     keras.utils.set_random_seed(0)
 
@@ -129,22 +129,22 @@ def main():
     model = train(training, args.steps)
 
     scores = km.evaluate_coco(model, validation, progress=False)
-    save_picture(model, validation, args.output)
-    print(f"The validation coins, with what was found on them: {args.output.resolve()}")
+    save_image(model, validation, args.output)
+    print(f"The validation coins with their detections: {args.output.resolve()}")
     print(f"box AP {scores['box_AP']:.2f} AP50 {scores['box_AP50']:.2f}")
     print(f"mask AP {scores['mask_AP']:.2f} AP50 {scores['mask_AP50']:.2f}")
 
 
-def save_picture(model, validation, path):
-    """Draw what is found on the validation parts, enlarged, one below the other."""
+def save_image(model, validation, path):
+    """Draw the detections on the validation parts, enlarged, one below the other."""
     enlarged = [np.kron(record.image, np.ones((4, 4), np.uint8)) for record in validation]
     drawn = [found.draw() for found in model.detect(enlarged)]
-    picture = Image.new("RGB", (max(d.width for d in drawn), sum(d.height for d in drawn)))
+    image = Image.new("RGB", (max(d.width for d in drawn), sum(d.height for d in drawn)))
     top = 0
     for part in drawn:
-        picture.paste(part, (0, top))
+        image.paste(part, (0, top))
         top += part.height
-    picture.save(path)
+    image.save(path)
 
 
 if __name__ == "__main__":

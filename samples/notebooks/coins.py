@@ -1,6 +1,6 @@
-"""What the notebooks share: pictures of coins with their outlines, and a small model that finds them.
+"""What the notebooks have in common: images of coins with their outlines, and a small model that detects them.
 
-The pictures are windows of a photograph that comes with scikit-image; see samples/coins/train.py.
+The images are windows of a photograph that comes with scikit-image; see samples/coins/train.py.
 """
 
 import sys
@@ -34,7 +34,7 @@ __all__ = [
 
 
 def training_records(count):
-    """`count` windows of the left part of the photograph, turned and mirrored at random."""
+    """`count` windows of the left part of the photograph, rotated and flipped at random."""
     photograph = data.coins()
     return random_crops(photograph, label_coins(photograph), count, seed=0)
 

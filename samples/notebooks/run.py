@@ -1,8 +1,10 @@
-"""Run notebooks from top to bottom, without Jupyter; with --write their outputs are put into the files.
+"""Run notebooks from top to bottom, without Jupyter, and write each with its outputs as a page for a browser.
 
-    cd samples/notebooks && python run.py --write *.ipynb
+    cd samples/notebooks && python run.py 4_inspect_data.ipynb    # then open runs/4_inspect_data.html
 
-The environment variable NOTEBOOK_SMALL=1 makes them quick: a few steps on a few pictures, and no download.
+With --write the outputs are put into the notebooks themselves too.
+
+The environment variable NOTEBOOK_SMALL=1 makes them quick: a few steps on a few images, and no download.
 """
 
 import argparse
@@ -15,19 +17,20 @@ import sys
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from page import notebook_page
 
 PROGRESS = re.compile("[^\n]*[\r\b]+(?=[^\n])")
 """What a progress bar writes over."""
 
 LONGEST = 360
-"""Side in pixels to which pictures are shrunk, so that notebooks stay small."""
+"""Side in pixels to which images are shrunk, so that notebooks stay small."""
 
 
 def run_notebook(path):
     """Run the code cells of a notebook in one namespace.
 
     Returns:
-        The notebook with the cells' outputs: what they printed, and pictures and plots that they gave to `display`.
+        The notebook with the cells' outputs: what they printed, and images and plots that they gave to `display`.
     """
     notebook = json.loads(Path(path).read_text(encoding="utf-8"))
     names = {"__name__": "__main__"}
@@ -76,14 +79,19 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("notebooks", nargs="+", type=Path)
-    parser.add_argument("--write", action="store_true", help="put the outputs into the notebooks")
+    parser.add_argument("--write", action="store_true", help="put the outputs into the notebooks too")
     options = parser.parse_args()
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     for path in options.notebooks:
         notebook = run_notebook(path)
-        print(f"{path}: ran", flush=True)
+        page = Path("runs") / f"{path.stem}.html"
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(notebook_page(notebook, path.stem), encoding="utf-8")
+        written = f"{path}: ran; its outputs are in {page.resolve()}"
         if options.write:
             path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            written += " and in the notebook"
+        print(written, flush=True)
 
 
 if __name__ == "__main__":

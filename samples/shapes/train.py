@@ -2,7 +2,7 @@
 
     python samples/shapes/train.py
 
-Pictures are drawn when they are asked for: a sequence with a length and `[i]` is all that a dataset needs to be.
+Images are drawn when they are asked for: a sequence with a length and `[i]` is all that a dataset needs to be.
 """
 
 import argparse
@@ -23,7 +23,7 @@ HEIGHT = 128
 
 
 class Shapes(Sequence):
-    """`count` pictures of one to six shapes; picture i depends on the seed and on i alone."""
+    """`count` images of one to six shapes; image i depends on the seed and on i alone."""
 
     def __init__(self, count, seed):
         self.count, self.seed = count, seed
@@ -35,7 +35,7 @@ class Shapes(Sequence):
         rng = np.random.default_rng((self.seed, index))
         width = int(rng.integers(128, 193))
         noise = filters.gaussian(rng.uniform(0, 255, (HEIGHT, width, 3)), sigma=3, channel_axis=2)
-        picture = 255 * (noise - noise.min()) / np.ptp(noise)
+        image = 255 * (noise - noise.min()) / np.ptp(noise)
         owner = np.zeros((HEIGHT, width), int)  # which shape each pixel shows, 0 for none
         classes, sizes = [], []
         for _ in range(int(rng.integers(1, 7))):
@@ -46,16 +46,16 @@ class Shapes(Sequence):
             if any(seen < 0.5 * size for seen, size in zip(visible, sizes, strict=True)):
                 continue  # it would hide another shape too much to be recognised
             owner = covered
-            picture[shape] = rng.uniform(0, 255, 3) + rng.normal(0, 12, (shape.sum(), 1))
+            image[shape] = rng.uniform(0, 255, 3) + rng.normal(0, 12, (shape.sum(), 1))
             classes.append(class_id)
             sizes.append(shape.sum())
         masks = np.stack([owner == i + 1 for i in range(len(classes))])
-        picture = np.clip(picture, 0, 255).astype(np.uint8)
-        return km.make_record(picture, masks=masks, class_ids=classes, image_id=f"shapes {index}")
+        image = np.clip(image, 0, 255).astype(np.uint8)
+        return km.make_record(image, masks=masks, class_ids=classes, image_id=f"shapes {index}")
 
 
 def random_shape(rng, name, width):
-    """Return the pixels [HEIGHT, width] of one shape, wholly inside the picture."""
+    """Return the pixels [HEIGHT, width] of one shape, wholly inside the image."""
     radius = rng.uniform(10, 34)
     y, x = rng.uniform(radius, HEIGHT - radius), rng.uniform(radius, width - radius)
     if name == "circle":
@@ -71,17 +71,9 @@ def corners(y, x, radius, count, turn):
     return np.stack([y + radius * np.sin(angles), x + radius * np.cos(angles)], axis=1)
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--steps", type=int, default=900, help="training steps of four pictures each")
-    parser.add_argument("--validation", type=int, default=200, help="pictures to evaluate on")
-    parser.add_argument("--output", type=Path, default=Path("shapes.png"), help="the picture to write")
-    args = parser.parse_args()
-    keras.utils.set_random_seed(0)
-
-    config = km.Config(
+def small_config():
+    """A small network, for images of this size, that needs no published weights."""
+    return km.Config(
         class_names=CLASSES,
         min_size=HEIGHT,
         max_size=256,
@@ -100,6 +92,19 @@ def main():
         post_nms_top_k=200,
         roi_aligned=True,
     )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steps", type=int, default=900, help="training steps of four images each")
+    parser.add_argument("--validation", type=int, default=200, help="images to evaluate on")
+    parser.add_argument("--output", type=Path, default=Path("shapes.png"), help="the image to write")
+    args = parser.parse_args()
+    keras.utils.set_random_seed(0)
+
+    config = small_config()
     model = km.MaskRCNN(config)
     rate = keras.optimizers.schedules.CosineDecay(
         1e-5, args.steps, warmup_target=5e-4, warmup_steps=args.steps // 10
@@ -111,7 +116,7 @@ def main():
     scores = km.evaluate_coco(model, validation, per_class=True)
     enlarged = np.kron(validation[0].image, np.ones((4, 4, 1), np.uint8))
     model.detect(enlarged)[0].draw().save(args.output)
-    print(f"A picture with what was found on it: {args.output.resolve()}")
+    print(f"An image with its detections: {args.output.resolve()}")
     for name in CLASSES:
         print(f"{name}: box AP {scores[f'box_AP/{name}']:.2f} mask AP {scores[f'mask_AP/{name}']:.2f}")
     print(f"box AP {scores['box_AP']:.2f} AP50 {scores['box_AP50']:.2f}")

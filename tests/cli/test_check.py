@@ -44,7 +44,7 @@ def change(folder, **fields):
 def test_a_clean_dataset_ends_with_0(folder, capsys):
     assert main(["check", *data(folder), *SMALL, "--set", "anchor_sizes=[[16],[24],[32],[64],[96]]"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("20 training images with 20 objects (0 crowds)\nnothing found\n")
+    assert out.startswith("20 training images with 20 objects (0 crowds)\nno issues\n")
     assert re.search(
         r"\nAnchors: .*\n(.*\n)+\nMemory: a training step of 2 images takes about 0\.\d GiB\n$", out
     )

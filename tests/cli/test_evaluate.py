@@ -46,7 +46,7 @@ def test_a_report_is_written_and_the_metrics_stay_the_same(trained, tmp_path, ca
         "confusion.png",
         "confusion.csv",
     }
-    assert "4 pictures, 4 objects." in (folder / "report.html").read_text()
+    assert "4 images, 4 objects." in (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize("level", [{}, {"TF_CPP_MIN_LOG_LEVEL": "3"}], ids=["unset", "set"])

@@ -1,4 +1,4 @@
-"""Keypoint names: COCO's person, and which keypoints change sides in a mirror."""
+"""Keypoint names: COCO's person, and which keypoints change sides in a flip."""
 
 import json
 

@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_maskrcnn.data.draw_records import draw_comparison, draw_record, readable_scale
+from keras_maskrcnn.data.draw_records import (
+    CROWD,
+    MISSED,
+    RIGHT,
+    WRONG,
+    draw_comparison,
+    draw_record,
+    readable_scale,
+)
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.drawing.captions import side_by_side
@@ -114,18 +122,40 @@ def test_small_images_are_enlarged_whole_times_and_large_ones_are_not():
         draw_record(record(), NAMES, scale=0)
 
 
-def test_prediction_and_ground_truth_are_side_by_side_in_the_colours_of_their_classes():
-    dogs = found(BOXES[1:], [2])
-    image = draw_comparison(dogs, record(masks=None, boxes=BOXES), NAMES)
+def test_a_comparison_marks_what_is_right_wrong_and_missed():
+    cat, dog, nothing = BOXES[0], BOXES[1], [140, 200, 190, 280]
+    predicted = found([dog, nothing], [2, 1])
+    image = draw_comparison(predicted, record(masks=None, boxes=BOXES), NAMES, labels=False)
     pixels = np.asarray(image)
-    top = image.height - 300
-    right = image.width - 400
-    assert tuple(pixels[top + 279, 300]) == PALETTE[1]  # the dog's box in the prediction
-    assert tuple(pixels[top + 279, right + 300]) == PALETTE[1]  # and in the truth
-    assert tuple(pixels[top + 129, right + 70]) == PALETTE[0]  # the cat is in the truth alone
-    assert (pixels[top + 129, 70] == GRAY).all()
+    left, right, top = 0, image.width - 400, image.height - 300
+
+    def box_color(side, box):
+        return tuple(pixels[top + box[3] - 1, side + box[0] + 5])
+
+    assert box_color(left, dog) == box_color(right, dog) == RIGHT
+    assert box_color(left, nothing) == WRONG
+    assert box_color(right, cat) == MISSED and box_color(left, cat) == (GRAY,) * 3
     head = pixels[:top]
     assert (head == 255).any() and (head[:, :200] < 100).any() and (head[:, right:] < 100).any()
+
+
+def test_a_true_positives_mask_has_the_colour_of_its_object():
+    truth = record()
+    masks = [dict(truth.masks[1]), dict(truth.masks[0])]
+    predicted = found([BOXES[1], BOXES[0]], [2, 1], masks=masks)
+    image = draw_comparison(predicted, truth, NAMES, labels=False)
+    pixels = np.asarray(image)
+    right, top = image.width - 400, image.height - 300
+    for x, y in ((70, 80), (270, 190)):
+        assert tuple(pixels[top + y, x]) == tuple(pixels[top + y, right + x]) != (GRAY,) * 3
+    assert tuple(pixels[top + 80, 70]) != tuple(pixels[top + 190, 270])
+
+
+def test_crowds_and_detections_inside_them_are_neither_right_nor_wrong():
+    truth = record(masks=None, boxes=BOXES, crowd=(False, True))
+    inside = [220, 120, 300, 200]
+    image = draw_comparison(found([inside], [2]), truth, NAMES, labels=False)
+    assert tuple(np.asarray(image)[image.height - 300 + 199, 225]) == CROWD
 
 
 def test_weak_detections_are_left_out_of_the_comparison():
@@ -142,7 +172,7 @@ def test_what_does_not_fit_is_refused_by_name():
         draw_record(record(), ["cat"])
     with pytest.raises(ValueError, match=r"'two' is 300 x 400 .* its detections are of 400 x 300"):
         draw_comparison(found([], [], 400, 300), record(), NAMES)
-    with pytest.raises(ValueError, match=r"2 \w+ and 1 captions"):
+    with pytest.raises(ValueError, match="2 images and 1 captions"):
         side_by_side([Image.new("RGB", (9, 9))] * 2, ["one"])
 
 

@@ -44,7 +44,7 @@ def merged(*rows, **options):
     ("height", "width", "tile", "overlap"),
     [(100, 160, 100, 40), (1000, 999, 256, 64), (300, 50, 100, 0), (7, 9, 4, 3), (257, 256, 256, 64)],
 )
-def test_tiles_cover_the_picture_and_neighbours_overlap(height, width, tile, overlap):
+def test_tiles_cover_the_image_and_neighbours_overlap(height, width, tile, overlap):
     windows = tile_windows(height, width, tile, overlap)
     covered = np.zeros((height, width), int)
     for x1, y1, x2, y2 in windows:
@@ -61,17 +61,17 @@ def test_tiles_cover_the_picture_and_neighbours_overlap(height, width, tile, ove
         assert len(starts) == 1 or (len(starts) - 2) * (tile - overlap) + tile < side
 
 
-def test_a_picture_no_larger_than_a_tile_is_one():
+def test_an_image_no_larger_than_a_tile_is_one():
     assert tile_windows(100, 70, 100, 25) == [(0, 0, 70, 100)]
 
 
-def test_an_object_that_two_tiles_see_whole_is_found_once_with_the_better_score():
+def test_an_object_that_two_tiles_see_whole_is_detected_once_with_the_better_score():
     found = merged((LEFT, [65, 20, 85, 40], 0.8), (RIGHT, [66, 20, 86, 41], 0.9))
     np.testing.assert_allclose(found.boxes, [[66, 20, 86, 41]])
     np.testing.assert_allclose(found.scores, [0.9])
 
 
-def test_what_one_tile_found_is_not_suppressed_again():
+def test_detections_of_one_tile_are_not_suppressed_again():
     found = merged((LEFT, [10, 20, 30, 40], 0.8), (LEFT, [11, 20, 31, 40], 0.9))
     assert len(found) == 2 and found.scores[0] > found.scores[1]
 
@@ -82,18 +82,18 @@ def test_different_classes_stay_apart_unless_suppression_ignores_classes():
     assert merged(*rows, class_agnostic=True).class_names == ["hole"]
 
 
-def test_a_cut_object_gives_way_to_the_whole_one_even_with_a_better_score():
+def test_a_truncated_object_gives_way_to_the_whole_one_even_with_a_better_score():
     # x 90 to 130: the left tile ends at 100
     found = merged((LEFT, [90, 20, 100, 40], 0.95), (RIGHT, [90, 20, 130, 40], 0.6))
     np.testing.assert_allclose(found.boxes, [[90, 20, 130, 40]])
 
 
-def test_a_cut_object_that_no_other_tile_found_is_kept():
+def test_a_truncated_object_that_no_other_tile_detects_is_kept():
     found = merged((LEFT, [90, 20, 100, 40], 0.7), (RIGHT, [130, 60, 150, 80], 0.6))
     assert len(found) == 2
 
 
-def test_a_cut_object_does_not_vanish_under_a_much_larger_one():
+def test_a_truncated_object_does_not_vanish_under_a_much_larger_one():
     assert len(merged((LEFT, [90, 20, 100, 40], 0.7), (WHOLE, [10, 0, 150, 95], 0.9))) == 2
 
 
@@ -102,8 +102,8 @@ def test_a_sliver_at_the_border_gives_way_though_it_is_thinner_than_it_should_be
     np.testing.assert_allclose(found.boxes, [[92, 20, 130, 40]])
 
 
-def test_an_object_at_the_pictures_own_border_is_not_cut():
-    # beside each other; if the first were cut, the second would cover it
+def test_an_object_at_the_images_own_border_is_not_truncated():
+    # beside each other; if the first were truncated, the second would cover it
     rows = (LEFT, [0, 20, 20, 40], 0.9), (WHOLE, [0, 18, 60, 42], 0.8)
     assert len(merged(*rows)) == 2
 
@@ -116,7 +116,7 @@ def test_parts_of_an_object_larger_than_the_overlap_are_joined():
     np.testing.assert_array_equal(rle_to_mask(found.masks[0]), rectangle(left) | rectangle(right))
 
 
-def test_the_whole_picture_replaces_parts():
+def test_the_whole_image_replaces_parts():
     whole = [20, 20, 150, 41]
     found = merged((LEFT, [20, 20, 100, 40], 0.7), (RIGHT, [60, 22, 150, 40], 0.8), (WHOLE, whole, 0.5))
     np.testing.assert_allclose(found.boxes, [whole])
@@ -136,12 +136,21 @@ def test_parts_are_joined_along_a_row_of_tiles():
     np.testing.assert_allclose(found.scores, [0.9])
 
 
-def test_joined_keypoints_are_of_the_surest_part():
+def test_joined_keypoints_are_those_of_the_best_score():
     keypoints = np.array([[[30, 30, 0.9], [99, 30, 0.1]], [[61, 30, 0.2], [140, 30, 0.8]]], np.float32)
     rows = (LEFT, [20, 20, 100, 40], 0.7), (RIGHT, [60, 20, 150, 40], 0.8)
     found = merge_tiles(*detections(*rows, keypoints=keypoints), nms_iou=0.5)
     np.testing.assert_allclose(found.keypoints, [[[30, 30, 0.9], [140, 30, 0.8]]])
 
 
-def test_nothing_found():
+def test_mask_scores_stay_with_their_rows_and_a_joined_mask_has_that_of_its_best_part():
+    rows = (LEFT, [20, 20, 100, 40], 0.7), (RIGHT, [60, 22, 150, 40], 0.8), (LEFT, [5, 60, 25, 80], 0.75)
+    found, windows = detections(*rows)
+    found.mask_scores = np.array([0.9, 0.5, 0.25], np.float32)
+    result = merge_tiles(found, windows, nms_iou=0.5)
+    np.testing.assert_allclose(result.boxes, [[20, 20, 150, 40], [5, 60, 25, 80]])
+    assert result.mask_scores.tolist() == [0.5, 0.25]
+
+
+def test_no_detections():
     assert len(merged()) == 0

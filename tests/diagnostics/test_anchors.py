@@ -24,8 +24,8 @@ from keras_maskrcnn.ops import boxes as box_ops
 
 def record(boxes, height=90, width=130, crowd=None, number=0):
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
-    picture = np.zeros((height, width, 3), np.uint8)
-    return km.make_record(picture, boxes, [1] * len(boxes), crowd=crowd, image_id=f"made {number}")
+    image = np.zeros((height, width, 3), np.uint8)
+    return km.make_record(image, boxes, [1] * len(boxes), crowd=crowd, image_id=f"made {number}")
 
 
 def random_records(count=12, seed=0):
@@ -90,13 +90,13 @@ def test_best_overlaps_and_lost_objects_are_those_of_the_models_own_anchors(chan
 
 
 def crowded_record(count, side, seed=0):
-    """Many small objects that lie close together in one square picture; no pixel of it is read."""
+    """Many small objects that lie close together in one square image; no pixel of it is read."""
     rng = np.random.default_rng(seed)
     sides = rng.uniform(2, 12, (count, 2))
     start = rng.uniform(0, side - 12, (count, 2))
-    picture = np.broadcast_to(np.uint8(0), (side, side, 3))
+    image = np.broadcast_to(np.uint8(0), (side, side, 3))
     return km.make_record(
-        picture, np.concatenate([start, start + sides], axis=1), [1] * count, image_id=f"crowded {seed}"
+        image, np.concatenate([start, start + sides], axis=1), [1] * count, image_id=f"crowded {seed}"
     )
 
 
@@ -126,7 +126,7 @@ def test_lost_objects_are_those_of_comparing_all_best_places_with_all_objects_at
     np.testing.assert_array_equal(trains_none(resized, overlaps, config), expected)
 
 
-def test_a_picture_of_many_objects_needs_little_memory():
+def test_an_image_of_many_objects_needs_little_memory():
     config = tiny(min_size=2000, max_size=2000)
     resized = resized_objects([crowded_record(1000, 2000)], config)
     overlaps = best_overlaps(resized, config)
@@ -139,7 +139,7 @@ def test_a_picture_of_many_objects_needs_little_memory():
 
 # TINY's short side is 64: in images of 64 x 64 pixels nothing is resized. Its anchors of P2 are 16 x 16, 12 x 22 and
 # 22 x 12 pixels, centred on multiples of 4.
-def test_shares_can_be_counted_by_hand():
+def test_fractions_can_be_counted_by_hand():
     exact = [24, 24, 40, 40]  # an anchor itself
     half = [26, 25, 38, 39]  # 12 x 14 inside 16 x 16: 168 / 256 = 0.66
     crowded = [[4, 4, 8, 8], [4, 8, 8, 12], [0, 0, 16, 16]]  # two of 4 x 4 under one that fits an anchor
@@ -176,8 +176,8 @@ def test_choices_reach_what_they_say():
     for choice in advice.choices:
         changed = dataclasses.replace(config, **choice.changes)
         assert anchor_advice(small, changed).matched == choice.matched
-    shares = [choice.matched for choice in advice.choices]
-    assert shares == sorted(shares) and shares[-1] >= 0.8
+    fractions = [choice.matched for choice in advice.choices]
+    assert fractions == sorted(fractions) and fractions[-1] >= 0.8
 
 
 def test_anchors_that_fit_are_left_alone():
@@ -186,10 +186,29 @@ def test_anchors_that_fit_are_left_alone():
     assert "no other" in str(advice)
 
 
-def test_report_names_shares_and_fields():
+def test_report_names_fractions_and_fields_and_what_they_cost():
     text = str(anchor_advice([record([[12, 12, 20, 20]], 64, 64)], tiny()))
-    assert text.startswith("Anchors: 0% of 1 objects overlap one by an IoU of 0.7 or more; 100% train only")
-    assert "8-16 px" in text and "anchor_sizes=((8,), (16,), (32,), (48,), (64,))" in text
+    assert text.startswith("Anchors: 0% of 1 object overlap one by an IoU of 0.7 or more; 100% train only")
+    assert "8-16 px" in text
+    assert "anchor_sizes=((8,), (16,), (32,), (48,), (64,)) (a pretrained RPN has to learn them anew)" in text
+
+
+@pytest.mark.parametrize(
+    ("matched", "lost", "said"),
+    [
+        (0.34, 0.0, "These anchors fit: keep them"),
+        (
+            0.2,
+            0.05,
+            "less well than is usual, yet nearly all objects train some: keep them with a pretrained RPN",
+        ),
+        (0.5, 0.1, "Too many objects train no anchor"),
+    ],
+)
+def test_the_verdict_compares_with_what_is_usual(matched, lost, said):
+    advice = anchor_advice([record([[24, 24, 40, 40]], 64, 64)], tiny())
+    verdict = dataclasses.replace(advice, matched=matched, lost=lost).verdict
+    assert said in verdict and "of COCO's photographs and anchors these are 37%, 62% and 0.6%" in verdict
 
 
 def test_data_without_objects_or_records():

@@ -54,7 +54,7 @@ def of_one():
     return training_memory(tiny(), 1, records((64, 64)))
 
 
-def test_each_picture_of_a_batch_takes_the_same(of_one, monkeypatch):
+def test_each_image_of_a_batch_takes_the_same(of_one, monkeypatch):
     model = km.MaskRCNN(tiny())
     monkeypatch.setattr(memory, "MaskRCNN", lambda config: model)  # made once, it is faster
     of_three, of_five = (training_memory(tiny(), batch, records((64, 64))) for batch in (3, 5))
@@ -71,7 +71,7 @@ def test_what_is_computed_again_is_not_kept(of_one):
     assert training_memory(tiny(recompute_backbone=True), 1, records((64, 64))) < of_one
 
 
-def test_a_batch_is_as_high_as_its_highest_picture_and_as_wide_as_its_widest():
+def test_a_batch_is_as_high_as_its_highest_image_and_as_wide_as_its_widest():
     mixed = records((64, 90), (96, 64))  # 64 x 96 and 96 x 64 when padded
     assert _largest(mixed, tiny(), batch_size=1) == (64, 96)
     assert _largest(mixed, tiny(), batch_size=2) == (96, 96)

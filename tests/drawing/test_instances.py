@@ -35,13 +35,13 @@ def two_masks():
         Image.new("F", (120, 100)),
     ],
 )
-def test_any_picture_can_be_drawn_on(image):
-    picture = draw_instances(image, BOXES, ["a", "b"], np.array([0.9, 0.8]), two_masks())
-    assert picture.mode == "RGB" and picture.size == (120, 100)
-    assert len(picture.getcolors(100_000)) > 4
+def test_any_image_can_be_drawn_on(image):
+    drawn = draw_instances(image, BOXES, ["a", "b"], np.array([0.9, 0.8]), two_masks())
+    assert drawn.mode == "RGB" and drawn.size == (120, 100)
+    assert len(drawn.getcolors(100_000)) > 4
 
 
-def test_values_of_other_ranges_become_a_visible_picture():
+def test_values_of_other_ranges_become_a_visible_image():
     assert displayable(np.array([[0.0, 0.5, 1.0]]))[0, :, 0].tolist() == [0, 128, 255]
     assert displayable(np.array([[0.0, 128.0, 255.0]]))[0, :, 0].tolist() == [0, 128, 255]
     assert displayable(np.array([[0, 1000, 4000]], np.uint16))[0, :, 0].tolist() == [0, 64, 255]
@@ -60,11 +60,11 @@ def test_the_image_given_is_left_as_it_is():
     assert (image == 90).all()
 
 
-def test_nothing_to_draw_gives_the_picture_back():
+def test_nothing_to_draw_gives_the_image_back():
     image = np.arange(100 * 120 * 3, dtype=np.uint8).reshape(100, 120, 3)
     for masks in (None, [], np.zeros((0, 100, 120), bool)):
-        picture = draw_instances(image, np.zeros((0, 4)), [], np.zeros(0), masks)
-        assert (np.asarray(picture) == image).all()
+        drawn = draw_instances(image, np.zeros((0, 4)), [], np.zeros(0), masks)
+        assert (np.asarray(drawn) == image).all()
 
 
 def test_masks_are_translucent_inside_and_solid_on_their_outline():
@@ -76,7 +76,7 @@ def test_masks_are_translucent_inside_and_solid_on_their_outline():
     assert (pixels[31, 50] == inside).all()  # one pixel thin
 
 
-def test_run_lengths_draw_like_arrays():
+def test_rle_draw_like_arrays():
     image = np.full((100, 120, 3), 90, np.uint8)
     dense = draw_instances(image, BOXES, masks=two_masks())
     encoded = draw_instances(image, BOXES, masks=[mask_to_rle(mask) for mask in two_masks()])
@@ -111,28 +111,28 @@ def test_limbs_join_the_named_keypoints_that_are_seen():
 def test_keypoints_anywhere_do_no_harm():
     assert not keypoints_drawn([[np.nan, 5, 1], [np.inf, 5, 1], [-500, 900, 1]]).any()
     names = ("left_wrist", "left_elbow")
-    picture = draw_instances(
+    drawn = draw_instances(
         np.zeros((9, 9)), np.zeros((0, 4)), keypoints=np.zeros((0, 2, 3)), keypoint_names=names
     )
-    assert picture.size == (9, 9)
+    assert drawn.size == (9, 9)
 
 
 def test_empty_masks_and_odd_boxes_do_no_harm():
     boxes = np.array(
         [[5, 5, 5, 5], [-50, -50, -10, -10], [200, 200, 300, 300], [9, 9, 2, 2], [0, 0, np.inf, 50]]
     )
-    picture = draw_instances(
+    drawn = draw_instances(
         np.zeros((100, 120), np.uint8), boxes, list("abcde"), masks=np.zeros((5, 100, 120))
     )
-    assert picture.size == (120, 100)
+    assert drawn.size == (120, 100)
 
 
 def test_instances_differ_in_colour_and_classes_share_theirs():
     image = np.zeros((100, 120, 3), np.uint8)
 
     def box_colors(color_by):
-        picture = draw_instances(image, BOXES, ["cat", "cat"], color_by=color_by)
-        return picture.getpixel((40, 89)), picture.getpixel((100, 98))
+        drawn = draw_instances(image, BOXES, ["cat", "cat"], color_by=color_by)
+        return drawn.getpixel((40, 89)), drawn.getpixel((100, 98))
 
     first, second = box_colors("instance")
     assert first != second
@@ -141,7 +141,7 @@ def test_instances_differ_in_colour_and_classes_share_theirs():
 
 
 @pytest.mark.parametrize("box", [[0, 0, 30, 20], [100, 90, 120, 100], [0, 95, 5, 100], [115, 0, 120, 4]])
-def test_labels_stay_inside_the_picture(box):
+def test_labels_stay_inside_the_image(box):
     image = np.zeros((100, 120, 3), np.uint8)
     without = draw_instances(image, [box])
     with_label = draw_instances(image, [box], ["zebra"])
@@ -159,14 +159,14 @@ def test_labels_of_the_same_box_do_not_cover_each_other():
     boxes = [[100, 100, 200, 200]] * 4
 
     def painted(names):
-        picture = np.asarray(draw_instances(image, boxes[: len(names)], names)).astype(int)
+        drawn = np.asarray(draw_instances(image, boxes[: len(names)], names)).astype(int)
         bare = np.asarray(draw_instances(image, boxes[: len(names)]))
-        return (picture != bare).any(-1).sum()
+        return (drawn != bare).any(-1).sum()
 
     assert painted(["name"] * 4) > 3.7 * painted(["name"])
 
 
-def test_text_and_lines_grow_with_the_picture():
+def test_text_and_lines_grow_with_the_image():
     def label_height(side):
         image, box = np.zeros((side, side, 3), np.uint8), [[side / 2] * 2 + [side / 2 + 2] * 2]
         bounds = ImageChops.difference(

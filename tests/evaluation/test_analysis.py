@@ -1,4 +1,4 @@
-"""A scene whose every figure is known by hand, and pycocotools' own values on random ones."""
+"""A scene whose every metric is known by hand, and pycocotools' own values on random ones."""
 
 import numpy as np
 import pytest
@@ -11,29 +11,29 @@ from keras_maskrcnn.evaluation.coco import score_coco
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 
-def test_the_confusion_matrix_counts_what_is_by_what_it_was_found_as():
-    assert scene().confusion().tolist() == [
-        [0, 1, 2],  # nothing, found as a cat (the second time) and twice as a dog
-        [1, 1, 0],  # cats: one missed, one found
-        [0, 1, 0],  # the dog was taken for a cat
+def test_the_confusion_matrix_counts_true_classes_by_predicted_ones():
+    assert scene().confusion_matrix().tolist() == [
+        [0, 1, 2],  # no object, predicted as a cat (the second time) and twice as a dog
+        [1, 1, 0],  # cats: one missed, one detected
+        [0, 1, 0],  # the dog was predicted as a cat
     ]
 
 
-def test_the_right_class_is_matched_before_a_wrong_one_that_is_surer():
-    assert scene().confusion(score_threshold=0.3).tolist() == [[0, 2, 2], [1, 1, 0], [0, 0, 1]]
+def test_the_right_class_is_matched_before_a_wrong_one_that_is_more_confident():
+    assert scene().confusion_matrix(score_threshold=0.3).tolist() == [[0, 2, 2], [1, 1, 0], [0, 0, 1]]
 
 
 def test_thresholds_decide_what_counts():
-    assert scene().confusion(score_threshold=0.99).tolist() == [[0, 0, 0], [2, 0, 0], [1, 0, 0]]
-    strict = scene().confusion(iou_threshold=1.0)
+    assert scene().confusion_matrix(score_threshold=0.99).tolist() == [[0, 0, 0], [2, 0, 0], [1, 0, 0]]
+    strict = scene().confusion_matrix(iou_threshold=1.0)
     assert strict[1].tolist() == [1, 1, 0]  # the cat's box is exact
     with pytest.raises(ValueError, match="iou_threshold must be above 0 and at most 1; got 0"):
-        scene().confusion(iou_threshold=0)
+        scene().confusion_matrix(iou_threshold=0)
     with pytest.raises(ValueError, match=r"score_threshold must be in 0\.\.1; got 2"):
-        scene().confusion(score_threshold=2)
+        scene().confusion_matrix(score_threshold=2)
 
 
-def test_false_positives_come_surest_first_and_misses_largest_first():
+def test_false_positives_come_most_confident_first_and_misses_largest_first():
     analysis = scene()
     wrong = analysis.false_positives()
     assert [(m.image, m.detection, m.object, m.nearest) for m in wrong] == [
@@ -47,7 +47,7 @@ def test_false_positives_come_surest_first_and_misses_largest_first():
     assert (missed.image, missed.object, missed.detection, missed.iou) == (0, 2, None, 0)
     all_missed = analysis.misses(score_threshold=0.99)
     assert [m.object for m in all_missed] == [1, 0, 2]
-    assert all_missed[0].nearest in (2, 3) and all_missed[0].iou == 1  # found, but not surely enough
+    assert all_missed[0].nearest in (2, 3) and all_missed[0].iou == 1  # detected, but with too low a score
 
 
 def test_objects_are_matched_by_their_masks_where_there_are_masks():
@@ -58,10 +58,23 @@ def test_objects_are_matched_by_their_masks_where_there_are_masks():
     truth = record([CAT], [1], masks=masks)
     by_mask = analyse([truth], [found((1, 0.9, CAT), masks=[mask_to_rle(half)])], NAMES)
     assert by_mask.kind == "mask"
-    assert by_mask.confusion().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
-    assert by_mask.confusion(iou_threshold=0.4)[1].tolist() == [0, 1, 0]
+    assert by_mask.confusion_matrix().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    assert by_mask.confusion_matrix(iou_threshold=0.4)[1].tolist() == [0, 1, 0]
     by_box = analyse([truth], [found((1, 0.9, CAT))], NAMES)
-    assert by_box.kind == "box" and by_box.confusion()[1, 1] == 1
+    assert by_box.kind == "box" and by_box.confusion_matrix()[1, 1] == 1
+
+
+def test_mask_scores_are_what_thresholds_of_masks_compare():
+    masks = np.zeros((1, 100, 100), bool)
+    masks[0, :20, :20] = True
+    truth = record([CAT], [1], masks=masks)
+    weak = found((1, 0.9, CAT), masks=[mask_to_rle(masks[0])])
+    weak.mask_scores = np.array([0.4], np.float32)
+    analysis = analyse([truth], [weak], NAMES)
+    assert analysis.confusion_matrix(score_threshold=0.5)[1].tolist() == [1, 0, 0]
+    assert analysis.confusion_matrix(score_threshold=0.3)[1].tolist() == [0, 1, 0]
+    (match,) = analysis.matches(score_threshold=0.3)
+    assert analysis.score(match) == pytest.approx(0.4)
 
 
 def test_precision_at_each_recall_is_what_a_pencil_gives():
@@ -118,13 +131,13 @@ def test_precision_is_pycocotools_own():
 def test_every_object_and_detection_is_counted_once():
     records, detections = random_scenes(seed=1)
     analysis = analyse(records, detections, NAMES)
-    counts = analysis.confusion(0.5, 0.3)
+    counts = analysis.confusion_matrix(0.5, 0.3)
     objects = np.concatenate([one.class_ids[~one.crowd] for one in records])
     assert counts[1:].sum(axis=1).tolist() == [(objects == 1).sum(), (objects == 2).sum()]
     strong = sum(int((one.scores >= 0.3).sum()) for one in detections)
     assert counts[:, 1:].sum() <= strong  # those inside crowds are left out
     without = [record(one.boxes, one.class_ids, image_id=n) for n, one in enumerate(records)]
-    assert analyse(without, detections, NAMES).confusion(0.5, 0.3)[:, 1:].sum() == strong
+    assert analyse(without, detections, NAMES).confusion_matrix(0.5, 0.3)[:, 1:].sum() == strong
 
 
 def test_pairs_of_a_class_are_those_of_a_plain_greedy_search():
@@ -134,7 +147,7 @@ def test_pairs_of_a_class_are_those_of_a_plain_greedy_search():
     pairs = {
         (match.image, match.object, match.detection)
         for match in analysis.matches(0.5, 0.3)
-        if analysis.true_class(match) == analysis.found_class(match)
+        if analysis.true_class(match) == analysis.predicted_class(match)
     }
     expected = set()
     for image, (truth, boxes) in enumerate(zip(records, detections, strict=True)):
@@ -155,7 +168,7 @@ def iou(box, other):
     return shared / ((box[2:] - box[:2]).prod() + (other[2:] - other[:2]).prod() - shared)
 
 
-def test_nothing_found_is_all_missed():
+def test_without_detections_all_is_missed():
     analysis = analyse([record([CAT, DOG], [1, 2])], [found()], NAMES)
-    assert analysis.confusion().tolist() == [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
+    assert analysis.confusion_matrix().tolist() == [[0, 0, 0], [1, 0, 0], [1, 0, 0]]
     assert not analysis.false_positives() and len(analysis.misses()) == 2

@@ -87,7 +87,24 @@ def test_masks_are_scored_by_their_own_overlap():
     assert scores["mask_AP"] == pytest.approx(0.1)
 
 
-def test_nothing_found_at_all_scores_zero():
+def test_mask_scores_rank_masks_and_scores_boxes():
+    # By their scores the hit comes first: precision 1 up to recall 1/2. By the mask scores the false alarm does: 1/2.
+    detections = found([A, C], scores=[0.9, 0.8])
+    detections.mask_scores = np.array([0.3, 0.6], np.float32)
+    scores = score_coco([record([A, B])], [detections], NAMES)
+    assert scores["box_AP"] == pytest.approx(51 / 101)
+    assert scores["mask_AP"] == pytest.approx(0.5 * 51 / 101)
+
+
+def test_mask_scores_rank_across_images():
+    first, second = found([A], scores=[0.5]), found([C], scores=[0.9])
+    first.mask_scores, second.mask_scores = np.float32([0.9]), np.float32([0.5])
+    scores = score_coco([record([A]), record([B], image_id="b")], [first, second], NAMES)
+    assert scores["box_AP"] == pytest.approx(0.5 * 51 / 101)
+    assert scores["mask_AP"] == pytest.approx(51 / 101)
+
+
+def test_no_detections_at_all_score_zero():
     scores = score_coco([record([A]), record([B], image_id="b")], [found(), found()], NAMES)
     assert scores["box_AP"] == scores["mask_AP"] == scores["box_AR100"] == 0
 
@@ -226,7 +243,7 @@ def test_ground_truth_through_training_crops_scores_one(split):
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the coco_mini images beside the repository")
-def test_figures_equal_pycocotools_run_on_the_files(tmp_path):
+def test_metrics_equal_pycocotools_run_on_the_files(tmp_path):
     records, names, category_ids = real_records("val2017")
     rng = np.random.default_rng(0)
     detections = []

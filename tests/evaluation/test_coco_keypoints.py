@@ -52,8 +52,8 @@ def score(records, detections, **options):
 def test_perfect_keypoints_score_one():
     scores = score([record(people())], [found(people())], per_class=True)
     keypoint = {name: value for name, value in scores.items() if name.startswith("keypoint_")}
-    figures = ["AP", "AP50", "AP75", "AP_medium", "AP_large", "AR20", "AR_medium", "AR_large", "AP/person"]
-    assert list(keypoint) == [f"keypoint_{figure}" for figure in figures]
+    metrics = ["AP", "AP50", "AP75", "AP_medium", "AP_large", "AR20", "AR_medium", "AR_large", "AP/person"]
+    assert list(keypoint) == [f"keypoint_{metric}" for metric in metrics]
     assert math.isnan(keypoint.pop("keypoint_AP_large")) and math.isnan(keypoint.pop("keypoint_AR_large"))
     assert all(value == pytest.approx(1) for value in keypoint.values())
 
@@ -96,7 +96,7 @@ def test_only_the_best_twenty_count():
     assert few["keypoint_AR1"] == pytest.approx(0.5) and "keypoint_AR20" not in few
 
 
-def test_nothing_found_scores_zero():
+def test_no_detections_score_zero():
     nothing = found(np.zeros((0, 17, 3), np.float32), [])
     assert score([record(people())], [nothing])["keypoint_AP"] == 0
 
@@ -125,11 +125,8 @@ def test_numbers_of_keypoints_that_differ_are_refused():
         score([record(people()[:, :3])], [found(people())])
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="needs the coco_mini annotations beside the repository")
-@pytest.mark.parametrize("split", ["train2017", "val2017"])
-def test_figures_equal_pycocotools_run_on_the_files(split):
-    path = DATA / f"annotations/person_keypoints_{split}.json"
-    records, names = load_coco(path, DATA / split, masks=False)
+def noisy_detections(records, names):
+    """Four in five objects of each image with keypoints that are off, and a false alarm."""
     rng = np.random.default_rng(0)
     detections = []
     for one in records:
@@ -151,6 +148,15 @@ def test_figures_equal_pycocotools_run_on_the_files(split):
                 keypoint_offset=0.5,
             )
         )
+    return detections
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="needs the coco_mini annotations beside the repository")
+@pytest.mark.parametrize("split", ["train2017", "val2017"])
+def test_metrics_equal_pycocotools_run_on_the_files(split):
+    path = DATA / f"annotations/person_keypoints_{split}.json"
+    records, names = load_coco(path, DATA / split, masks=False)
+    detections = noisy_detections(records, names)
     ours = score_coco(records, detections, names)
     rows = [
         {key: value for key, value in row.items() if key != "bbox"}
@@ -162,10 +168,10 @@ def test_figures_equal_pycocotools_run_on_the_files(split):
     theirs.evaluate()
     theirs.accumulate()
     theirs.summarize()
-    figures = ["AP", "AP50", "AP75", "AP_medium", "AP_large", "AR20", None, None, "AR_medium", "AR_large"]
-    for figure, value in zip(figures, theirs.stats, strict=True):
-        if figure is not None:
-            assert ours[f"keypoint_{figure}"] == pytest.approx(value, abs=1e-9), figure
+    metrics = ["AP", "AP50", "AP75", "AP_medium", "AP_large", "AR20", None, None, "AR_medium", "AR_large"]
+    for metric, value in zip(metrics, theirs.stats, strict=True):
+        if metric is not None:
+            assert ours[f"keypoint_{metric}"] == pytest.approx(value, abs=1e-9), metric
     assert 0.2 < ours["keypoint_AP"] < 0.9
     boxes_alone = [dataclasses.replace(one, keypoints=None, keypoint_names=()) for one in detections]
     plain = score_coco(records, boxes_alone, names)

@@ -98,8 +98,8 @@ def test_other_channel_counts(channels):
     config = tiny(channels=channels, pixel_mean=(100,) * channels, pixel_std=(50,) * channels)
     logs, model = one_step(config)
     assert np.isfinite(logs["loss"])
-    picture = np.full((50, 70, channels), 9, np.uint8)
-    assert len(model.detect([picture])) == 1
+    image = np.full((50, 70, channels), 9, np.uint8)
+    assert len(model.detect([image])) == 1
 
 
 @pytest.mark.parametrize("objects", [(0,), (0, 0), (0, 2)])
@@ -286,8 +286,8 @@ def test_any_keras_optimizer(optimizer):
 
 class TestDetect:
     def test_pictures_of_any_size_together(self, model):
-        pictures = [np.zeros((40, 60, 3), np.uint8), np.zeros((200, 90), np.uint8)]
-        found = model.detect(pictures, batch_size=2, score_threshold=0.0)
+        images = [np.zeros((40, 60, 3), np.uint8), np.zeros((200, 90), np.uint8)]
+        found = model.detect(images, batch_size=2, score_threshold=0.0)
         assert [(f.height, f.width) for f in found] == [(40, 60), (200, 90)]
         assert all(f.masks.shape == (len(f), f.height, f.width) for f in found)
         assert all((f.boxes[:, 2] <= f.width).all() and (f.boxes[:, 3] <= f.height).all() for f in found)
@@ -297,16 +297,16 @@ class TestDetect:
         assert len(model.detect(tf.zeros((40, 60, 3), tf.uint8))) == 1
 
     def test_the_same_picture_twice_gives_the_same(self, model):
-        picture = np.random.default_rng(0).integers(0, 255, (50, 80, 3)).astype(np.uint8)
-        first, second = model.detect([picture, picture], batch_size=2, score_threshold=0.0)
+        image = np.random.default_rng(0).integers(0, 255, (50, 80, 3)).astype(np.uint8)
+        first, second = model.detect([image, image], batch_size=2, score_threshold=0.0)
         np.testing.assert_array_equal(first.boxes, second.boxes)
         np.testing.assert_array_equal(first.scores, second.scores)
 
     def test_other_pictures_in_a_batch_of_one_size_change_nothing(self, model):
         rng = np.random.default_rng(0)
-        pictures = [rng.integers(0, 255, (64, 96, 3)).astype(np.uint8) for _ in range(3)]
-        together = model.detect(pictures, batch_size=3, score_threshold=0.0)
-        alone = model.detect(pictures, batch_size=1, score_threshold=0.0)
+        images = [rng.integers(0, 255, (64, 96, 3)).astype(np.uint8) for _ in range(3)]
+        together = model.detect(images, batch_size=3, score_threshold=0.0)
+        alone = model.detect(images, batch_size=1, score_threshold=0.0)
         for a, b in zip(together, alone, strict=True):
             np.testing.assert_allclose(a.boxes, b.boxes, atol=1e-3)
             np.testing.assert_allclose(a.scores, b.scores, atol=1e-4)
@@ -315,20 +315,20 @@ class TestDetect:
         assert not np.array_equal(together[0].scores, together[1].scores)
 
     def test_limits_are_arguments(self, model):
-        picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8)
-        many = model.detect(picture, score_threshold=0.0, max_detections=30)[0]
+        image = np.random.default_rng(0).integers(0, 255, (64, 96, 3)).astype(np.uint8)
+        many = model.detect(image, score_threshold=0.0, max_detections=30)[0]
         assert 5 < len(many) <= 30
-        np.testing.assert_array_equal(model.detect(picture, score_threshold=0.0)[0].scores, many.scores[:5])
-        assert len(model.detect(picture, score_threshold=1.0)[0]) == 0
-        above = model.detect(picture, score_threshold=float(many.scores[3]), max_detections=2)[0]
+        np.testing.assert_array_equal(model.detect(image, score_threshold=0.0)[0].scores, many.scores[:5])
+        assert len(model.detect(image, score_threshold=1.0)[0]) == 0
+        above = model.detect(image, score_threshold=float(many.scores[3]), max_detections=2)[0]
         np.testing.assert_array_equal(above.scores, many.scores[:2])
         with pytest.raises(ValueError, match=r"raise Config\.post_nms_top_k"):
-            model.detect(picture, max_detections=500)
+            model.detect(image, max_detections=500)
 
     def test_masks_as_run_lengths_or_not_at_all(self, model):
-        picture = np.zeros((40, 60, 3), np.uint8)
-        assert model.detect(picture, masks=None, score_threshold=0.0)[0].masks is None
-        assert model.detect(picture, masks="rle", score_threshold=0.0)[0].masks[0]["size"] == [40, 60]
+        image = np.zeros((40, 60, 3), np.uint8)
+        assert model.detect(image, masks=None, score_threshold=0.0)[0].masks is None
+        assert model.detect(image, masks="rle", score_threshold=0.0)[0].masks[0]["size"] == [40, 60]
 
     def test_bad_arguments(self, model):
         with pytest.raises(ValueError, match="masks must be"):

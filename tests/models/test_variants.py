@@ -67,13 +67,13 @@ def test_pictures_without_objects_train(model):
 
 def test_pictures_of_any_size(model):
     rng, config = np.random.default_rng(0), model.config
-    pictures = [
+    images = [
         rng.integers(0, 255, size).astype(np.uint8) for size in ((50, 70, 3), (33, 120, 3), (81, 41, 3))
     ]
-    for found, picture in zip(model.detect(pictures, score_threshold=0.0), pictures, strict=True):
+    for found, image in zip(model.detect(images, score_threshold=0.0), images, strict=True):
         assert len(found) or config.one_class_per_box  # whose best class may be the background
         assert (found.boxes >= 0).all()
-        assert (found.boxes <= np.array([picture.shape[1], picture.shape[0]] * 2)).all()
+        assert (found.boxes <= np.array([image.shape[1], image.shape[0]] * 2)).all()
         assert (found.masks is None) == (config.mask_head == "none")
         points = len(config.keypoint_names)
         assert (found.keypoints is None) if not points else (found.keypoints.shape == (len(found), points, 3))

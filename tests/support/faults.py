@@ -5,7 +5,7 @@ import dataclasses
 from examples import tiny
 
 import keras_maskrcnn as km
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
 
 CONFIG = tiny()
 HEIGHT, WIDTH = 64, 80
@@ -36,6 +36,6 @@ def with_object(files, position=1, **values):
     return with_fault(files, boxes=boxes, class_ids=class_ids, masks=tuple(masks))
 
 
-def only(report) -> Finding:
-    assert len(report.findings) == 1, str(report)
-    return report.findings[0]
+def only(report) -> Issue:
+    assert len(report.issues) == 1, str(report)
+    return report.issues[0]

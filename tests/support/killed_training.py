@@ -39,7 +39,7 @@ def read_losses(path):
 
 
 class MeanColor(keras.Model):
-    """Stands for a network: a loss of the pictures and of what each picture's seed draws, as `MaskRCNN` has."""
+    """Stands for a network: a loss of the images and of what each image's seed draws, as `MaskRCNN` has."""
 
     def __init__(self):
         super().__init__()

@@ -179,7 +179,7 @@ class Inference:
         return [self.kit[f"proposals.{i}"] for i in range(2)]
 
     def proposals(self) -> dict[str, float]:
-        """Shares of the recorded proposals that ours match."""
+        """Fractions of the recorded proposals that ours match."""
         layer = proposal_layer(self.config, training=False)
         dense = self.dense
         boxes, valid = layer(dense.logits, dense.deltas, dense.anchors, dense.limits)
@@ -247,7 +247,7 @@ class Inference:
         return self.kit[f"detections.{image}.labels"] + int(self.kit.source == "detectron2")
 
     def detections(self) -> dict[str, float]:
-        """Shares of the recorded detections that ours match, and how the matched ones' masks and keypoints agree."""
+        """Fractions of the recorded detections that ours match, and how the matched ones' masks and keypoints agree."""
         figures: dict[str, float] = {}
         # Matterport loses some, in whose place others come
         most = self.config.max_detections * (2 if self.kit.source == "matterport" else 1)

@@ -1,4 +1,4 @@
-"""A scene whose every figure is known by hand."""
+"""A scene whose every metric is known by hand."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def found(*rows, masks=None, side=100):
 
 
 def scene():
-    """Two cats, a dog and a crowd of cats: one cat is found twice, the dog is taken for a cat, a cat is missed."""
+    """Two cats, a dog and a crowd of cats: one cat is detected twice, the dog is taken for one, a cat is missed."""
     return analyse(
         [record([CAT, DOG, HIDDEN, CROWD], [1, 2, 1, 1], [0, 0, 0, 1]), record([], [], image_id="empty")],
         [

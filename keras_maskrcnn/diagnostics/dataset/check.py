@@ -15,13 +15,13 @@ from keras_maskrcnn.data.fields import vanishing
 from keras_maskrcnn.data.pipeline.examples import scaled_size
 from keras_maskrcnn.data.records import Record, check_record
 from keras_maskrcnn.diagnostics.anchors import anchor_advice
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
-from keras_maskrcnn.diagnostics.dataset.objects import box_findings, keypoint_findings, mask_findings
-from keras_maskrcnn.diagnostics.dataset.pictures import content_key, picture_findings
+from keras_maskrcnn.diagnostics.dataset.images import content_key, image_issues
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
+from keras_maskrcnn.diagnostics.dataset.objects import box_issues, keypoint_issues, mask_issues
 from keras_maskrcnn.diagnostics.dataset.readers import left_out, refused
 from keras_maskrcnn.diagnostics.dataset.report import DatasetReport
-from keras_maskrcnn.diagnostics.dataset.sizes import anchor_findings, memory_findings
-from keras_maskrcnn.diagnostics.dataset.splits import Tally, split_findings
+from keras_maskrcnn.diagnostics.dataset.sizes import anchor_issues, memory_issues
+from keras_maskrcnn.diagnostics.dataset.splits import Tally, split_issues
 from keras_maskrcnn.diagnostics.memory import training_memory
 
 _AT_A_TIME = 8
@@ -36,42 +36,40 @@ class _Look:
     names: Sequence[str]
     quick: bool
 
-    def __call__(self, record: Record) -> tuple[list[Finding], str]:
+    def __call__(self, record: Record) -> tuple[list[Issue], str]:
         """Return what is wrong with one record and its image, and the key of the image's content."""
         content = content_key(record, by_path=self.quick)
-        found = (
-            [] if self.quick else list(picture_findings(record, self.config.channels if self.config else 3))
-        )
+        found = [] if self.quick else list(image_issues(record, self.config.channels if self.config else 3))
         try:
             check_record(record, None, needs_masks=False)
         except (
             ValueError
         ) as error:  # boxes, classes, masks differ in number, so nothing can be said of the objects
-            return [*found, Finding("error", "record", _reason(error, record))], content
-        found += [*self._unfit(record), *box_findings(record), *keypoint_findings(record)]
+            return [*found, Issue("error", "record", _reason(error, record))], content
+        found += [*self._unfit(record), *box_issues(record), *keypoint_issues(record)]
         if not self.quick:
-            found += mask_findings(record)
+            found += mask_issues(record)
         return found, content
 
-    def _unfit(self, record: Record) -> Iterator[Finding]:
+    def _unfit(self, record: Record) -> Iterator[Issue]:
         """Yield what a model of the config cannot learn from."""
         for index in np.flatnonzero(record.class_ids > len(self.names)) if self.names else ():
             reason = f"class id {record.class_ids[index]} is outside 1..{len(self.names)}, the classes that have names"
-            yield Finding("error", "unknown class", reason, object=int(index))
+            yield Issue("error", "unknown class", reason, object=int(index))
         if self.config is None:
             return
         needs_masks, keypoints = self.config.mask_head != "none", len(self.config.keypoint_names)
         try:
             check_record(record, None, needs_masks, keypoints)
         except ValueError as error:
-            yield Finding("error", "not what the model learns", _reason(error, record))
+            yield Issue("error", "not what the model learns", _reason(error, record))
         if not composes_images(self.config):  # or what vanishes is dropped and counted
             short_side = min(self.config.train_min_sizes or (self.config.min_size,))
             height, width = scaled_size(record, self.config, short_side, *self.config.scale_jitter[:1])
             for index in vanishing(record, (height, width)):
                 if has_area(record.boxes[index]):
                     reason = f"its box has no area left in the image resized to {width} x {height}"
-                    yield Finding("error", "box that vanishes", reason, object=int(index))
+                    yield Issue("error", "box that vanishes", reason, object=int(index))
 
 
 def check_dataset(
@@ -84,7 +82,7 @@ def check_dataset(
     quick: bool = False,
     progress: bool = False,
 ) -> DatasetReport:
-    """Look at every image and object of a dataset before a training, and report what is wrong or doubtful.
+    """Look at every image and object of a dataset before a training, and report its issues.
 
     Args:
         records: to train on; `load_coco` and the other readers leave out what is broken where they are given a list
@@ -100,10 +98,24 @@ def check_dataset(
         progress: whether to show a progress bar.
 
     Returns:
-        The report. Its findings are errors, on which training fails or learns what is wrong, warnings and notes.
+        The report. Its issues are errors, on which training fails or learns what is wrong, warnings and notes.
 
     Raises:
         ValueError: there are neither records nor problems, or the config has another number of classes.
+
+    Example:
+
+    ```python
+    import numpy as np
+
+    import keras_maskrcnn as km
+
+    record = km.make_record(np.zeros((64, 96, 3), np.uint8), [[20, 10, 60, 40]], [1], image_id="one")
+    record.boxes[0] = [60, 40, 20, 10]  # as a mistake would leave it
+    report = km.check_dataset([record], class_names=["square"])
+    print(report)  # error: inverted box (1) ...
+    print(report.ok, [issue.kind for issue in report.issues])
+    ```
     """
     if not len(records) and not problems:
         raise ValueError("check_dataset needs records; got none")
@@ -113,18 +125,18 @@ def check_dataset(
     splits = {"training": records} | ({} if validation is None else {"validation": validation})
     bar = keras.utils.Progbar(sum(map(len, splits.values())), unit_name="image") if progress else None
     look = _Look(config, names, quick)
-    findings = [refused(problem) for problem in problems]
-    tallies = [Tally(split, frozenset(one.image for one in findings)) for split in splits]
+    issues = [refused(problem) for problem in problems]
+    tallies = [Tally(split, frozenset(one.image for one in issues)) for split in splits]
     for tally in tallies:
-        findings += left_out(splits[tally.split], tally.split)
+        issues += left_out(splits[tally.split], tally.split)
         for position, (record, found, content) in enumerate(_looked_at(splits[tally.split], look)):
-            sound = all(finding.kind != "record" for finding in found)
+            sound = all(issue.kind != "record" for issue in found)
             found += tally.add(record, content, sound)
-            findings += [_placed(finding, record.name, tally.split, position) for finding in found]
+            issues += [_placed(issue, record.name, tally.split, position) for issue in found]
             if bar is not None:
                 bar.add(1)
-    findings += split_findings(tallies, names, keypoints=config is not None and bool(config.keypoint_names))
-    report = DatasetReport(findings, tallies, names, splits)
+    issues += split_issues(tallies, names, keypoints=config is not None and bool(config.keypoint_names))
+    report = DatasetReport(issues, tallies, names, splits)
     if config is not None and not quick:
         _compare_sizes(report, config, batch_size)
     return report
@@ -133,7 +145,7 @@ def check_dataset(
 def _compare_sizes(report: DatasetReport, config: Config, batch_size: int | None) -> None:
     """Add to a report how its training images, those in which nothing is broken, suit the model and the machine."""
     records = report.splits["training"]
-    broken = {one.position for one in report.findings if one.severity == "error" and one.split == "training"}
+    broken = {one.position for one in report.issues if one.severity == "error" and one.split == "training"}
     whole = [
         record
         for index in range(len(records))
@@ -142,19 +154,19 @@ def _compare_sizes(report: DatasetReport, config: Config, batch_size: int | None
     if not whole:
         return
     report.anchors = anchor_advice(whole, config)
-    report.findings += anchor_findings(report.anchors)
+    report.issues += anchor_issues(report.anchors)
     if batch_size is not None:
         report.batch_size, report.memory = batch_size, training_memory(config, batch_size, whole)
-        report.findings += memory_findings(report.memory, batch_size)
+        report.issues += memory_issues(report.memory, batch_size)
 
 
-def _placed(finding: Finding, image: str, split: str, position: int) -> Finding:
-    return dataclasses.replace(finding, image=image, split=split, position=position)
+def _placed(issue: Issue, image: str, split: str, position: int) -> Issue:
+    return dataclasses.replace(issue, image=image, split=split, position=position)
 
 
-def _looked_at(records: Sequence[Record], look: _Look) -> Iterator[tuple[Record, list[Finding], str]]:
+def _looked_at(records: Sequence[Record], look: _Look) -> Iterator[tuple[Record, list[Issue], str]]:
     """Look at records in threads, as many as wait for the disk at a time; only those are held."""
-    waiting: collections.deque[tuple[Record, Future[tuple[list[Finding], str]]]] = collections.deque()
+    waiting: collections.deque[tuple[Record, Future[tuple[list[Issue], str]]]] = collections.deque()
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         for index in range(len(records)):
             record = records[index]

@@ -15,7 +15,7 @@ from keras_maskrcnn.data.checks import (
     mask_extent,
 )
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 
 _SIZED = "box as x, y, width, height"
@@ -27,7 +27,7 @@ SAME_OBJECT_IOU = 0.95
 """Objects of one class that overlap by more are taken for one that was annotated twice."""
 
 
-def box_findings(record: Record) -> Iterator[Finding]:
+def box_issues(record: Record) -> Iterator[Issue]:
     """Yield each box that is no box of the image."""
     for index, box in enumerate(np.asarray(record.boxes, np.float64).tolist()):
         try:
@@ -35,18 +35,18 @@ def box_findings(record: Record) -> Iterator[Finding]:
         except ValueError as error:
             kind = _kind_of_box(box, record, index)
             hint = "; it fits as x, y, width, height" if kind == _SIZED else ""
-            yield Finding("error", kind, f"{error}{hint}", object=index)
+            yield Issue("error", kind, f"{error}{hint}", object=index)
         else:
             if not has_area(clipped):
-                yield Finding("error", "box without area", f"box {_numbers(box)} has no area", object=index)
+                yield Issue("error", "box without area", f"box {_numbers(box)} has no area", object=index)
 
 
-def mask_findings(record: Record) -> Iterator[Finding]:
-    """Yield each mask that is broken, empty, or not of its box, and the objects that are there twice.
+def mask_issues(record: Record) -> Iterator[Issue]:
+    """Yield each mask that is broken, empty, or not of its box, and the objects that are annotated twice.
 
-    Objects whose box `box_findings` yields are not looked at: one fault would be found twice.
+    Objects whose box `box_issues` yields are not looked at: one fault would be reported twice.
     """
-    broken = {finding.object for finding in box_findings(record)}
+    broken = {issue.object for issue in box_issues(record)}
     boxes = np.asarray(record.boxes, np.float64)
     encoded: dict[int, dict[str, Any] | None] = {}
     for index, box in enumerate(boxes.tolist()):
@@ -55,37 +55,37 @@ def mask_findings(record: Record) -> Iterator[Finding]:
         try:
             encoded[index] = rle = _encoded(record, index)
         except ValueError as error:
-            kind = "run lengths" if isinstance((record.masks or ())[index], dict) else "polygon"
-            yield Finding("error", kind, str(error), object=index)
+            kind = "RLE" if isinstance((record.masks or ())[index], dict) else "polygon"
+            yield Issue("error", kind, str(error), object=index)
             continue
         if rle is not None and coco_mask.area(rle) == 0:
             del encoded[index]
-            yield Finding("error", "empty mask", "its mask is empty", object=index)
+            yield Issue("error", "empty mask", "its mask is empty", object=index)
         elif rle is not None:
             yield from _disagreement(record, rle, box, index)
-    yield from _twins(record, encoded)
+    yield from _duplicates(record, encoded)
 
 
-def keypoint_findings(record: Record) -> Iterator[Finding]:
+def keypoint_issues(record: Record) -> Iterator[Issue]:
     """Yield each object whose keypoints are broken, outside the image, or all outside the object's box."""
     for index, points in enumerate(() if record.keypoints is None else record.keypoints):
         try:
             check_keypoints(points)
         except ValueError as error:
-            yield Finding("error", "keypoints", str(error), object=index)
+            yield Issue("error", "keypoints", str(error), object=index)
             continue
         x, y = points[points[:, 2] > 0, :2].T
         outside = [-x, -y, x - record.width, y - record.height]
         if max(side.max(initial=0) for side in outside) > EDGE_TOLERANCE:
             reason = f"a labelled keypoint lies outside the image, {record.width} x {record.height}"
-            yield Finding("warning", "keypoint outside the image", reason, object=index)
+            yield Issue("warning", "keypoint outside the image", reason, object=index)
             continue
         x1, y1, x2, y2 = record.boxes[index]
         away = np.max([x1 - x, y1 - y, x - x2, y - y2], axis=0)
         # Nothing is learned from keypoints outside the region of interest.
         if len(away) and away.min() > EDGE_TOLERANCE:
             reason = "all its labelled keypoints lie outside its box; they are in pixels of the image"
-            yield Finding("warning", "keypoints outside their box", reason, object=index)
+            yield Issue("warning", "keypoints outside their box", reason, object=index)
 
 
 def whole_mask(record: Record, index: int) -> dict[str, Any] | None:
@@ -122,36 +122,36 @@ def _encoded(record: Record, index: int) -> dict[str, Any] | None:
     return segmentation_to_rle(record.masks[index], record.height, record.width)
 
 
-def _disagreement(record: Record, rle: dict[str, Any], box: list[float], index: int) -> Iterator[Finding]:
+def _disagreement(record: Record, rle: dict[str, Any], box: list[float], index: int) -> Iterator[Issue]:
     extent = mask_extent(rle)
     overlap = _box_iou(np.array([extent]), np.array([box]))[0, 0]
     if overlap >= AGREEING_IOU or np.abs(np.subtract(extent, box)).max() <= EDGE_TOLERANCE:
         return
     if _fits_as_sized(box, record, index):
         reason = f"box {_numbers(box)} fits its mask only as x, y, width, height; x1, y1, x2, y2 are needed"
-        yield Finding("error", _SIZED, reason, object=index)
+        yield Issue("error", _SIZED, reason, object=index)
         return
     try:
         check_mask_meets_box(rle, box)
     except ValueError as error:
-        yield Finding("error", "mask outside its box", str(error), object=index)
+        yield Issue("error", "mask outside its box", str(error), object=index)
         return
     reason = f"its mask spans {_numbers(extent)} and its box {_numbers(box)}: IoU {overlap:.2f}"
-    yield Finding("warning", "mask and box disagree", reason, object=index)
+    yield Issue("warning", "mask and box disagree", reason, object=index)
 
 
-def _twins(record: Record, encoded: dict[int, dict[str, Any] | None]) -> Iterator[Finding]:
+def _duplicates(record: Record, encoded: dict[int, dict[str, Any] | None]) -> Iterator[Issue]:
     """The objects of `encoded` that are of the class and in the place of an earlier one."""
     single = [index for index in encoded if not record.crowd[index]]
     boxes, class_ids = np.asarray(record.boxes, np.float64)[single], record.class_ids[single]
     same = np.triu(_box_iou(boxes, boxes) > SAME_OBJECT_IOU, 1) & (class_ids[:, None] == class_ids)
     for first, second in zip(*np.nonzero(same), strict=True):
         one, other = encoded[single[first]], encoded[single[second]]
-        # Things that cross share a box and not a mask.
+        # Things that cross have one box and two masks.
         if one and other and coco_mask.iou([one], [other], [0])[0, 0] <= SAME_OBJECT_IOU:
             continue
         reason = f"objects {single[first]} and {single[second]} are of one class and in one place"
-        yield Finding("warning", "object annotated twice", reason, object=single[second])
+        yield Issue("warning", "object annotated twice", reason, object=single[second])
 
 
 def _box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""A page to look at: what a dataset check found, with pictures of some of each kind."""
+"""A page to look at: the issues of a dataset, with images of some of each kind."""
 
 import base64
 import io
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Protocol
@@ -10,20 +11,23 @@ from PIL import Image
 
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
-from keras_maskrcnn.diagnostics.dataset.findings import SEVERITIES, Finding, grouped
+from keras_maskrcnn.diagnostics.dataset.issues import SEVERITIES, Issue, grouped
 from keras_maskrcnn.diagnostics.dataset.splits import Tally
-from keras_maskrcnn.diagnostics.dataset.thumbnails import draw_finding
+from keras_maskrcnn.diagnostics.dataset.thumbnails import draw_issue
+from keras_maskrcnn.evaluation.about import about_line, described_records
+from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import written_whole
 
 
 class Report(Protocol):
     """What a page shows of a `DatasetReport`, whose module imports this one."""
 
-    findings: list[Finding]
+    issues: list[Issue]
     tallies: list[Tally]
     class_names: list[str]
     anchors: AnchorAdvice | None
     memory: int | None
+    splits: dict[str, Sequence[Record]]
 
     @property
     def class_counts(self) -> dict[str, list[int]]: ...
@@ -32,13 +36,13 @@ class Report(Protocol):
     @property
     def memory_line(self) -> str: ...
     def count(self, severity: str) -> int: ...
-    def record_of(self, finding: Finding) -> Record | None: ...
+    def record_of(self, issue: Issue) -> Record | None: ...
 
 
-PICTURES = 6
-"""Pictures of each kind of finding."""
+IMAGES = 6
+"""Images of each kind of issue."""
 LISTED = 100
-"""Findings of each kind that are listed without a picture."""
+"""Issues of each kind that are listed without an image."""
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --error: #d62839; --warning: #e07a00; --note: #2a7de1 }
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem }
@@ -46,7 +50,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .3rem } h2 { font-size: 1.15rem; margin: 2.2
 .badge { color: white; border-radius: .7em; padding: .05em .7em; font-size: .8rem; margin-right: .5em }
 .error { background: var(--error) } .warning { background: var(--warning) } .note { background: var(--note) }
 .clean { background: #2e9e5b }
-.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem }
+.images { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 6px; overflow: hidden }
 figure img { display: block; width: 100%; height: 260px; object-fit: contain; background: var(--soft) }
 figure p { height: 260px; margin: 0; display: grid; place-items: center; background: var(--soft); opacity: .6 }
@@ -60,12 +64,12 @@ ul { padding-left: 1.2rem; font-size: .9rem; overflow-wrap: anywhere }
 """
 
 
-def write_page(report: Report, path: str | Path) -> None:
-    """Write the report as one HTML file that needs no other."""
+def write_page(report: Report, path: str | Path, about: Mapping[str, str] | None = None) -> None:
+    """Write the report as one HTML file that needs no other; arguments as in `DatasetReport.write_html`."""
     parts = [
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Dataset check</title><style>{_STYLE}</style>',
-        _head(report),
-        *(_group(report, kind, findings) for (_, kind), findings in grouped(report.findings).items()),
+        _head(report, about or {}),
+        *(_group(report, kind, issues) for (_, kind), issues in grouped(report.issues).items()),
         _classes(report),
         _anchors(report),
         "" if report.memory is None else f"<p>{escape(report.memory_line)}</p>",
@@ -75,54 +79,55 @@ def write_page(report: Report, path: str | Path) -> None:
         part.write_text("\n".join(parts), encoding="utf-8", errors="xmlcharrefreplace")
 
 
-def _head(report: Report) -> str:
+def _head(report: Report, about: Mapping[str, str]) -> str:
     looked_at, counts = report.summary.splitlines()
     badges = [
-        f'<span class="badge {severity}">{report.count(severity)} {severity}{"s" * (report.count(severity) > 1)}</span>'
+        f'<span class="badge {severity}">{counted(report.count(severity), severity)}</span>'
         for severity in SEVERITIES
         if report.count(severity)
     ]
     found = "".join(badges) or f'<span class="badge clean">{escape(counts)}</span>'
-    return f"<h1>Dataset check</h1><p>{escape(looked_at)}</p><p>{found}</p>"
+    splits = {split: described_records(records) for split, records in report.splits.items()}
+    return f"<h1>Dataset check</h1>{about_line({**splits, **about})}<p>{escape(looked_at)}</p><p>{found}</p>"
 
 
-def _group(report: Report, kind: str, findings: list[Finding]) -> str:
-    severity = findings[0].severity
-    head = f'<h2><span class="badge {severity}">{severity}</span>{escape(kind)} ({len(findings)})</h2>'
-    shown = _one_per_image(findings)
-    figures = "".join(_figure(report, finding) for finding in shown)
-    rest = [finding for finding in findings if finding not in shown]
-    rows = "".join(f"<li>{escape(str(finding))}</li>" for finding in rest[:LISTED])
+def _group(report: Report, kind: str, issues: list[Issue]) -> str:
+    severity = issues[0].severity
+    head = f'<h2><span class="badge {severity}">{severity}</span>{escape(kind)} ({len(issues)})</h2>'
+    shown = _one_per_image(issues)
+    figures = "".join(_figure(report, issue) for issue in shown)
+    rest = [issue for issue in issues if issue not in shown]
+    rows = "".join(f"<li>{escape(str(issue))}</li>" for issue in rest[:LISTED])
     more = (
         f"<li>and {len(rest) - LISTED} more, which the JSON report lists</li>" if len(rest) > LISTED else ""
     )
     columns = "" if shown else ' class="columns"'
     listed = f"<ul{columns}>{rows}{more}</ul>" if rest else ""
-    return f'{head}<div class="pictures">{figures}</div>{listed}'
+    return f'{head}<div class="images">{figures}</div>{listed}'
 
 
-def _one_per_image(findings: list[Finding]) -> list[Finding]:
-    """The first findings of different images, as many as there are pictures of a kind."""
-    firsts = {finding.image: finding for finding in reversed(findings) if finding.image is not None}
-    return list(reversed(firsts.values()))[:PICTURES]
+def _one_per_image(issues: list[Issue]) -> list[Issue]:
+    """The first issues of different images, as many as there are images of a kind."""
+    firsts = {issue.image: issue for issue in reversed(issues) if issue.image is not None}
+    return list(reversed(firsts.values()))[:IMAGES]
 
 
-def _figure(report: Report, finding: Finding) -> str:
-    picture = _picture(report, finding)
-    shown = "<p>no picture can be shown</p>"
-    if picture is not None:
+def _figure(report: Report, issue: Issue) -> str:
+    image = _image(report, issue)
+    shown = "<p>no image can be shown</p>"
+    if image is not None:
         file = io.BytesIO()
-        picture.save(file, "JPEG", quality=85)
+        image.save(file, "JPEG", quality=85)
         data = base64.b64encode(file.getvalue()).decode("ascii")
         shown = f'<img alt="" src="data:image/jpeg;base64,{data}">'
-    caption = f"<b>{escape(finding.place)}</b>{escape(finding.reason)}"
+    caption = f"<b>{escape(issue.place)}</b>{escape(issue.reason)}"
     return f"<figure>{shown}<figcaption>{caption}</figcaption></figure>"
 
 
-def _picture(report: Report, finding: Finding) -> Image.Image | None:
-    """Draw the image of a finding; None if it cannot be read."""
+def _image(report: Report, issue: Issue) -> Image.Image | None:
+    """Draw the image of an issue; None if it cannot be read."""
     try:
-        return draw_finding(finding, report.record_of(finding), report.class_names)
+        return draw_issue(issue, report.record_of(issue), report.class_names)
     except (ValueError, OSError):
         return None
 
@@ -133,19 +138,20 @@ def _classes(report: Report) -> str:
     head = "".join(f"<th>{tally.split}</th>" for tally in report.tallies)
     rows = []
     for name, row in counts.items():
+        if not any(row):
+            continue
         cells = "".join(f"<td>{count}</td>" for count in row)
         rows.append(f"<tr><td>{escape(name)}</td>{cells}{_bar(row[0] / largest)}</tr>")
-    return (
-        f"<h2>Objects of each class</h2><table><tr><th>class</th>{head}<th></th></tr>{''.join(rows)}</table>"
-    )
+    absent = len(counts) - len(rows)
+    more = f"<p>{counted(absent, 'class', 'classes')} without objects</p>" if absent else ""
+    return f"<h2>Objects of each class</h2><table><tr><th>class</th>{head}<th></th></tr>{''.join(rows)}</table>{more}"
 
 
 def _anchors(report: Report) -> str:
     advice = report.anchors
     if advice is None:
         return ""
-    first, _, *rest = str(advice).splitlines()
-    choices = "".join(f"<li>{escape(line)}</li>" for line in rest[len(advice.bins) :])
+    choices = "".join(f"<li>{escape(str(choice))}</li>" for choice in advice.choices)
     largest = max((one.objects for one in advice.bins), default=0) or 1
     rows = "".join(
         f"<tr><td>{one.low:g}-{one.high:g} px</td><td>{one.objects}</td><td>{one.matched:.0%}</td>"
@@ -153,8 +159,10 @@ def _anchors(report: Report) -> str:
         for one in advice.bins
     )
     head = "<tr><th>side in the resized image</th><th>objects</th><th>overlap an anchor</th><th></th></tr>"
-    return f"<h2>Sizes and anchors</h2><p>{escape(first)}</p><table>{head}{rows}</table><ul>{choices}</ul>"
+    said = f"<p>{escape(advice.summary)}</p><p>{escape(advice.verdict)}</p>"
+    more = f"<p>What would match more, and what it costs:</p><ul>{choices}</ul>" if choices else ""
+    return f"<h2>Sizes and anchors</h2>{said}<table>{head}{rows}</table>{more}"
 
 
-def _bar(share: float) -> str:
-    return f'<td class="left"><span class="bar" style="width:{200 * share:.0f}px"></span></td>'
+def _bar(fraction: float) -> str:
+    return f'<td class="left"><span class="bar" style="width:{200 * fraction:.0f}px"></span></td>'

@@ -1,4 +1,4 @@
-"""What the readers of annotations refused or left out, as findings."""
+"""What the readers of annotations refused or left out, as issues."""
 
 import os
 import re
@@ -9,14 +9,14 @@ from PIL import Image
 from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.data.report import Records
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
 
 _IDS_SHOWN = 5
 _OBJECT = re.compile(rf"(object|{'|'.join(row.object_name for row in FORMATS)}) \S")
 """What the readers call an object."""
 
 
-def refused(problem: str) -> Finding:
+def refused(problem: str) -> Issue:
     """Return what a reader wrote into its list of problems; image and object are taken from its message."""
     source, *parts = problem.split(": ")
     named = next((part for part in parts if _OBJECT.match(part)), None)
@@ -27,16 +27,16 @@ def refused(problem: str) -> Finding:
         image = images[0].removeprefix("image ")
     else:  # "region 3 of street.jpg"
         image = named.partition(" of ")[2] if named else ""
-    return Finding("error", "refused", f"{': '.join(rest)} (in {source})", image=image or None, object=named)
+    return Issue("error", "refused", f"{': '.join(rest)} (in {source})", image=image or None, object=named)
 
 
-def left_out(records: Sequence[Record], split: str) -> Iterator[Finding]:
-    """Yield what a reader left out as well-formed but of no use, a finding per reason."""
+def left_out(records: Sequence[Record], split: str) -> Iterator[Issue]:
+    """Yield what a reader left out as well-formed but of no use, an issue per reason."""
     unusable = records.report.unusable if isinstance(records, Records) else {}
     for why, ids in unusable.items():
         listed = ", ".join(map(str, ids[:_IDS_SHOWN])) + (", ..." if len(ids) > _IDS_SHOWN else "")
         reason = f"left out for having {why}: annotation {listed}"
-        yield Finding("warning", "object left out", reason, count=len(ids), split=split)
+        yield Issue("warning", "object left out", reason, count=len(ids), split=split)
 
 
 def _is_image(text: str) -> bool:

@@ -5,14 +5,11 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
-from keras_maskrcnn.diagnostics.anchors import AnchorAdvice
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
-
-MANY_LOST = 0.1
-"""Share of objects that train no anchor from which on something should be changed; of COCO's it is 0.006."""
+from keras_maskrcnn.diagnostics.anchors import MANY_LOST, AnchorAdvice
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
 
 
-def anchor_findings(advice: AnchorAdvice) -> Iterator[Finding]:
+def anchor_issues(advice: AnchorAdvice) -> Iterator[Issue]:
     """Yield that many objects train no anchor."""
     if advice.lost < MANY_LOST:
         return
@@ -20,10 +17,10 @@ def anchor_findings(advice: AnchorAdvice) -> Iterator[Finding]:
     if advice.choices:
         reason += f"; by {advice.positive_iou:g} or more, {advice.matched:.0%} overlap one, and {advice.choices[-1]}"
     lost = round(advice.lost * advice.objects)
-    yield Finding("warning", "objects without anchors", reason, count=lost, split="training")
+    yield Issue("warning", "objects without anchors", reason, count=lost, split="training")
 
 
-def memory_findings(needed: int, batch_size: int) -> Iterator[Finding]:
+def memory_issues(needed: int, batch_size: int) -> Iterator[Issue]:
     """Yield that a training step needs more memory than this machine has, if it trains on its processor."""
     there = _memory_of_machine()
     if there is None or needed <= there:
@@ -32,7 +29,7 @@ def memory_findings(needed: int, batch_size: int) -> Iterator[Finding]:
         f"a training step of {batch_size} images needs about {needed / 2**30:.1f} GiB, and this machine has "
         f"{there / 2**30:.1f} GiB: try smaller batches, min_size or box_batch_size"
     )
-    yield Finding("warning", "memory", reason, split="training")
+    yield Issue("warning", "memory", reason, split="training")
 
 
 def _memory_of_machine() -> int | None:

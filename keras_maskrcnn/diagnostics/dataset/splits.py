@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
+from keras_maskrcnn.utils.counted import counted
 
 FEW = 10
 """A class with fewer objects is hardly learned."""
@@ -34,8 +35,8 @@ class Tally:
     contents: dict[str, str] = dataclasses.field(default_factory=dict)
     """Name of the first image with each `content_key`."""
 
-    def add(self, record: Record, content: str, sound: bool) -> Iterator[Finding]:
-        """Count one record, and yield what it shares with an earlier one, or that it has no objects.
+    def add(self, record: Record, content: str, sound: bool) -> Iterator[Issue]:
+        """Count one record, and yield what it has in common with an earlier one, or that it has no objects.
 
         Args:
             record: to count.
@@ -44,13 +45,11 @@ class Tally:
         """
         if record.image_id in self.ids:
             reason = f"its id {record.image_id!r} is that of {self.ids[record.image_id]} too"
-            yield Finding("error", "image id twice", reason)
+            yield Issue("error", "image id twice", reason)
         elif content in self.contents:
-            yield Finding("warning", "image twice", f"it is the same image as {self.contents[content]}")
+            yield Issue("warning", "image twice", f"it is the same image as {self.contents[content]}")
         if not len(record.boxes) and record.name not in self.refused:
-            yield Finding(
-                "note", "image without objects", "it has no objects, and is trained on as background"
-            )
+            yield Issue("note", "image without objects", "it has no objects, and is trained on as background")
         self.images += 1
         self.objects += len(record.boxes)
         self.ids.setdefault(record.image_id, record.name)
@@ -64,7 +63,7 @@ class Tally:
             self.with_keypoints = (self.with_keypoints or 0) + int(np.sum(labelled))
 
 
-def split_findings(tallies: Sequence[Tally], names: Sequence[str], keypoints: bool) -> Iterator[Finding]:
+def split_issues(tallies: Sequence[Tally], names: Sequence[str], keypoints: bool) -> Iterator[Issue]:
     """Yield what is wrong with the splits, of which the first is trained on and a second validated on.
 
     Args:
@@ -77,7 +76,7 @@ def split_findings(tallies: Sequence[Tally], names: Sequence[str], keypoints: bo
             yield from _nothing_to_learn(tally)
         if keypoints and tally.with_keypoints == 0 and tally.objects > tally.crowds:
             reason = "no object has a labelled keypoint: the visibility of all is 0, and the loss will be"
-            yield Finding("error", "no labelled keypoints", reason, split=tally.split)
+            yield Issue("error", "no labelled keypoints", reason, split=tally.split)
     training = tallies[0]
     if training.objects > training.crowds:
         yield from _rare_classes(training, names)
@@ -90,7 +89,7 @@ def split_findings(tallies: Sequence[Tally], names: Sequence[str], keypoints: bo
                 reason = "it is trained on and validated on" + (
                     "" if other == name else f", there as {other}"
                 )
-                yield Finding("warning", "image in both splits", reason, image=name)
+                yield Issue("warning", "image in both splits", reason, image=name)
 
 
 def class_name(class_id: int, names: Sequence[str]) -> str:
@@ -98,9 +97,9 @@ def class_name(class_id: int, names: Sequence[str]) -> str:
     return names[class_id - 1] if 1 <= class_id <= len(names) else f"class {class_id}"
 
 
-def _nothing_to_learn(tally: Tally) -> Iterator[Finding]:
+def _nothing_to_learn(tally: Tally) -> Iterator[Issue]:
     if not tally.objects:
-        yield Finding(
+        yield Issue(
             "error", "no objects", f"none of the {tally.images} images has an object", split=tally.split
         )
     elif tally.objects == tally.crowds:
@@ -108,32 +107,29 @@ def _nothing_to_learn(tally: Tally) -> Iterator[Finding]:
             f"all {tally.objects} objects are marked as crowds, so there is nothing to learn from; single objects need "
             '"iscrowd": 0, also where their masks are RLE'
         )
-        yield Finding("error", "everything is a crowd", reason, count=tally.objects, split=tally.split)
+        yield Issue("error", "everything is a crowd", reason, count=tally.objects, split=tally.split)
 
 
-def _rare_classes(training: Tally, names: Sequence[str]) -> Iterator[Finding]:
+def _rare_classes(training: Tally, names: Sequence[str]) -> Iterator[Issue]:
     for class_id, name in enumerate(names, start=1):
         count = training.class_counts[class_id]
         if not count:
             reason = f"{name} has no object to train on"
-            yield Finding("warning", "class without objects", reason, count=0, split=training.split)
+            yield Issue("warning", "class without objects", reason, count=0, split=training.split)
         elif count < FEW:
-            reason = f"{name} has only {count} object{'s' if count > 1 else ''} to train on"
-            yield Finding("note", "class with few objects", reason, count=count, split=training.split)
+            reason = f"{name} has only {counted(count, 'object')} to train on"
+            yield Issue("note", "class with few objects", reason, count=count, split=training.split)
 
 
-def _other_classes(training: Tally, validation: Tally, names: Sequence[str]) -> Iterator[Finding]:
+def _other_classes(training: Tally, validation: Tally, names: Sequence[str]) -> Iterator[Issue]:
     """Classes of which one split has objects and the other none."""
     one, other = training.class_counts, validation.class_counts
     for class_id in sorted(one.keys() ^ other.keys()):
         name = class_name(class_id, names)
         if one[class_id]:
-            reason = (
-                f"{name} has {one[class_id]} objects to train on and none to validate on: it will have no AP"
-            )
-            yield Finding("note", "class not validated", reason, count=one[class_id], split=validation.split)
+            objects = counted(one[class_id], "object")
+            reason = f"{name} has {objects} to train on and none to validate on: it will have no AP"
+            yield Issue("note", "class not validated", reason, count=one[class_id], split=validation.split)
         else:
-            reason = f"{name} has {other[class_id]} objects to validate on and none to train on"
-            yield Finding(
-                "warning", "class not trained", reason, count=other[class_id], split=validation.split
-            )
+            reason = f"{name} has {counted(other[class_id], 'object')} to validate on and none to train on"
+            yield Issue("warning", "class not trained", reason, count=other[class_id], split=validation.split)

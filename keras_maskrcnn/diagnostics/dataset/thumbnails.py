@@ -1,4 +1,4 @@
-"""Small pictures of ground truth: what a finding is about, and what lies around it."""
+"""Small images of ground truth: what an issue is about, and what lies around it."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from keras_maskrcnn.data.checks import mask_extent
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
 from keras_maskrcnn.diagnostics.dataset.objects import whole_mask
 from keras_maskrcnn.diagnostics.dataset.splits import class_name
 from keras_maskrcnn.drawing.instances import displayable, draw_instances
@@ -16,12 +16,12 @@ from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.masks.rle import rle_columns
 
 SIDE = 360
-"""Longest side of a picture, in pixels."""
+"""Longest side of an image, in pixels."""
 _GRAY = (150, 150, 150)
 
 
-def draw_finding(finding: Finding, record: Record | None, class_names: Sequence[str]) -> Image.Image:
-    """Draw the image of a finding with its object, or with all objects if it is about none.
+def draw_issue(issue: Issue, record: Record | None, class_names: Sequence[str]) -> Image.Image:
+    """Draw the image of an issue with its object, or with all objects if it is about none.
 
     An object is shown with what lies around it. What reaches outside the image is on a gray margin, which is at most
     half as wide as the image.
@@ -30,26 +30,26 @@ def draw_finding(finding: Finding, record: Record | None, class_names: Sequence[
         record: of the image; None shows the image alone.
 
     Returns:
-        An RGB picture, at most `SIDE` pixels wide and high.
+        An RGB image, at most `SIDE` pixels wide and high.
 
     Raises:
         FileNotFoundError, ValueError: the image cannot be read.
     """
-    image = Image.fromarray(displayable(read_image(finding.image if record is None else record.image)))
+    image = Image.fromarray(displayable(read_image(issue.image if record is None else record.image)))
     if record is None or not len(record.boxes):
         return _resized(image)
-    chosen = [finding.object] if isinstance(finding.object, int) else list(range(len(record.boxes)))
+    chosen = [issue.object] if isinstance(issue.object, int) else list(range(len(record.boxes)))
     boxes = _drawable(record.boxes[chosen], image.size)
     left, top, right, bottom = window = _window(
         _with_masks(boxes, record, chosen), image.size, len(chosen) == 1
     )
     canvas = Image.new("RGB", (right - left, bottom - top), _GRAY)
     canvas.paste(image, (-left, -top))
-    picture = _resized(canvas)
-    scale = np.tile(np.divide(picture.size, canvas.size), 2)
-    masks = [_mask(record, index, window, picture.size) for index in chosen]
+    shown = _resized(canvas)
+    scale = np.tile(np.divide(shown.size, canvas.size), 2)
+    masks = [_mask(record, index, window, shown.size) for index in chosen]
     names = [_printable(class_name(int(record.class_ids[index]), class_names)) for index in chosen]
-    return draw_instances(picture, (boxes - [left, top, left, top]) * scale, names, masks=np.array(masks))
+    return draw_instances(shown, (boxes - [left, top, left, top]) * scale, names, masks=np.array(masks))
 
 
 def _resized(image: Image.Image) -> Image.Image:
@@ -93,12 +93,12 @@ def _window(boxes: np.ndarray, size: tuple[int, int], close: bool) -> tuple[int,
 
 
 def _mask(record: Record, index: int, window: tuple[int, int, int, int], size: tuple[int, int]) -> np.ndarray:
-    """The mask [h, w] bool of an object in a picture of a window; nothing if it has none or a broken one."""
+    """The mask [h, w] bool of an object in an image of a window; nothing if it has none or a broken one."""
     rle = whole_mask(record, index)
     mask = np.zeros(size[::-1], bool)
     if rle is None:
         return mask
-    # Only the pixels that the picture shows are looked up, and only the object's columns decoded.
+    # Only the pixels that the image shows are looked up, and only the object's columns decoded.
     x1, y1, x2, y2 = map(int, mask_extent(rle))
     columns, rows = (
         window[axis] + ((np.arange(count) + 0.5) * (window[axis + 2] - window[axis]) / count).astype(int)

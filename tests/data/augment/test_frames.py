@@ -6,7 +6,7 @@ import pytest
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import make_record
-from keras_maskrcnn.detections.detections import make_detections
+from keras_maskrcnn.detections.from_outputs import make_detections
 
 SIZES = [(37, 91), (480, 641), (1, 5000), (333, 500), (97, 97), (800, 13)]
 FRAMES = {

@@ -107,7 +107,7 @@ def wrong(case, known):
         shown = str(report) and report.to_json()
     if not shown:
         yield "the report is empty"
-    errors = {one.kind for one in report.findings if one.severity == "error"}
+    errors = {one.kind for one in report.issues if one.severity == "error"}
     if not errors <= {"refused", "unreadable image"}:
         yield str(report)
     said = bool(errors or records.report.unusable)

@@ -1,4 +1,4 @@
-"""The dataset check: what it asks of records, model and machine; `test_check_*.py` have what it finds."""
+"""The dataset check: what it asks of records, model and machine; the other files here have the issues it reports."""
 
 import dataclasses
 import json
@@ -13,19 +13,19 @@ from faults import CONFIG, check, only, with_fault, with_object
 
 from keras_maskrcnn.data.report import LoadReport, Records
 from keras_maskrcnn.diagnostics.anchors import AnchorChoice
-from keras_maskrcnn.diagnostics.dataset.sizes import anchor_findings
+from keras_maskrcnn.diagnostics.dataset.sizes import anchor_issues
 
 
-def test_a_clean_dataset_has_no_findings(files):
+def test_a_clean_dataset_has_no_issues(files):
     validation = drawn_records(10, seed=1)
     report = check(files, validation=validation, class_names=["circle", "square"])
-    assert report.findings == [] and report.ok
+    assert report.issues == [] and report.ok
     assert str(report).startswith(
         "11 training images with 22 objects (0 crowds) and 10 validation images with 20 objects (0 crowds)\n"
-        "nothing found"
+        "no issues"
     )
     assert report.class_counts == {"circle": [11, 10], "square": [11, 10]}
-    assert check(files, config=None).findings == []
+    assert check(files, config=None).issues == []
 
 
 def test_objects_that_train_no_anchor(files):
@@ -35,9 +35,9 @@ def test_objects_that_train_no_anchor(files):
     assert report.anchors.lost == 0.5 and found.count == 11
     assert "50% of the objects train no anchor" in found.reason
     better = dataclasses.replace(report.anchors, choices=(AnchorChoice({"anchor_sizes": ((8,),)}, 0.9),))
-    (found,) = anchor_findings(better)
+    (found,) = anchor_issues(better)
     assert found.reason.endswith("by 0.7 or more, 0% overlap one, and 90% with anchor_sizes=((8,),)")
-    assert not list(anchor_findings(dataclasses.replace(better, lost=0.09)))
+    assert not list(anchor_issues(dataclasses.replace(better, lost=0.09)))
     assert str(report.anchors) in str(report)
 
 
@@ -47,7 +47,7 @@ def test_the_memory_of_a_training_step(files, monkeypatch):
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 3 * 2**17, "SC_PAGE_SIZE": 4096}.__getitem__)
     report = check(with_object(files, box=[20, 5, 20, 5]), batch_size=3)
     assert estimate.call_args.args == (CONFIG, 3, files[:2] + files[3:])  # without what is broken
-    assert len(report.findings) == 1 and (report.memory, report.batch_size) == (3 * 2**29, 3)
+    assert len(report.issues) == 1 and (report.memory, report.batch_size) == (3 * 2**29, 3)
     assert "Memory: a training step of 3 images takes about 1.5 GiB" in str(report)
     assert json.loads(report.to_json())["memory"] == {"batch_size": 3, "bytes": 3 * 2**29}
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": 2**18, "SC_PAGE_SIZE": 4096}.__getitem__)
@@ -71,7 +71,7 @@ def test_what_a_reader_refused_and_left_out(files):
         "labelled: 4.json: shape 1: a circle has 2 points",
     ]
     report = check(records, problems=problems)
-    *refused, left_out = report.findings
+    *refused, left_out = report.issues
     assert [(one.severity, one.kind, one.image, one.object) for one in refused] == [
         ("error", "refused", "some/a.png", "annotation 5"),
         ("error", "refused", "some/b.jpg", None),
@@ -119,16 +119,16 @@ def test_any_sequence_of_records_is_checked_and_asked_from_one_thread_only(files
             threads.add(threading.get_ident())
             return files[index]
 
-    assert check(Drawn()).findings == []
+    assert check(Drawn()).issues == []
     assert threads == {threading.get_ident()}
 
 
 def test_the_quick_check_reads_no_pixels_and_no_masks(files, tmp_path):
     path = tmp_path / "broken.png"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     records = with_object(files, mask=[[1, 2, 3, 4]])
     records[5] = dataclasses.replace(records[5], image=str(path))
-    assert check(records, quick=True).findings == []
-    assert {one.kind for one in check(records).findings} == {"polygon", "unreadable image"}
+    assert check(records, quick=True).issues == []
+    assert {one.kind for one in check(records).issues} == {"polygon", "unreadable image"}
     found = only(check(with_object(files, box=[20, 5, 20, 5]), quick=True))
     assert (found.kind, found.object) == ("box without area", 1)

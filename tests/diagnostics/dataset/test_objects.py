@@ -1,4 +1,4 @@
-"""The dataset check finds each fault of an object, with its image and object, and nothing else."""
+"""The dataset check reports each fault of an object, with its image and object, and nothing else."""
 
 import re
 
@@ -23,7 +23,7 @@ OBJECT_FAULTS = {
     "has a polygon of two points": ({"mask": [[1, 2, 3, 4]]}, "polygon", "at least 3 points"),
     "has a polygon that is not nested": ({"mask": SQUARE[0]}, "polygon", "one flat list"),
     "has an empty mask": ({"mask": {"size": [64, 80], "counts": [64 * 80]}}, "empty mask", "its mask is empty"),
-    "has run lengths of another size": ({"mask": {"size": [9, 9], "counts": [81]}}, "run lengths", "size"),
+    "has RLE of another size": ({"mask": {"size": [9, 9], "counts": [81]}}, "RLE", "size"),
     "has a mask elsewhere": (
         {"mask": SQUARE, "box": [50, 40, 70, 60]},
         "mask outside its box",
@@ -68,13 +68,13 @@ def test_an_object_annotated_twice(files):
     found = only(check(with_fault(files, **appended(record, record.boxes[1] + 0.2, 1, record.masks[1]))))
     assert (found.severity, found.kind, found.object) == ("warning", "object annotated twice", 2)
     assert "objects 1 and 2" in found.reason
-    assert not check(with_fault(files, **appended(record, record.boxes[1], 2, record.masks[1]))).findings
+    assert not check(with_fault(files, **appended(record, record.boxes[1], 2, record.masks[1]))).issues
 
 
 def test_two_objects_that_cross_in_one_box_are_two(files):
     masks = [[[0, 0, 10, 0, 40, 40, 30, 40]], [[30, 0, 40, 0, 10, 40, 0, 40]]]
     fields = {"boxes": np.array([[0, 0, 40, 40]] * 2, np.float32), "masks": tuple(masks)}
-    assert not check(with_fault(files, **fields, class_ids=np.array([1, 1]))).findings
+    assert not check(with_fault(files, **fields, class_ids=np.array([1, 1]))).issues
 
 
 def appended(record, box, class_id, mask):
@@ -116,7 +116,7 @@ def centres(record):
 
 def test_keypoints(files):
     points = centres(files[2])
-    assert not check(with_fault(files, keypoints=points)).findings
+    assert not check(with_fault(files, keypoints=points)).issues
     points[1, 0] = [20, 20, 7]
     found = only(check(with_fault(files, keypoints=points)))
     assert (found.severity, found.kind, found.object) == ("error", "keypoints", 1)
@@ -124,7 +124,7 @@ def test_keypoints(files):
     found = only(check(with_fault(files, keypoints=points)))
     assert (found.severity, found.kind, found.object) == ("warning", "keypoint outside the image", 1)
     points[1, 0] = [WIDTH + 5, 20, 0]
-    assert not check(with_fault(files, keypoints=points)).findings
+    assert not check(with_fault(files, keypoints=points)).issues
 
 
 def test_keypoints_in_other_units_than_pixels_of_the_image(files):
@@ -135,7 +135,7 @@ def test_keypoints_in_other_units_than_pixels_of_the_image(files):
     found = only(check(with_fault(files, keypoints=points)))
     assert (found.severity, found.kind, found.object) == ("warning", "keypoints outside their box", 1)
     points[1, 1] = centres(record)[1, 0]  # one in its box is enough
-    assert not check(with_fault(files, keypoints=points)).findings
+    assert not check(with_fault(files, keypoints=points)).issues
 
 
 def test_a_box_that_vanishes_in_the_resized_image(files):
@@ -145,12 +145,12 @@ def test_a_box_that_vanishes_in_the_resized_image(files):
         with_fault(files, **fields),
         config=tiny(mask_head="none", min_size=8, max_size=8, size_rounding="round"),
     )
-    assert not [one for one in report.findings if one.severity == "error"]  # 0.002 pixels are enough
+    assert not [one for one in report.issues if one.severity == "error"]  # 0.002 pixels are enough
     report = check(
         with_fault(files, **fields),
         config=tiny(mask_head="none", min_size=2, max_size=2, size_rounding="round"),
     )
-    errors = [one for one in report.findings if one.severity == "error"]
+    errors = [one for one in report.issues if one.severity == "error"]
     assert [(one.kind, one.image, one.object) for one in errors] == [("box that vanishes", files[2].image, 0)]
     assert "no area left in the image resized to 2 x 2" in errors[0].reason
 
@@ -159,6 +159,6 @@ def test_records_without_what_the_model_learns(files):
     found = only(check(with_fault(files, masks=None)))
     assert (found.severity, found.kind, found.image) == ("error", "not what the model learns", files[2].image)
     assert "no masks" in found.reason
-    assert not check(with_fault(files, masks=None), config=tiny(mask_head="none")).findings
+    assert not check(with_fault(files, masks=None), config=tiny(mask_head="none")).issues
     report = check(files, config=tiny(keypoint_names=("nose",)))
-    assert len(report.findings) == 11 and "no keypoints" in report.findings[0].reason
+    assert len(report.issues) == 11 and "no keypoints" in report.issues[0].reason

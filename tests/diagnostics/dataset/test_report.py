@@ -1,4 +1,4 @@
-"""The report of the dataset check: as text, as JSON, and as a page with pictures."""
+"""The report of the dataset check: as text, as JSON, and as a page with images."""
 
 import base64
 import dataclasses
@@ -6,10 +6,11 @@ import html.parser
 import io
 import json
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
-from examples import drawn_records
+from examples import drawn_records, tiny
 from faults import HEIGHT, WIDTH, check, with_fault, with_object
 from PIL import Image
 
@@ -18,14 +19,14 @@ from keras_maskrcnn.diagnostics.dataset import thumbnails
 from keras_maskrcnn.masks.rle import region_to_rle, segmentation_to_mask
 
 
-def test_the_report_as_json_has_all_findings(files):
+def test_the_report_as_json_has_all_issues(files):
     report = check(with_object(files, box=[20, 5, 20, 5]), validation=drawn_records(10, seed=1))
     content = json.loads(report.to_json())
     assert content["counts"] == {"error": 1, "warning": 0, "note": 0}
     assert content["splits"]["validation"] == {"images": 10, "objects": 20, "crowds": 0}
     assert content["classes"] == {"circle": [11, 10], "square": [11, 10]}
     assert content["anchors"]["objects"] == 20
-    (found,) = content["findings"]
+    (found,) = content["issues"]
     assert (found["image"], found["object"], found["split"]) == (files[2].image, 1, "training")
 
 
@@ -37,19 +38,19 @@ def test_the_text_lists_the_most_severe_first_and_says_how_many_are_left(files):
 
 
 class Page(html.parser.HTMLParser):
-    """The pictures of a page, its text, and where it leads to."""
+    """The images of a page, its text, and where it leads to."""
 
     def __init__(self, text):
         super().__init__()
-        self.pictures, self.links, self.tags, self.text = [], [], set(), ""
+        self.images, self.links, self.tags, self.text = [], [], set(), ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.add(tag)
         for name, value in attrs:
             if name == "src" and value.startswith("data:image/jpeg;base64,"):
-                picture = Image.open(io.BytesIO(base64.b64decode(value.partition(",")[2])))
-                self.pictures.append(np.asarray(picture).astype(int))
+                image = Image.open(io.BytesIO(base64.b64decode(value.partition(",")[2])))
+                self.images.append(np.asarray(image).astype(int))
             elif name in ("src", "href", "action"):
                 self.links.append(value)
 
@@ -70,24 +71,24 @@ def test_the_page_shows_what_is_wrong_and_needs_no_other_file(files, tmp_path):
     assert page.links == [] and "script" not in page.tags
     assert f"{path}, object 1" in page.text and "reaches outside the image" in page.text
     assert "<script>alert(1)</script>" in page.text
-    (picture,) = page.pictures
-    assert picture.shape == (HEIGHT, WIDTH + 20, 3)  # to where the box ends
+    (image,) = page.images
+    assert image.shape == (HEIGHT, WIDTH + 20, 3)  # to where the box ends
     assert (
-        abs(picture[-3, 3] - 90).max() < 8 and abs(picture[-3, -3] - 150).max() < 8
+        abs(image[-3, 3] - 90).max() < 8 and abs(image[-3, -3] - 150).max() < 8
     )  # the image, and its margin
-    assert picture[30, 60, 0] > picture[30, 60, 1] + 20  # the mask, reddish
+    assert image[30, 60, 0] > image[30, 60, 1] + 20  # the mask, reddish
 
 
 @pytest.mark.parametrize("window", [(0, 0, WIDTH, HEIGHT), (30, 20, 55, 60), (-10, -7, 60, 90)])
 @pytest.mark.parametrize("size", [(33, 47), (71, 59)])
-def test_the_mask_in_a_picture_is_that_of_the_whole_image_cut_out_and_resized(files, window, size):
+def test_the_mask_in_an_image_is_that_of_the_whole_image_cropped_and_resized(files, window, size):
     for index, segmentation in enumerate(files[2].masks):
         whole = Image.fromarray(segmentation_to_mask(segmentation, HEIGHT, WIDTH))
         expected = np.asarray(whole.crop(window).resize(size, Image.Resampling.NEAREST))
         np.testing.assert_array_equal(thumbnails._mask(files[2], index, window, size), expected)
 
 
-def test_a_small_object_in_a_large_picture_is_drawn_with_little_memory():
+def test_a_small_object_in_a_large_image_is_drawn_with_little_memory():
     rle = region_to_rle((np.ones((30, 40), bool), 2000, 1500), 4000, 5000)
     image = np.broadcast_to(np.uint8(0), (4000, 5000, 3))
     record = make_record(image, masks=[rle], class_ids=[1], image_id="large")
@@ -99,10 +100,22 @@ def test_a_small_object_in_a_large_picture_is_drawn_with_little_memory():
     assert peak < 4000 * 5000 / 10
 
 
-def test_the_page_goes_without_the_picture_of_a_broken_image(files, tmp_path):
+def test_the_page_goes_without_the_image_of_a_broken_image(files, tmp_path):
     path = tmp_path / "broken.png"
-    path.write_bytes(b"no picture")
+    path.write_bytes(b"no image")
     report = check(with_fault(files, image=str(path)), problems=[f"train.json: {path}: it is broken"])
     report.write_html(tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert page.pictures == [] and page.text.count("no picture can be shown") == 2
+    assert page.images == [] and page.text.count("no image can be shown") == 2
+
+
+def test_the_page_says_what_it_is_about_and_leaves_classes_without_objects_out(files, tmp_path):
+    config = tiny(class_names=("circle", "square", "star", "moon"))
+    report = check(files, config=config, validation=drawn_records(10, seed=1))
+    report.write_html(tmp_path / "report.html", about={"model": "config.json"})
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    folder = Path(files[0].image).parent
+    assert f"training: 11 images in {folder}; validation: 10 images; model: config.json; 20" in page.text
+    table = page.text[page.text.index("Objects of each class") :]
+    assert "circle1110" in table and "moon" not in table and "2 classes without objects" in table
+    assert report.anchors.verdict in page.text

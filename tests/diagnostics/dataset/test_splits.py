@@ -1,4 +1,4 @@
-"""The dataset check finds what is wrong with a dataset as a whole: ids, images and classes, in and between splits."""
+"""The dataset check reports what is wrong with a dataset as a whole: ids, images and classes, in and between splits."""
 
 import dataclasses
 from pathlib import Path
@@ -43,9 +43,7 @@ def test_an_image_without_objects(files):
     found = only(check([*files, dataclasses.replace(more, **nothing, **rest)]))
     assert (found.severity, found.kind, found.image) == ("note", "image without objects", "image 'extra'")
     found = [
-        one
-        for one in check([dataclasses.replace(more, **nothing, **rest)]).findings
-        if one.severity == "error"
+        one for one in check([dataclasses.replace(more, **nothing, **rest)]).issues if one.severity == "error"
     ]
     assert [(one.kind, one.split) for one in found] == [("no objects", "training")]
 
@@ -69,9 +67,9 @@ def test_classes_that_differ_between_the_splits(files):
     assert "circle has 11 objects to train on and none to validate on" in found.reason
     validation = with_object(drawn_records(10, seed=1), class_id=3)
     config = tiny(class_names=("circle", "square", "star"))
-    kinds = {one.kind: one for one in check(files, validation=validation, config=config).findings}
+    kinds = {one.kind: one for one in check(files, validation=validation, config=config).issues}
     assert kinds.keys() == {"class without objects", "class not trained"}
-    assert "star has 1 objects to validate on and none to train on" in kinds["class not trained"].reason
+    assert "star has 1 object to validate on and none to train on" in kinds["class not trained"].reason
 
 
 def without_circle(record):
@@ -92,9 +90,9 @@ def test_keypoints_of_which_none_is_labelled(files):
     points = [np.zeros((2, 1, 3), np.float32) for _ in files]
     found = only(check(with_keypoints(files, points), config=config))
     assert (found.severity, found.kind, found.split) == ("error", "no labelled keypoints", "training")
-    assert not check(with_keypoints(files, points)).findings  # nobody learns them
+    assert not check(with_keypoints(files, points)).issues  # nobody learns them
     points[4][1, 0] = [*files[4].boxes[1, :2] + 3, 1]
-    assert not check(with_keypoints(files, points), config=config).findings
+    assert not check(with_keypoints(files, points), config=config).issues
 
 
 def with_keypoints(files, points):

@@ -1,4 +1,4 @@
-"""The dataset check finds images that cannot be read, or are not what was annotated."""
+"""The dataset check reports images that cannot be read, or are not what was annotated."""
 
 import numpy as np
 import pytest
@@ -15,8 +15,8 @@ def test_a_missing_image(files, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["jpg", "png"])
-def test_an_image_that_is_cut_off(ending, files, tmp_path):
-    path = tmp_path / f"cut.{ending}"
+def test_an_image_that_is_truncated(ending, files, tmp_path):
+    path = tmp_path / f"truncated.{ending}"
     pixels = np.random.default_rng(0).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
     Image.fromarray(pixels).save(path)
     path.write_bytes(path.read_bytes()[:-900])
@@ -24,7 +24,7 @@ def test_an_image_that_is_cut_off(ending, files, tmp_path):
     found = only(check(with_fault(files, image=str(path))))
     assert (found.severity, found.kind, found.image) == ("error", "unreadable image", str(path))
     assert "truncated" in found.reason
-    assert not check(with_fault(files, image=str(path)), quick=True).findings
+    assert not check(with_fault(files, image=str(path)), quick=True).issues
 
 
 def test_an_image_of_another_size(files, tmp_path):
@@ -37,22 +37,22 @@ def test_an_image_of_another_size(files, tmp_path):
     assert (found.kind, found.image) == ("image size", "image 'drawn 2'")
 
 
-def test_annotations_made_on_the_image_before_its_exif_turn(files, tmp_path):
-    turned = turned_picture(tmp_path, 6)
-    found = only(check(with_fault(files, image=turned)))
-    assert (found.severity, found.kind, found.image) == ("error", "EXIF orientation", turned)
+def test_annotations_made_on_the_image_before_its_exif_rotation(files, tmp_path):
+    rotated = rotated_image(tmp_path, 6)
+    found = only(check(with_fault(files, image=rotated)))
+    assert (found.severity, found.kind, found.image) == ("error", "EXIF orientation", rotated)
     assert "displayed as 64 x 80 (width x height), but annotated as 80 x 64" in found.reason
 
 
-def test_an_exif_turn_that_sizes_cannot_tell(files, tmp_path):
-    turned = turned_picture(tmp_path, 3)
-    found = only(check(with_fault(files, image=turned)))
-    assert (found.severity, found.kind, found.image) == ("note", "EXIF orientation", turned)
-    assert not check(with_fault(files, image=turned_picture(tmp_path, 1))).findings
+def test_an_exif_rotation_that_sizes_cannot_tell(files, tmp_path):
+    rotated = rotated_image(tmp_path, 3)
+    found = only(check(with_fault(files, image=rotated)))
+    assert (found.severity, found.kind, found.image) == ("note", "EXIF orientation", rotated)
+    assert not check(with_fault(files, image=rotated_image(tmp_path, 1))).issues
 
 
-def turned_picture(folder, orientation):
+def rotated_image(folder, orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "turned.jpg", exif=exif)
-    return str(folder / "turned.jpg")
+    Image.new("RGB", (WIDTH, HEIGHT)).save(folder / "rotated.jpg", exif=exif)
+    return str(folder / "rotated.jpg")

@@ -10,13 +10,13 @@ from PIL import Image
 
 from keras_maskrcnn.data.formats.image_files import file_problems
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.diagnostics.dataset.findings import Finding
+from keras_maskrcnn.diagnostics.dataset.issues import Issue
 from keras_maskrcnn.images.exif import is_upright
 from keras_maskrcnn.images.io import header_sizes, read_image
 from keras_maskrcnn.utils.files import file_hash
 
 
-def picture_findings(record: Record, channels: int) -> Iterator[Finding]:
+def image_issues(record: Record, channels: int) -> Iterator[Issue]:
     """Decode the image of a record, all of it, and yield what is wrong with it.
 
     Args:
@@ -26,23 +26,23 @@ def picture_findings(record: Record, channels: int) -> Iterator[Finding]:
     try:
         found = read_image(record.image, channels).shape[:2]
     except FileNotFoundError as error:
-        yield Finding("error", "missing image", _reason(error, record))
+        yield Issue("error", "missing image", _reason(error, record))
     except ValueError as error:
-        yield Finding("error", "unreadable image", _reason(error, record))
+        yield Issue("error", "unreadable image", _reason(error, record))
     else:
         if found != size:
             yield _wrong_size(record, found)
         elif len(record.boxes) and not _stored_upright(record.image):
-            yield Finding(
+            yield Issue(
                 "note",
                 "EXIF orientation",
-                "its EXIF orientation turns or mirrors the image, and its size cannot tell whether the annotations "
+                "its EXIF orientation rotates or flips the image, and its size cannot tell whether the annotations "
                 "were made on the image as it is displayed, as they should be: look at it",
             )
 
 
 def content_key(record: Record, by_path: bool = False) -> str:
-    """Return what only images with the same content share: a hash of the file, or of the array.
+    """Return what only images with the same content have in common: a hash of the file, or of the array.
 
     Args:
         by_path: whether files are told by where they are instead, without reading them.
@@ -59,15 +59,15 @@ def _reason(error: Exception, record: Record) -> str:
     return str(error).removeprefix(f"{record.image}: ") if isinstance(record.image, str) else str(error)
 
 
-def _wrong_size(record: Record, found: tuple[int, ...]) -> Finding:
+def _wrong_size(record: Record, found: tuple[int, ...]) -> Issue:
     height, width = record.height, record.width
     if isinstance(record.image, np.ndarray):
         reason = f"the image is {found[1]} x {found[0]} (width x height), but annotated as {width} x {height}"
-        return Finding("error", "image size", reason)
+        return Issue("error", "image size", reason)
     (problem,) = file_problems([(record.image, height, width)])
     _, stored = header_sizes(record.image)
     kind = "EXIF orientation" if (height, width) == stored else "image size"
-    return Finding("error", kind, str(problem).removeprefix(f"{record.image}: "))
+    return Issue("error", kind, str(problem).removeprefix(f"{record.image}: "))
 
 
 def _stored_upright(source: str | np.ndarray) -> bool:
@@ -76,5 +76,5 @@ def _stored_upright(source: str | np.ndarray) -> bool:
     try:
         with Image.open(source) as image:
             return is_upright(image)
-    except OSError:  # what Pillow does not read, .npy and some TIFFs, is not turned
+    except OSError:  # what Pillow does not read, .npy and some TIFFs, has no orientation
         return True

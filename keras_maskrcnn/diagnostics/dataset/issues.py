@@ -1,4 +1,4 @@
-"""One thing that a check found, and where."""
+"""One issue of a dataset, and where it is."""
 
 import dataclasses
 
@@ -7,13 +7,13 @@ SEVERITIES = ("error", "warning", "note")
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
-    """One thing that a check found."""
+class Issue:
+    """One thing that is wrong, doubtful or worth knowing."""
 
     severity: str
     """One of `SEVERITIES`."""
     kind: str
-    """What it is, in words that all findings of the kind share."""
+    """What it is, in words that are the same for all issues of the kind."""
     reason: str
     """What is wrong with this one, in a sentence."""
     image: str | None = None
@@ -39,9 +39,9 @@ class Finding:
         return f"{self.place}: {self.reason}" if self.place else self.reason
 
 
-def grouped(findings: list[Finding]) -> dict[tuple[str, str], list[Finding]]:
-    """Return the findings by (severity, kind), the most severe first and each kind in the order found."""
-    groups: dict[tuple[str, str], list[Finding]] = {}
-    for finding in sorted(findings, key=lambda one: SEVERITIES.index(one.severity)):
-        groups.setdefault((finding.severity, finding.kind), []).append(finding)
+def grouped(issues: list[Issue]) -> dict[tuple[str, str], list[Issue]]:
+    """Return the issues by (severity, kind), the most severe first and each kind in the order given."""
+    groups: dict[tuple[str, str], list[Issue]] = {}
+    for issue in sorted(issues, key=lambda one: SEVERITIES.index(one.severity)):
+        groups.setdefault((issue.severity, issue.kind), []).append(issue)
     return groups
