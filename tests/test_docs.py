@@ -3,40 +3,51 @@
 import re
 import shutil
 
+import dataset_files
 import docs_folder
+import published
 import pytest
 from examples_in_docs import blocks, run_page
 from places import ROOT
 
 import keras_maskrcnn as km
+from keras_maskrcnn.cli.run_folder import DEFAULTS
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.presets import PRESETS
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.glob("*.md") if blocks(page.read_text("utf-8")))]
-SLOW = {"train.md"}
-"""Pages that train again and again."""
+SLOW = {"distribute.md", "evaluate.md", "export.md", "train.md"}
+"""Pages of which the README runs the main part, or that train again and again."""
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    """A folder with whatever the pages name, Keras' folder with published files, and the rows of these."""
+    """A folder with the images and annotations that pages name, and a folder for Keras."""
     root = tmp_path_factory.mktemp("docs")
-    (root / "folder").mkdir()
+    for name in ("folder", "keras/keras_maskrcnn"):
+        (root / name).mkdir(parents=True)
     docs_folder.fill(root / "folder", root / "scratch")
-    rows = docs_folder.small_presets(root / "keras" / "keras_maskrcnn")
-    return root / "folder", root / "keras", rows
+    return root / "folder", root / "keras"
 
 
 @pytest.fixture
-def readers_folder(prepared, tmp_path, monkeypatch):
-    """A copy of that folder; models are small in the test."""
-    folder, keras_home, rows = prepared
+def readers_folder(prepared, page, tmp_path, monkeypatch):
+    """A copy of that folder, with the models that the page names; models are small in the test, and trainings short."""
+    folder, keras_home = prepared
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    text = page.read_text("utf-8")
+    for name in docs_folder.PUBLISHED:
+        if f'"{name}"' in text or f" {name} " in text:
+            row = docs_folder.small_preset(name, keras_home / "keras_maskrcnn")
+            monkeypatch.setitem(PRESETS, name, row)
+    if "mine.h5" in text:
+        published.write(tmp_path, "matterport", name="mine")
+    if "best.keras" in text:
+        docs_folder.small_model(tuple(dataset_files.CLASSES)).save(tmp_path / "best.keras")
     monkeypatch.setenv("KERAS_HOME", str(keras_home))
     monkeypatch.setattr(Config.__init__, "__defaults__", docs_folder.small_defaults())
-    for name, row in rows.items():
-        monkeypatch.setitem(PRESETS, name, row)
-    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setitem(DEFAULTS, "epochs", 2)
     return tmp_path
 
 

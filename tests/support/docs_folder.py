@@ -1,10 +1,11 @@
 """What the README and the guides find in a reader's folder: small images of every format, and a small model.
 
-Published models have small Configs here, and randomly generated weights in files of their names; so has a Config that a page
-makes, wherever it leaves a field out. Pages then run in seconds, word for word.
+Published models have small Configs here, and randomly generated weights in files of their names; a Config that a page
+makes is small wherever it leaves a field out. Pages then run in seconds, word for word.
 """
 
 import dataclasses
+import functools
 import hashlib
 import shutil
 
@@ -13,7 +14,6 @@ import published
 from PIL import Image
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.weights.files.write import write_pth
@@ -45,6 +45,8 @@ SMALL = {
 DETECTORS = ("maskrcnn_resnet50_fpn_coco", "maskrcnn_resnet50_fpn_v2_coco")
 BACKBONE = "resnet50"
 MATTERPORT = "matterport_mask_rcnn_coco"
+PUBLISHED = (*DETECTORS, BACKBONE, MATTERPORT)
+"""What pages may name."""
 
 
 def small_defaults():
@@ -52,32 +54,33 @@ def small_defaults():
     return tuple(SMALL.get(field.name, field.default) for field in dataclasses.fields(Config)[1:])
 
 
-def small_presets(cache):
-    """Write files of randomly generated weights where downloads are kept; return their rows by name."""
-    cache.mkdir(parents=True)
-    rows = {}
-    for name in DETECTORS:
-        config = dataclasses.replace(PRESETS[name].config, **SMALL)
-        rows[name] = _row(name, config, cache, save(torchvision.table(MaskRCNN(config).network)))
-    config = dataclasses.replace(PRESETS[BACKBONE].config, **SMALL)
-    backbone = MaskRCNN(config).backbone
-    state = save(torchvision.resnet(backbone.stem, backbone.stages, ""))
-    rows[BACKBONE] = _row(BACKBONE, config, cache, state)
-    rows[MATTERPORT] = dataclasses.replace(PRESETS[MATTERPORT], config=published.CONFIGS["matterport"])
-    return rows
-
-
-def _row(name, config, cache, state):
+@functools.cache
+def small_preset(name, cache):
+    """Write a file of randomly generated weights where downloads are kept; return its row."""
+    if name == MATTERPORT:
+        return dataclasses.replace(PRESETS[name], config=published.CONFIGS["matterport"])
+    config = dataclasses.replace(PRESETS[name].config, **SMALL)
+    model = MaskRCNN(config)
+    if name == BACKBONE:
+        state = save(torchvision.resnet(model.backbone.stem, model.backbone.stages, ""))
+    else:
+        state = save(torchvision.table(model.network))
     path = cache / PRESETS[name].file_name
     write_pth(path, state)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     return dataclasses.replace(PRESETS[name], config=config, hash=f"sha256:{digest}")
 
 
+@functools.cache
+def small_model(classes):
+    """A model with randomly generated weights."""
+    return MaskRCNN(Config(class_names=classes, **SMALL))
+
+
 def fill(folder, scratch):
     """Write into `folder` whatever the pages name; `scratch` is an empty folder."""
     _coco(folder, scratch)
-    photos = dataset_files.made_images(2, seed=2)
+    photos = dataset_files.made_images(2, seed=2)[:-1]
     _moved(dataset_files.write_via(scratch / "via", photos)[0], folder / "via.json")
     _moved(scratch / "via" / "images", folder / "photos")
     _moved(dataset_files.write_labelme(scratch / "labelme", photos)[0], folder / "labelled")
@@ -89,7 +92,6 @@ def fill(folder, scratch):
         dataset_files.write_results(scratch / "results", photos)[0], folder / "detected" / "detections.json"
     )
     _images(folder, photos[0])
-    _models(folder)
 
 
 def _coco(folder, scratch):
@@ -105,12 +107,6 @@ def _images(folder, made):
     image = Image.fromarray(made.pixels())
     for name in ("street.jpg", "holiday/beach.jpg", "aerial.tif"):
         image.save(folder / name)
-
-
-def _models(folder):
-    classes = load_coco(folder / "train.json", folder / "train")[1]
-    MaskRCNN(Config(class_names=classes, **SMALL)).save(folder / "best.keras")
-    published.write(folder, "matterport", name="mine")
 
 
 def _moved(source, target):
