@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from examples import batch, tiny
+from examples import batch, drawn_records, tiny
 
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.models.load import load_model
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.weights.sources import torchvision
@@ -150,3 +151,27 @@ def test_weights_move_to_a_model_of_other_classes():
     np.testing.assert_array_equal(
         model.backbone.get_layer("stage2").kernel, source.backbone.get_layer("stage2").kernel
     )
+
+
+@pytest.mark.slow
+def test_convnext_of_keras_applications_trains_from_scratch_and_is_loaded_again(tmp_path):
+    base = keras.applications.ConvNeXtTiny(
+        include_top=False, include_preprocessing=False, weights=None, input_shape=(None, None, 3)
+    )
+    ends = {"C2": (0, 2), "C3": (1, 2), "C4": (2, 8), "C5": (3, 2)}
+    maps = {
+        level: base.get_layer(f"convnext_tiny_stage_{stage}_block_{block}_identity").output
+        for level, (stage, block) in ends.items()
+    }
+    model = MaskRCNN(tiny(norm="none"), backbone=keras.Model(base.input, maps, name="convnext_tiny"))
+    model.compile(optimizer=keras.optimizers.AdamW(1e-3))
+    dataset = make_dataset(drawn_records(8), model.config, batch_size=4, training=True)
+    losses = model.fit(dataset, epochs=10, verbose=0).history["loss"]
+    print("ConvNeXtTiny, total loss by epoch:", [round(loss, 2) for loss in losses])
+    assert np.mean(losses[-3:]) < 0.7 * losses[0]
+    model.save(tmp_path / "convnext.keras")
+    loaded = load_model(tmp_path / "convnext.keras")
+    image = drawn_records(1)[0].image
+    expected, found = model.detect(image, score_threshold=0.0), loaded.detect(image, score_threshold=0.0)
+    np.testing.assert_array_equal(found[0].boxes, expected[0].boxes)
+    np.testing.assert_array_equal(found[0].masks, expected[0].masks)
