@@ -60,6 +60,12 @@ def test_the_blocks_of_a_page_run_as_pasted_in_order(page, readers_folder):
     run_page(page, readers_folder)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_block_of_a_page_is_passed_over(page):
+    text = page.read_text("utf-8")
+    assert text.count("```") == 2 * len(blocks(text))  # each is Python or Bash
+
+
 def test_the_readme_is_short_and_begins_with_fine_tuning():
     text = (ROOT / "README.md").read_text("utf-8")
     assert len(text.splitlines()) <= 150
