@@ -22,7 +22,6 @@ from keras_maskrcnn.weights.sources.table import save
 
 SMALL = {
     "min_size": 48,
-    "max_size": 64,
     "depth": 18,
     "fpn_channels": 32,
     "rpn_convs": 1,
