@@ -113,6 +113,7 @@ setup(
     ],
     extras_require={
         "cuda": ["tensorflow[and-cuda]"],
+        "docs": ["mkdocs>=1.6", "mkdocstrings[python]>=1", "pygments", "ruff"],
         "test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "setuptools>=77"],
     },
     entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli.main:main"]},

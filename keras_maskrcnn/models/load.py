@@ -19,6 +19,15 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> MaskRCNN:
 
     Raises:
         ValueError: the file is missing or damaged, or holds another kind of model; the message names it.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+
+        config = km.Config(class_names=("coin",), depth=18, mask_head="none", fpn_channels=32, box_head_channels=32)
+        km.MaskRCNN(config).save("coins.keras")
+        print(km.load_model("coins.keras").config.class_names)  # ('coin',)
+        ```
     """
     return read_model(path, MaskRCNN, compile)
 

@@ -45,7 +45,7 @@ class CoupledSGD(keras.optimizers.SGD):
         weight = keras.Variable(2.0)
         optimizer = km.CoupledSGD(0.1, coupled_weight_decay=0.5)
         optimizer.apply([keras.ops.convert_to_tensor(0.0)], [weight])
-        print(float(weight))  # 1.9: without a gradient, 0.1 * 0.5 * 2.0 is subtracted
+        print(round(float(weight), 3))  # 1.9: without a gradient, 0.1 * 0.5 * 2.0 is subtracted
         ```
     """
 

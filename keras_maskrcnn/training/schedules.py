@@ -23,7 +23,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
         import keras_maskrcnn as km
 
         rate = km.WarmUp(0.02, steps=1000, drops=(60_000, 80_000))
-        print([round(float(rate(step)), 6) for step in (0, 1000, 60_000, 80_000)])  # 2e-05, 0.02, 0.002, 0.0002
+        print([round(float(rate(step)), 6) for step in (0, 1000, 60_000, 80_000)])  # [2e-05, 0.02, 0.002, 0.0002]
         ```
     """
 

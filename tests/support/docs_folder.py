@@ -1,0 +1,112 @@
+"""What the README and the guides find in a reader's folder: small images of every format, and a small model.
+
+Published models have small Configs here, and randomly generated weights in files of their names; a Config that a page
+makes is small wherever it leaves a field out. Pages then run in seconds, word for word.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import shutil
+
+import dataset_files
+import published
+from PIL import Image
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.weights.files.write import write_pth
+from keras_maskrcnn.weights.sources import torchvision
+from keras_maskrcnn.weights.sources.table import save
+
+SMALL = {
+    "min_size": 48,
+    "depth": 18,
+    "fpn_channels": 32,
+    "rpn_convs": 1,
+    "box_convs": 0,
+    "box_fcs": 1,
+    "mask_convs": 1,
+    "anchor_sizes": ((8,), (16,), (32,), (48,), (64,)),
+    "pre_nms_top_k": 50,
+    "pre_nms_top_k_train": 50,
+    "post_nms_top_k": 20,
+    "post_nms_top_k_train": 20,
+    "rpn_batch_size": 32,
+    "box_batch_size": 16,
+    "box_head_channels": 32,
+    "mask_head_channels": 32,
+    "mask_crop_size": 28,
+    "max_detections": 5,
+    "score_threshold": 0.0,
+}
+DETECTORS = ("maskrcnn_resnet50_fpn_coco", "maskrcnn_resnet50_fpn_v2_coco")
+BACKBONE = "resnet50"
+MATTERPORT = "matterport_mask_rcnn_coco"
+PUBLISHED = (*DETECTORS, BACKBONE, MATTERPORT)
+"""What pages may name."""
+
+
+def small_defaults():
+    """The defaults of Config's fields after class_names, in their order, those of SMALL in place of its own."""
+    return tuple(SMALL.get(field.name, field.default) for field in dataclasses.fields(Config)[1:])
+
+
+@functools.cache
+def small_preset(name, cache):
+    """Write a file of randomly generated weights where downloads are kept; return its row."""
+    if name == MATTERPORT:
+        return dataclasses.replace(PRESETS[name], config=published.CONFIGS["matterport"])
+    config = dataclasses.replace(PRESETS[name].config, **SMALL)
+    model = MaskRCNN(config)
+    if name == BACKBONE:
+        state = save(torchvision.resnet(model.backbone.stem, model.backbone.stages, ""))
+    else:
+        state = save(torchvision.table(model.network))
+    path = cache / PRESETS[name].file_name
+    write_pth(path, state)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
+    return dataclasses.replace(PRESETS[name], config=config, hash=f"sha256:{digest}")
+
+
+@functools.cache
+def small_model(classes):
+    """A model with randomly generated weights."""
+    return MaskRCNN(Config(class_names=classes, **SMALL))
+
+
+def fill(folder, scratch):
+    """Write into `folder` whatever the pages name; `scratch` is an empty folder."""
+    _coco(folder, scratch)
+    photos = dataset_files.made_images(2, seed=2)[:-1]
+    _moved(dataset_files.write_via(scratch / "via", photos)[0], folder / "via.json")
+    _moved(scratch / "via" / "images", folder / "photos")
+    _moved(dataset_files.write_labelme(scratch / "labelme", photos)[0], folder / "labelled")
+    _moved(dataset_files.write_label_images(scratch / "masks", photos)[0], folder / "masks")
+    _moved(dataset_files.write_voc(scratch / "voc", photos)[0], folder / "VOC2012")
+    dataset_files.write_yolo(folder, photos)
+    (folder / "detected").mkdir()
+    _moved(
+        dataset_files.write_results(scratch / "results", photos)[0], folder / "detected" / "detections.json"
+    )
+    _images(folder, photos[0])
+
+
+def _coco(folder, scratch):
+    for count, name in ((2, "train"), (1, "val")):
+        made = dataset_files.made_images(count, seed=count)[:-1]
+        annotations, images = dataset_files.write_coco(scratch / name, made)
+        _moved(annotations, folder / f"{name}.json")
+        _moved(images, folder / name)
+
+
+def _images(folder, made):
+    (folder / "holiday").mkdir()
+    image = Image.fromarray(made.pixels())
+    for name in ("street.jpg", "holiday/beach.jpg", "aerial.tif"):
+        image.save(folder / name)
+
+
+def _moved(source, target):
+    shutil.move(source, target)
