@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_maskrcnn"
 ORDER = (
-    "config", "utils", "ops", "masks", "images", "layers", "drawing", "presets", "training", "detections", "data",
+    "config", "utils", "ops", "masks", "images", "layers", "drawing", "presets", "detections", "data", "training",
     "network", "weights", "models", "evaluation", "diagnostics", "api", "cli",
 )  # fmt: skip
 """The packages from the bottom to the top."""

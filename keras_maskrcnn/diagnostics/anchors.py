@@ -184,7 +184,8 @@ def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
     advice = km.anchor_advice(records, km.Config(class_names=("square",)))
     print(advice)
     if advice.choices:
-        print(advice.choices[0].changes)  # for dataclasses.replace(config, **changes)
+        # for dataclasses.replace(config, **changes):
+        print(advice.choices[0].changes)
     ```
     """
     if not len(records):

@@ -25,7 +25,8 @@ def test_folded_batch_norm_equals_keras(norm):
     n = layer.normalization
     plain = (keras.ops.conv(X, layer.kernel, padding="same") - n.moving_mean) * n.gamma
     plain = plain / keras.ops.sqrt(n.moving_variance + 1e-5) + n.beta
-    np.testing.assert_allclose(layer(X), plain, rtol=1e-4, atol=1e-4)
+    # Winograd's algorithm is exact to 1e-4 of the outputs' spread, which is about 5 here
+    np.testing.assert_allclose(layer(X), plain, rtol=1e-4, atol=1e-3)
 
 
 def test_fold_is_differentiable_to_kernel_gamma_and_beta():

@@ -220,7 +220,7 @@ def test_warns_when_what_is_frozen_is_random():
 
 def test_load_model_refuses_another_kind_of_model(tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
-    with pytest.raises(ValueError, match=r"other\.keras holds a Sequential"):
+    with pytest.raises(ValueError, match=r"other\.keras: this is a Sequential, not a MaskRCNN"):
         load_model(tmp_path / "other.keras")
 
 
