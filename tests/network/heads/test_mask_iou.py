@@ -19,7 +19,7 @@ VARIANTS = {
 }
 
 
-@pytest.fixture(params=VARIANTS)
+@pytest.fixture(params=["fpn", *(pytest.param(name, marks=pytest.mark.slow) for name in list(VARIANTS)[1:])])
 def model(request):
     return MaskRCNN(tiny(mask_iou_head=True, score_threshold=0.0, **VARIANTS[request.param]))
 
