@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import killed_training
 import numpy as np
@@ -15,16 +14,15 @@ import pytest
 from command_line import data, draw_images
 from examples import tiny
 from killed_training import EPOCHS, STEPS, read_losses
+from places import ROOT, TESTS
 
 from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.cli.run_folder import RunFolder
 
-TESTS = Path(killed_training.__file__).parent
-
 
 def kill_when(arguments, ready):
     """Run Python and kill it with SIGKILL as soon as `ready()`."""
-    paths = os.pathsep.join(map(str, (TESTS.parent, TESTS)))
+    paths = os.pathsep.join(map(str, (ROOT, TESTS / "support")))
     process = subprocess.Popen(
         [sys.executable, *arguments], env={**os.environ, "PYTHONPATH": paths}, stdout=subprocess.DEVNULL
     )
@@ -60,7 +58,7 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_uninterrupted_one(
     step = random.Random(seed).randrange(1, EPOCHS * STEPS)
     print(f"seed {seed}: killed in step {step + 1} of {EPOCHS * STEPS}")
     losses = tmp_path / "losses.txt"
-    kill_when([TESTS / "killed_training.py", tmp_path, kind], lambda: len(read_losses(losses)) >= step)
+    kill_when([TESTS / "support" / "killed_training.py", tmp_path, kind], lambda: len(read_losses(losses)) >= step)
     seen = read_losses(losses)
     assert step <= len(seen) < EPOCHS * STEPS
 
