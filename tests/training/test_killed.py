@@ -58,7 +58,9 @@ def test_a_killed_training_goes_on_with_the_losses_of_an_uninterrupted_one(
     step = random.Random(seed).randrange(1, EPOCHS * STEPS)
     print(f"seed {seed}: killed in step {step + 1} of {EPOCHS * STEPS}")
     losses = tmp_path / "losses.txt"
-    kill_when([TESTS / "support" / "killed_training.py", tmp_path, kind], lambda: len(read_losses(losses)) >= step)
+    kill_when(
+        [TESTS / "support" / "killed_training.py", tmp_path, kind], lambda: len(read_losses(losses)) >= step
+    )
     seen = read_losses(losses)
     assert step <= len(seen) < EPOCHS * STEPS
 
