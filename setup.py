@@ -114,7 +114,7 @@ setup(
     extras_require={
         "cuda": ["tensorflow[and-cuda]"],
         "docs": ["mkdocs>=1.6", "mkdocstrings[python]>=1", "pygments", "ruff"],
-        "test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "setuptools>=77"],
+        "test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "setuptools>=77"],
     },
     entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli.main:main"]},
 )
