@@ -51,6 +51,30 @@ PROPOSAL_TARGETS = {
 }
 
 
+def _two_images():
+    """Targets of two images, three sampled anchors in all: a fixed divisor is another number than theirs."""
+    targets = {
+        "indices": [[0, 1], [0, 0]],
+        "labels": [[1.0, 0.0], [1.0, 0.0]],
+        "valid": [[True, True], [True, False]],
+    }
+    return {name: tf.constant(value) for name, value in targets.items()}
+
+
+@pytest.mark.parametrize("anchors_per_image, divisor", [(0, 3), (4, 2 * 4)])
+def test_objectness_loss_is_divided_by_the_sampled_anchors_or_so_many_per_image(anchors_per_image, divisor):
+    logits = {"P2": tf.zeros((2, 2))}
+    loss = ObjectnessLoss(anchors_per_image)(logits, _two_images())
+    np.testing.assert_allclose(loss, 3 * math.log(2) / divisor, rtol=1e-6)
+
+
+@pytest.mark.parametrize("anchors_per_image, divisor", [(0, 3), (4, 2 * 4)])
+def test_anchor_box_loss_is_divided_by_the_sampled_anchors_or_so_many_per_image(anchors_per_image, divisor):
+    targets = {**_two_images(), "deltas": tf.zeros((2, 2, 4))}
+    loss = AnchorBoxLoss(0.0, anchors_per_image)({"P2": tf.ones((2, 2, 4))}, targets)
+    np.testing.assert_allclose(loss, 2 * 4 / divisor, rtol=1e-6)  # two objects, each off by 1 in four deltas
+
+
 def test_class_loss_by_hand():
     logits = tf.math.log(tf.constant([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2], [1e-9, 0.5, 0.5]]))
     expected = -(math.log(0.7) + math.log(0.5)) / 2
