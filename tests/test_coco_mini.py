@@ -6,9 +6,9 @@ import json
 import keras
 import numpy as np
 import pytest
+from kit_models import config_of, loaded
 from kit_recipe import weights
 from parity import NAMES, shared_kit
-from parity_report import config_of, loaded
 from places import COCO_MINI
 
 from keras_maskrcnn.config.config import Config

@@ -1,6 +1,6 @@
 """The models of torchvision, Detectron2 and Matterport: the same weights and photographs give the same numbers.
 
-Every figure: `python tests/parity_report.py`.
+Every figure: `python tests/support/parity_report.py`.
 """
 
 import numpy as np
