@@ -172,15 +172,17 @@ def test_positive_rois_are_never_none():
     assert rois["valid"].numpy().tolist() == [False] and rois["boxes"].shape == (1, 4)
 
 
+OBJECT = [10.0, 40, 30, 80]
+"""Whose corner and sides all differ, so that no axis passes for the other."""
+
+
 def _mask_targets(roi, crop, size=4):
     rois = {
         "boxes": tf.constant([roi], tf.float32),
         "image_indices": tf.constant([0]),
         "matched": tf.constant([0]),
     }
-    return MaskTargets(size)(
-        rois, tf.constant([[[10.0, 10, 30, 30]]]), tf.constant(crop)[None, None]
-    ).numpy()[0]
+    return MaskTargets(size)(rois, tf.constant([[OBJECT]]), tf.constant(crop)[None, None]).numpy()[0]
 
 
 def test_the_mask_target_of_the_objects_own_box_is_its_crop():
@@ -188,15 +190,21 @@ def test_the_mask_target_of_the_objects_own_box_is_its_crop():
     crop[:4] = 255
     expected = np.zeros((4, 4))
     expected[:2] = 1
-    np.testing.assert_allclose(_mask_targets([10, 10, 30, 30], crop), expected, atol=0.26)
-    np.testing.assert_array_equal(_mask_targets([10, 10, 30, 30], crop) > 0.5, expected > 0.5)
+    np.testing.assert_allclose(_mask_targets(OBJECT, crop), expected, atol=0.26)
+    np.testing.assert_array_equal(_mask_targets(OBJECT, crop) > 0.5, expected > 0.5)
 
 
 def test_a_mask_target_is_empty_where_the_roi_leaves_the_objects_box():
     full = np.full((8, 8), 255, np.uint8)
-    target = _mask_targets([10, 10, 50, 30], full)  # twice as wide as the object
+    target = _mask_targets([10, 40, 50, 80], full)  # twice as wide as the object
     np.testing.assert_allclose(target[:, 2:], 0, atol=1e-6)
     np.testing.assert_allclose(target[1:3, 0], 1, atol=1e-6)
+
+
+def test_the_mask_target_of_a_quarter_of_the_box_is_that_quarter_of_the_crop():
+    crop = np.arange(64, dtype=np.uint8).reshape(8, 8) * 4
+    upper_right = crop[:4, 4:] / 255
+    np.testing.assert_allclose(_mask_targets([20, 40, 30, 60], crop), upper_right, atol=1e-6)
 
 
 @pytest.mark.parametrize("roi", [[100, 100, 120, 120], [10, 10, 10, 10]])
