@@ -190,6 +190,11 @@ def _add_to_coco(commands: Any) -> None:
         metavar="DIR",
         help="folder to write the images to that labelme embedded in its files; file names are relative to it then",
     )
+    command.add_argument(
+        "--polygons",
+        action="store_true",
+        help="write masks as polygons along the edges of their pixels; masks with holes stay RLE",
+    )
 
 
 def _add_models(commands: Any) -> None:

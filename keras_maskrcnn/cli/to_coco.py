@@ -16,7 +16,8 @@ def run(args: argparse.Namespace) -> int:
         score_threshold=args.score_threshold,
     )
     folder = args.save_images or args.images or args.target.parent
-    write_coco(args.target, records, names, folder, save_images=args.save_images is not None)
+    save_images = args.save_images is not None
+    write_coco(args.target, records, names, folder, save_images, polygons=args.polygons)
     classes = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     print(f"Written: {args.target} ({len(names)} classes: {classes})")
     print(f"To use it: --annotations {args.target} --images {folder}")

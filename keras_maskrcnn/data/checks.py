@@ -78,7 +78,9 @@ def check_keypoints(points: np.ndarray) -> None:
     Raises:
         ValueError: one is not finite, or its visibility is not 0, 1 or 2.
     """
-    if not np.isfinite(points).all():
+    with np.errstate(over="ignore"):  # what float32 does not hold becomes infinite
+        finite = np.isfinite(np.asarray(points, np.float32)).all()
+    if not finite:
         raise ValueError("its keypoints are not finite")
     if not np.isin(points[:, 2], (0, 1, 2)).all():
         raise ValueError(f"the visibility of keypoints must be 0, 1 or 2; got {points[:, 2].tolist()}")
@@ -103,3 +105,21 @@ def check_same_names(what: str, own: Sequence[str], expected: Sequence[str]) -> 
     found = [f"{', '.join(unknown)}, which Config.{what}_names lacks"] if unknown else []
     found += [f"no {', '.join(missing)}"] if missing else []
     raise ValueError(f"among its {what} names there is {', and '.join(found)}")
+
+
+def check_order(what: str, own: Sequence[str], given: Sequence[str]) -> None:
+    """Check that the names of classes or keypoints, `what`, that both know stand in the same places.
+
+    Other names pass: they may be translations.
+
+    Raises:
+        ValueError: a name is that of another class; names the first.
+    """
+    if tuple(own) == tuple(given):
+        return
+    places = {name: place for place, name in enumerate(given, start=1)}
+    for place, name in enumerate(own, start=1):
+        if places.get(name, place) != place:
+            raise ValueError(
+                f"its {what} {place} is {name!r}, which is {what} {places[name]} of the {what}_names {', '.join(given)}"
+            )

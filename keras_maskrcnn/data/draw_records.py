@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.outcomes import IN_CROWD, NO_OBJECT, matched_objects
-from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.data.records import Record, check_named
+from keras_maskrcnn.detections.detections import Detections, check_detected_names
 from keras_maskrcnn.drawing.captions import side_by_side
 from keras_maskrcnn.drawing.instances import PALETTE, draw_instances
 from keras_maskrcnn.images.io import read_image
@@ -41,7 +42,8 @@ def draw_record(
 
     Raises:
         FileNotFoundError: the image's file does not exist.
-        ValueError: the image cannot be read, or a class id has no name; the message names the image.
+        ValueError: the image cannot be read, a class id has no name, or the record knows the names in another order;
+            the message names the image.
 
     Example:
         ```python
@@ -54,6 +56,7 @@ def draw_record(
         print(drawn.size)  # (360, 240): six times as large, to be readable
         ```
     """
+    check_named(record, class_names)
     names = [_name(record, row, class_names) for row in range(len(record.boxes))]
     masks = record.masks
     if masks is not None:
@@ -104,7 +107,8 @@ def draw_comparison(
 
     Raises:
         FileNotFoundError: the image's file does not exist.
-        ValueError: the image cannot be read, or the sizes disagree; the message names the image.
+        ValueError: the image cannot be read, the sizes disagree, or record or detections know the classes in another
+            order; the message names the image.
 
     Example:
         ```python
@@ -125,6 +129,8 @@ def draw_comparison(
             f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
             f"but its detections are of {detections.height} x {detections.width}"
         )
+    with error_prefix(record.name):
+        check_detected_names(detections, class_names)
     if image is None:
         image = read_image(record.image, channels=None) if isinstance(record.image, str) else record.image
     shown = detections[detections.scores >= min_score]

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_mask
 
-from keras_maskrcnn.data.checks import check_keypoints, clipped_box, error_prefix, has_area, mask_extent
+from keras_maskrcnn.data.checks import check_keypoints, clipped_box, error_prefix, has_area
+from keras_maskrcnn.data.extents import segmentation_extent
 from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
 
 
@@ -38,15 +39,9 @@ def encoded_masks(segmentations: tuple[Any, ...], height: int, width: int) -> li
     return encoded
 
 
-def mask_extents(encoded: list[dict[str, Any]], segmentations: tuple[Any, ...] | None) -> np.ndarray:
+def mask_extents(segmentations: tuple[Any, ...], height: int, width: int) -> np.ndarray:
     """Return boxes [N, 4] float32 around the masks: around the points of polygons, around the pixels of RLEs."""
-    rows = []
-    for rle, segmentation in zip(encoded, segmentations or (), strict=True):
-        if isinstance(segmentation, dict):
-            rows.append(mask_extent(rle))
-        else:
-            points = np.concatenate([np.reshape(polygon, (-1, 2)) for polygon in segmentation])
-            rows.append([*points.min(axis=0), *points.max(axis=0)])
+    rows = [segmentation_extent(segmentation, height, width) for segmentation in segmentations]
     return np.array(rows, np.float32).reshape(-1, 4)
 
 
@@ -68,12 +63,12 @@ def checked_boxes(boxes: Any, height: int, width: int) -> np.ndarray:
 
 def checked_keypoints(keypoints: Any) -> np.ndarray:
     """Return keypoints [N, J, 3] float32."""
-    values = np.asarray(keypoints, np.float32)
+    values = np.asarray(keypoints, np.float64)
     if values.ndim == 3 and values.shape[2] == 3:  # or else the counts are refused
         for index, points in enumerate(values):
             with error_prefix(f"object {index}"):
                 check_keypoints(points)
-    return values
+    return values.astype(np.float32)
 
 
 def checked_class_ids(class_ids: Any) -> np.ndarray:
@@ -81,7 +76,31 @@ def checked_class_ids(class_ids: Any) -> np.ndarray:
     values = np.asarray(class_ids)
     if values.size and not (np.issubdtype(values.dtype, np.integer) and values.min() >= 1):
         raise ValueError(f"class_ids must be integers from 1 (0 is the background); got {class_ids!r}")
+    if values.size and values.max() > np.iinfo(np.int32).max:  # which the cast would make another class of
+        raise ValueError(f"class_ids must be integers of 32 bits; got {values.max()}")
     return values.astype(np.int32)
+
+
+def checked_crowd(crowd: Any, count: int) -> np.ndarray:
+    """Return crowd flags [N] bool; none of `count` objects is a crowd if they are None."""
+    if crowd is None:
+        return np.zeros(count, bool)
+    values = np.asarray(crowd)
+    if values.size and (values.dtype.kind not in "biuf" or not np.isin(values, (0, 1)).all()):
+        raise ValueError(
+            f"crowd must be booleans, or 0 and 1; got {crowd!r}"
+        )  # "0" and "False" would be true
+    return values.astype(bool)
+
+
+def checked_areas(areas: Any, height: int, width: int) -> np.ndarray:
+    """Return areas [N] float32 in square pixels, of objects in an image."""
+    values = np.asarray(areas, np.float64)
+    for index, area in enumerate(values.reshape(-1).tolist()):
+        if not 0 <= area <= height * width:
+            reason = f"its area must lie in 0..{height * width}, the pixels of the image; got {area:g}"
+            raise ValueError(f"object {index}: {reason}")
+    return values.astype(np.float32)
 
 
 def areas_of(encoded: list[dict[str, Any]], boxes: np.ndarray) -> np.ndarray:

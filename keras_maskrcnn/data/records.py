@@ -7,17 +7,20 @@ from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import check_mask_meets_box, check_same_names, error_prefix
+from keras_maskrcnn.data.checks import check_mask_meets_box, check_order, check_same_names, error_prefix
 from keras_maskrcnn.data.record_values import (
     areas_of,
+    checked_areas,
     checked_boxes,
     checked_class_ids,
+    checked_crowd,
     checked_keypoints,
     encoded_masks,
     mask_extents,
     segmentations_of,
 )
 from keras_maskrcnn.images.io import image_size
+from keras_maskrcnn.utils.ids import plain_id
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -98,12 +101,15 @@ def make_record(
             the image by at most 2 pixels are clipped.
         class_ids: [N] integers from 1.
         masks: bool array [N, H, W], or N COCO segmentations (lists of polygons, RLE dicts). None: boxes only.
-        crowd: [N] bool; left out: none is a crowd.
-        areas: [N] square pixels; left out: of the masks, or of the boxes where there are no masks.
+        crowd: [N] bool, or 0 and 1; left out: none is a crowd.
+        areas: [N] square pixels, 0 to those of the image; left out: of the masks, or of the boxes where there are no
+            masks.
         keypoints: [N, J, 3] x, y in pixels, and visibility: 0 not labelled, 1 hidden, 2 visible.
-        image_id: unique id; left out: the path. An image given as an array needs one.
-        class_names: K names, class k being class_names[k - 1]; `make_dataset` and `evaluate_coco` refuse a record
-            whose names are not those of the config.
+        image_id: unique id, a whole number (numpy's too) or text; left out: the path. An image given as an array needs
+            one.
+        class_names: K names, class k being class_names[k - 1]; `make_dataset`, `evaluate_coco` and `check_dataset`
+            refuse a record whose names are not those of the config; drawing, scoring and writing refuse one whose
+            names are in another order.
         keypoint_names: J names, likewise.
 
     Returns:
@@ -134,7 +140,9 @@ def make_record(
     with error_prefix(source if isinstance(source, str) else f"image {image_id!r}"):
         segmentations = None if masks is None else segmentations_of(masks, height, width)
         encoded = encoded_masks(segmentations or (), height, width)
-        boxes = checked_boxes(mask_extents(encoded, segmentations) if boxes is None else boxes, height, width)
+        if boxes is None:
+            boxes = mask_extents(segmentations or (), height, width)
+        boxes = checked_boxes(boxes, height, width)
         record = Record(
             image=source,
             height=height,
@@ -142,10 +150,10 @@ def make_record(
             boxes=boxes,
             class_ids=checked_class_ids(class_ids),
             masks=segmentations,
-            crowd=np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool),
-            areas=areas_of(encoded, boxes) if areas is None else np.asarray(areas, np.float32),
+            crowd=checked_crowd(crowd, len(boxes)),
+            areas=areas_of(encoded, boxes) if areas is None else checked_areas(areas, height, width),
             keypoints=None if keypoints is None else checked_keypoints(keypoints),
-            image_id=str(image) if image_id is None else image_id,
+            image_id=str(image) if image_id is None else plain_id(image_id),
             class_names=tuple(class_names or ()),
             keypoint_names=tuple(keypoint_names or ()),
         )
@@ -191,6 +199,16 @@ def check_names(record: Record, class_names: Sequence[str], keypoint_names: Sequ
     with error_prefix(record.name):
         check_same_names("class", record.class_names, class_names)
         check_same_names("keypoint", record.keypoint_names, keypoint_names)
+
+
+def check_named(record: Record, class_names: Sequence[str]) -> None:
+    """Check that no class of a record is another one of class_names, by which it is to be drawn, written or scored.
+
+    Raises:
+        ValueError: the names that both know are in another order; names the image.
+    """
+    with error_prefix(record.name):
+        check_order("class", record.class_names, class_names)
 
 
 def _check_masks_meet_boxes(encoded: list[dict[str, Any]], boxes: np.ndarray) -> None:

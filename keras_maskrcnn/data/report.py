@@ -39,7 +39,9 @@ class LoadReport:
         )
         if self.with_keypoints:
             counts += f", {self.with_keypoints} with keypoints"
-        left_out = [f"left out: {len(ids)} with {why} ({_listed(ids)})" for why, ids in self.unusable.items()]
+        left_out = [
+            f"left out: {len(ids)} with {why} ({listed_ids(ids)})" for why, ids in self.unusable.items()
+        ]
         return "; ".join([counts, *left_out, *self.notes])
 
 
@@ -73,7 +75,8 @@ class Records(list[Record]):
         return self.report.keypoint_names
 
 
-def _listed(ids: list[Any]) -> str:
+def listed_ids(ids: list[Any]) -> str:
+    """Name a few of many annotations, of which readers without ids have names like "region 2 of a.jpg"."""
     noun = "" if all(isinstance(one, str) for one in ids) else "annotation "
     shown = ", ".join(map(str, ids[:_IDS_SHOWN]))
     return f"{noun}{shown}" + (", ..." if len(ids) > _IDS_SHOWN else "")

@@ -9,6 +9,7 @@ from PIL import Image
 
 from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.masks.rle import mask_to_rle
+from keras_maskrcnn.utils.ids import plain_id
 
 ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints", "mask_scores")
 
@@ -137,8 +138,9 @@ class Detections:
             "box_score" is the box's.
 
         Raises:
-            ValueError: a detected class has no category id; the message names it.
+            ValueError: a detected class has no category id, which the message names; or the image's id is none.
         """
+        image_id = plain_id(image_id)  # as JSON has it
         results = []
         for row in range(len(self)):
             x1, y1, x2, y2 = self.boxes[row].tolist()
@@ -181,6 +183,17 @@ def check_category_ids(category_ids: Sequence[int], class_names: Sequence[str]) 
             raise _no_category_id(name, class_id)
     if len(category_ids) > len(class_names):
         raise ValueError(f"category_ids has {len(category_ids)} ids for {len(class_names)} classes")
+
+
+def check_detected_names(detections: Detections, class_names: Sequence[str]) -> None:
+    """Raise a ValueError if a class of detections is another one of class_names; names that are not there pass."""
+    places = {name: place for place, name in enumerate(class_names, start=1)}
+    for class_id, name in zip(detections.class_ids.tolist(), detections.class_names, strict=True):
+        if places.get(name, class_id) != class_id:
+            raise ValueError(
+                f"class {class_id} of its detections is {name!r}, which is class {places[name]} of the class_names "
+                f"{', '.join(class_names)}"
+            )
 
 
 def _no_category_id(name: str, class_id: int) -> ValueError:

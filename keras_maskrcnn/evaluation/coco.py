@@ -13,7 +13,9 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from keras_maskrcnn.config.keypoints import checked_sigmas
-from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.data.checks import error_prefix
+from keras_maskrcnn.data.records import check_named
+from keras_maskrcnn.detections.detections import Detections, check_detected_names
 from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
 
 if TYPE_CHECKING:
@@ -57,7 +59,8 @@ def score_coco(
 
     Raises:
         ValueError: no ground truth at all, numbers or sizes of images or numbers of keypoints disagree, a class id
-            is not in 1..K, or keypoints other than COCO's 17 come without sigmas.
+            is not in 1..K, records or detections know the names in another order, or keypoints other than COCO's 17
+            come without sigmas.
     """
     evaluations = coco_evaluations(records, detections, class_names, max_detections, keypoint_sigmas)
     return summarised(evaluations, class_names if per_class else ())
@@ -93,7 +96,7 @@ def coco_evaluations(
     truth: list[dict[str, Any]] = []
     for index, found in enumerate(detections):
         record = records[index]
-        _check_pair(record, found, len(class_names))
+        _check_pair(record, found, class_names)
         images.append({"id": index, "height": record.height, "width": record.width})
         truth.extend(_truth(record, index))
     kinds = _kinds(truth, detections)
@@ -122,7 +125,8 @@ def check_ground_truth(records: Sequence[Record]) -> None:
     )
 
 
-def _check_pair(record: Record, found: Detections, classes: int) -> None:
+def _check_pair(record: Record, found: Detections, class_names: Sequence[str]) -> None:
+    classes = len(class_names)
     if (record.height, record.width) != (found.height, found.width):
         raise ValueError(
             f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
@@ -140,6 +144,9 @@ def _check_pair(record: Record, found: Detections, classes: int) -> None:
                 f"{record.name}: class ids of its {owner} must lie in 1..{classes}, "
                 f"the classes named; got {np.min(class_ids)}..{np.max(class_ids)}"
             )
+    check_named(record, class_names)
+    with error_prefix(record.name):
+        check_detected_names(found, class_names)
 
 
 def _kinds(truth: list[dict[str, Any]], detections: Sequence[Detections]) -> dict[str, str]:

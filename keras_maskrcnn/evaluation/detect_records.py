@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
 
+_FIELDS = {"box": "bbox", "mask": "segmentation", "keypoint": "keypoints"}
+
+
 def detect_records(
     model: MaskRCNN,
     records: Sequence[Record],
@@ -83,8 +86,12 @@ def write_coco_results(
 ) -> None:
     """Write detections as COCO results, the JSON list that servers take.
 
+    pycocotools measures all that is in a row by its box, if it has one, which moves AP by size. Detections with more
+    than boxes are therefore also written a file per kind, of which each scores as `score_coco` says: beside
+    results.json results.box.json, results.mask.json and results.keypoint.json.
+
     Args:
-        path: the file to write.
+        path: the file to write, and how those beside it begin.
         records: of N images, whose `image_id` are written.
         detections: of the same N images.
         category_ids: as in `Detections.to_coco`.
@@ -96,3 +103,14 @@ def write_coco_results(
     for index, found in enumerate(detections):
         results.extend(found.to_coco(records[index].image_id, category_ids))
     Path(path).write_text(json.dumps(results))
+    kinds = [kind for kind, field in _FIELDS.items() if any(field in row for row in results)]
+    for kind in kinds if len(kinds) > 1 else ():
+        rows = [_of_kind(row, kind) for row in results if _FIELDS[kind] in row]
+        Path(path).with_suffix(f".{kind}{Path(path).suffix}").write_text(json.dumps(rows))
+
+
+def _of_kind(row: dict[str, Any], kind: str) -> dict[str, Any]:
+    """What COCO's AP of boxes, masks or keypoints takes of a row of results."""
+    score = row["score"] if kind == "mask" else row.get("box_score", row["score"])
+    ids = {key: row[key] for key in ("image_id", "category_id")}
+    return {**ids, _FIELDS[kind]: row[_FIELDS[kind]], "score": score}

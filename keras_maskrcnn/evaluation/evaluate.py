@@ -60,7 +60,9 @@ def evaluate_coco(
         max_detections: as in `model.detect`, None being the config's. The metrics are of COCO's 100 detections
             per image and class, or of this many where it is above 100; with `tile` and None, of all detections.
         progress: show a progress bar.
-        results_file: where to write the detections as COCO results (JSON).
+        results_file: where to write the detections as COCO results (JSON): all in this file, and of models that find
+            more than boxes also boxes, masks and keypoints in files of their own beside it, as in results.mask.json,
+            for pycocotools to score each as here.
         category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
             `load_coco`'s `records.report.category_ids`; None writes 1..K.
         keypoint_sigmas: as in `score_coco`; needed for other keypoints than COCO's 17 of a person.

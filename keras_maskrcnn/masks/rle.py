@@ -46,6 +46,11 @@ def segmentation_to_mask(segmentation: Any, height: int, width: int) -> np.ndarr
     return coco_mask.decode(segmentation_to_rle(segmentation, height, width)).view(bool)
 
 
+def rle_area(rle: dict[str, Any]) -> int:
+    """Return the number of pixels of a mask, an RLE as `segmentation_to_rle` returns it."""
+    return int(coco_mask.area(rle))
+
+
 def rle_columns(rle: dict[str, Any], left: int, right: int) -> np.ndarray:
     """Decode the columns left..right of a mask alone: under an object that is small in a large image, few.
 

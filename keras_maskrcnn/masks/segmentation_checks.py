@@ -48,7 +48,8 @@ def checked_rle(rle: dict[str, Any], height: int, width: int) -> dict[str, Any]:
         raise ValueError(f"An RLE of size {size} does not fit its image, {[height, width]}")
     if isinstance(counts, (str, bytes)):
         encoded = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
-        _check_total(int(runs_of_compressed(encoded).sum()), height, width)
+        # As floats, which are exact up to any image's pixels and do not wrap where integers would.
+        _check_total(int(runs_of_compressed(encoded).sum(dtype=np.float64)), height, width)
         return {"size": size, "counts": encoded}
     runs = _whole_numbers(counts)
     if runs is None:

@@ -24,6 +24,7 @@ from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.keras_internals import BuiltModel, check_compiled, set_first_epoch
 from keras_maskrcnn.weights.pretrained import build_pretrained
+from keras_maskrcnn.weights.saved_names import check_saved_names
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
@@ -174,7 +175,8 @@ class MaskRCNN(BuiltModel):
         """Load weights that this class has saved, as `keras.Model.load_weights` does.
 
         Raises:
-            ValueError: the file is of Keras 2, whose layers `by_name` would skip without a word.
+            ValueError: the file is of Keras 2, whose layers `by_name` would skip without a word; or it is a `.keras`
+                file that has this model's classes in another order. Of other classes there is a warning.
         """
         name = str(filepath)
         if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
@@ -183,6 +185,7 @@ class MaskRCNN(BuiltModel):
                 f'keras_maskrcnn.load_pretrained("matterport_mask_rcnn_coco", weights="{name}"). '
                 "Weights saved by Keras 3 end with .weights.h5 or .keras"
             )
+        check_saved_names(filepath, self.config)
         super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def freeze(self, stages: int) -> None:

@@ -176,6 +176,15 @@ def test_what_does_not_fit_is_refused_by_name():
         side_by_side([Image.new("RGB", (9, 9))] * 2, ["one"])
 
 
+def test_classes_in_another_order_are_refused():
+    named = record(class_names=NAMES)
+    draw_record(named, ["Katze", "Hund"])
+    with pytest.raises(ValueError, match="image 'two': its class 1 is 'cat', which is class 2"):
+        draw_record(named, NAMES[::-1])
+    with pytest.raises(ValueError, match="image 'two': class 1 of its detections is 'cat', which is class 2"):
+        draw_comparison(found([[20, 30, 120, 130]], [1]), record(), NAMES[::-1])
+
+
 def test_captions_longer_than_their_images_are_cut():
     images = [Image.new("RGB", (200, 100))] * 2
     page = np.asarray(side_by_side(images, ["x" * 500, "right"], title="y" * 500))

@@ -1,13 +1,18 @@
 """Records: what is left out is computed, and what does not fit is refused by name."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_maskrcnn.data.records import check_names, check_record, make_record
+from keras_maskrcnn.data.records import check_named, check_names, check_record, make_record
 from keras_maskrcnn.masks.rle import rle_to_mask
 
 SQUARE = [[2, 3, 8, 3, 8, 9, 2, 9]]
+
+
+BOX = {"boxes": [[2, 3, 8, 9]], "class_ids": [1]}
 
 
 def array(height=20, width=30):
@@ -94,6 +99,18 @@ def test_boxes_slightly_outside_are_clipped():
             {"boxes": [[2, 3, 8, 9]], "class_ids": [1], "keypoints": [[[1, np.nan, 2]]]},
             "object 0: .*not finite",
         ),
+        ({**BOX, "keypoints": [[[1e39, 2, 2]]]}, "object 0: .*not finite"),
+        ({**BOX, "areas": [np.nan]}, r"object 0: its area must lie in 0\.\.600, .*got nan"),
+        ({**BOX, "areas": [-5]}, "object 0: its area .*got -5"),
+        ({**BOX, "areas": [np.inf]}, "object 0: its area .*got inf"),
+        ({**BOX, "areas": [601]}, "object 0: its area .*got 601"),
+        ({**BOX, "crowd": ["0"]}, r"crowd must be booleans, or 0 and 1; got \['0'\]"),
+        ({**BOX, "crowd": [2]}, "crowd must be booleans"),
+        ({**BOX, "crowd": [np.nan]}, "crowd must be booleans"),
+        ({**BOX, "crowd": [None]}, "crowd must be booleans"),
+        ({**BOX, "class_ids": [2**32 + 1]}, "integers of 32 bits; got 4294967297"),
+        ({**BOX, "class_ids": np.array([2**31], np.uint64)}, "integers of 32 bits"),
+        ({**BOX, "class_ids": [True]}, "integers from 1"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_the_image_named(fields, reason):
@@ -104,6 +121,36 @@ def test_what_does_not_fit_is_refused_and_the_image_named(fields, reason):
 def test_an_array_needs_an_id():
     with pytest.raises(ValueError, match="image_id"):
         make_record(array())
+
+
+@pytest.mark.parametrize("crowd", [[1], [True], np.array([1.0]), np.array([1], np.uint8)])
+def test_crowds_are_true_or_one(crowd):
+    assert record(**BOX, crowd=crowd).crowd.tolist() == [True]
+
+
+def test_areas_are_those_given_up_to_the_image():
+    assert record(**BOX, areas=[600]).areas.tolist() == [600] and record(**BOX, areas=[0]).areas.tolist() == [
+        0
+    ]
+
+
+def test_ids_are_pythons_numbers_and_texts():
+    assert type(make_record(array(), image_id=np.int64(5)).image_id) is int
+    assert make_record(array(), image_id=Path("scans") / "a").image_id == str(Path("scans") / "a")
+    for image_id in (1.7, np.nan, [1], True):
+        with pytest.raises(ValueError, match="an id must be a whole number or text"):
+            make_record(array(), image_id=image_id)
+
+
+def test_a_name_that_is_that_of_another_class_is_told():
+    made = record(class_names=["bolt", "nut"])
+    check_named(made, ["bolt", "nut", "cap"])
+    check_named(made, ["Bolzen", "Mutter"])  # a translation
+    for names in (["nut", "bolt"], ["cap", "bolt"]):
+        with pytest.raises(
+            ValueError, match="image 'it': its class 1 is 'bolt', which is class 2 of the class_names"
+        ):
+            check_named(made, names)
 
 
 def test_class_ids_and_masks_are_checked_against_a_model():

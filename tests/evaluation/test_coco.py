@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -230,6 +231,21 @@ def truth_as_detections(one, names):
         width=one.width,
         masks=paste_masks_as_rle(np.array(crops, np.float32) / 255, one.boxes[rows], one.height, one.width),
     )
+
+
+def test_records_and_detections_of_another_class_order_are_refused():
+    annotated = record([A], class_names=["dog", "cat"])
+    with pytest.raises(
+        ValueError, match="image 'a': its class 1 is 'dog', which is class 2 of the class_names"
+    ):
+        score_coco([annotated], [found([A])], NAMES)
+    swapped = dataclasses.replace(found([A]), class_names=["dog"])
+    with pytest.raises(ValueError, match="image 'a': class 1 of its detections is 'dog', which is class 2"):
+        score_coco([record([A])], [swapped], NAMES)
+    translated = dataclasses.replace(found([A]), class_names=["Katze"])
+    assert score_coco([record([A], class_names=["cat", "dog"])], [translated], NAMES)[
+        "box_AP"
+    ] == pytest.approx(1)
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs the coco_mini images beside the repository")

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
+from keras_maskrcnn.data.extents import segmentation_extent
 from keras_maskrcnn.data.formats.coco_content import hand_over, read_content
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.io import image_size
-from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
-from keras_maskrcnn.masks.segmentation_checks import checked_polygon
+from keras_maskrcnn.masks.rle import mask_to_rle
 from keras_maskrcnn.utils.files import image_files
 
 Size = tuple[int, int]
@@ -75,7 +75,7 @@ class CocoBuilder:
             if isinstance(segmentation, np.ndarray):
                 segmentation = _encoded(segmentation, image["height"], image["width"])
             if box is None:
-                box = _extent(segmentation, image["height"], image["width"])
+                box = segmentation_extent(segmentation, image["height"], image["width"])
             x1, y1, x2, y2 = (float(value) for value in box)
             self._annotations.append(
                 {
@@ -145,10 +145,3 @@ def _encoded(mask: np.ndarray, height: int, width: int) -> dict[str, Any]:
             f"its mask is {mask.shape[1]} x {mask.shape[0]} (width x height), its image {width} x {height}"
         )
     return mask_to_rle(mask)
-
-
-def _extent(segmentation: Any, height: int, width: int) -> list[float]:
-    if isinstance(segmentation, dict):
-        return mask_extent(segmentation_to_rle(segmentation, height, width))
-    points = np.concatenate([np.reshape(checked_polygon(polygon), (-1, 2)) for polygon in segmentation])
-    return [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]

@@ -23,11 +23,20 @@ def load_coco(
 
     What is broken is an error. Objects that are well-formed but of no use (without area inside the image,
     with an empty mask, or without a mask where others have one) are left out, counted in one log line and
-    listed in `records.report`. Boxes that reach outside the image by at most 2 pixels are clipped.
+    listed in `records.report`. Boxes that reach outside the image by at most 2 pixels are clipped; those that are
+    missing are around the segmentation. Objects marked "ignore" or "difficult", also among "attributes", are read as
+    crowds. An id may be a number in one list and text in another. Areas of 0 or beyond their box are measured instead.
+
+    No classes, unless class_names has them, are categories without objects that are supercategories of others, and
+    those called background, ignore, void or unlabeled that have no objects or stand between underscores, as in
+    _background_. Categories of one name are one class.
 
     Args:
         annotation_file: JSON with "images", "annotations" and "categories".
-        image_folder: where the images' "file_name" are.
+        image_folder: where the images' "file_name" are. A path of another system, a server or a URL leads to what most
+            of its end leads to from there: C:\\s1\\a.png to s1/a.png or else a.png; %20 may stand for a blank, accents
+            may be composed or not, and the case of the file's ending does not matter. Sizes that the file does not
+            say are those of the images.
         class_names: names and order of the classes, as another split's load returned them; the categories are
             matched by name. Left out: the file's categories in the order of their ids, which may have gaps.
         masks: whether masks are wanted; without them the segmentations are not looked at.

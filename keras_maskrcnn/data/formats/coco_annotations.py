@@ -16,30 +16,19 @@ from keras_maskrcnn.data.checks import (
     has_area,
     mask_extent,
 )
+from keras_maskrcnn.data.extents import segmentation_extent
+from keras_maskrcnn.data.formats.coco_areas import AreaReader
+from keras_maskrcnn.data.formats.coco_categories import Categories
+from keras_maskrcnn.data.formats.coco_flags import flag, is_ignored
+from keras_maskrcnn.data.formats.coco_images import ImageRow, ObjectRow
 from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.data.report import listed_ids
 from keras_maskrcnn.masks.rle import segmentation_to_rle
+from keras_maskrcnn.utils.counted import counted
+from keras_maskrcnn.utils.ids import find_id
 
 _CLEARLY_WRONG = 10.0
 """Pixels of misfit that no rounding explains; near the origin both readings of a bbox fit about as well."""
-
-
-@dataclasses.dataclass
-class ImageRow:
-    image_id: Any
-    path: str
-    height: int
-    width: int
-    objects: list["ObjectRow"] = dataclasses.field(default_factory=list)
-
-
-@dataclasses.dataclass
-class ObjectRow:
-    box: list[float]
-    class_id: int
-    mask: Any
-    crowd: bool
-    area: float
-    keypoints: np.ndarray | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,15 +50,18 @@ class Annotations:
     """Sorts annotations to their images, and collects what is broken or unusable on the way."""
 
     def __init__(
-        self, images: dict[Any, ImageRow], classes: dict[Any, int], wanted: Wanted, noun: str
+        self, images: dict[Any, ImageRow], categories: Categories, wanted: Wanted, noun: str
     ) -> None:
         self.images = images
-        self.classes = classes
+        self.categories = categories
         self.wanted = wanted
         self.noun = noun
-        self.seen: set[int | str] = set()
         self.problems: list[str] = []
         self.unusable: dict[str, list[Any]] = {}
+        self._seen: set[int | str] = set()
+        self._repeated: list[Any] = []
+        self._ignored: list[Any] = []
+        self._areas = AreaReader()
 
     def read(self, annotations: list[dict[str, Any]]) -> None:
         for position, annotation in enumerate(annotations):
@@ -83,29 +75,36 @@ class Annotations:
             except ValueError as problem:
                 self.problems.append(str(problem))
 
+    def notes(self) -> list[str]:
+        """What the report should say of annotations that were read."""
+        notes = self._areas.notes()
+        if self._repeated:
+            notes.append(f"ids that occur more than once ({listed_ids(self._repeated)})")
+        if self._ignored:
+            what = f"{counted(len(self._ignored), 'object')} marked to be ignored or difficult"
+            notes.append(f"{what}, read as crowds ({listed_ids(self._ignored)})")
+        return notes
+
     def _add(self, annotation: dict[str, Any], annotation_id: Any) -> None:
-        image_id = annotation.get("image_id")
-        image = self.images.get(image_id) if isinstance(image_id, (int, str)) else None
+        image = self.images.get(find_id(self.images, annotation.get("image_id")))
         if image is None:
-            raise ValueError(f"no image has its image_id {image_id!r}")
+            raise ValueError(f"no image has its image_id {annotation.get('image_id')!r}")
         with error_prefix(f"image {image.path}"):
             if not isinstance(annotation_id, (int, str)):
                 raise ValueError(f'its "id" must be a whole number or a string; got {annotation_id!r}')
-            if annotation_id in self.seen:
-                raise ValueError("its id occurs twice")
-            self.seen.add(annotation_id)
-            image.objects.append(self._object(annotation, image))
+            image.objects.append(self._object(annotation, annotation_id, image))
+            if annotation_id in self._seen:
+                self._repeated.append(annotation_id)
+            self._seen.add(annotation_id)
 
-    def _object(self, annotation: dict[str, Any], image: ImageRow) -> ObjectRow:
-        category_id = annotation.get("category_id")
-        if not isinstance(category_id, (int, float)) or category_id not in self.classes:
-            raise ValueError(f"no category has its category_id {category_id!r}")
-        if annotation.get("iscrowd", 0) not in (0, 1):
-            raise ValueError(f'"iscrowd" must be 0 or 1; got {annotation["iscrowd"]!r}')
-        corners = _corners(annotation.get("bbox"))
+    def _object(self, annotation: dict[str, Any], annotation_id: Any, image: ImageRow) -> ObjectRow:
+        class_id = self._class_id(annotation.get("category_id"))
+        crowd = flag(annotation, "iscrowd")
+        ignored = is_ignored(annotation)
+        corners = _corners(annotation, image)
         keypoints = _keypoints(annotation.get("keypoints"), self.wanted.keypoints)
         rle = _rle(annotation, image) if self.wanted.masks else None
-        _refuse_corners_as_bbox(annotation["bbox"], image, rle)
+        _refuse_corners_as_bbox(corners, image, rle)
         box = clipped_box(corners, image.height, image.width)
         if not has_area(box):
             raise UnusableError("a box without area inside the image")
@@ -115,14 +114,19 @@ class Annotations:
             check_mask_meets_box(rle, box)
         elif self.wanted.masks:
             raise UnusableError("no segmentation")
-        return ObjectRow(
-            box=box,
-            class_id=self.classes[category_id],
-            mask=_kept(annotation, rle),
-            crowd=bool(annotation.get("iscrowd", 0)),
-            area=_area(annotation, rle, box),
-            keypoints=keypoints,
-        )
+        area = self._areas.read(annotation, annotation_id, rle, box)
+        if ignored:
+            self._ignored.append(annotation_id)
+        return ObjectRow(box, class_id, _kept(annotation, rle), crowd or ignored, area, keypoints)
+
+    def _class_id(self, category_id: Any) -> int:
+        known = find_id(self.categories.reserved, category_id)
+        if known is not None:
+            raise UnusableError(f"the category {self.categories.reserved[known]}, which is no class")
+        known = find_id(self.categories.classes, category_id)
+        if known is None:
+            raise ValueError(f"no category has its category_id {category_id!r}")
+        return self.categories.classes[known]
 
     def record(self, image: ImageRow) -> Record:
         objects = image.objects
@@ -146,11 +150,14 @@ class Annotations:
         )
 
 
-def _corners(bbox: Any) -> list[float]:
-    """Turn COCO's x, y, width, height into x1, y1, x2, y2."""
+def _corners(annotation: dict[str, Any], image: ImageRow) -> list[float]:
+    """Turn COCO's x, y, width, height into x1, y1, x2, y2; without them the segmentation tells."""
+    bbox, segmentation = annotation.get("bbox"), annotation.get("segmentation")
+    if bbox in (None, []) and segmentation and isinstance(segmentation, (list, dict)):
+        return segmentation_extent(segmentation, image.height, image.width)
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(is_number(value) for value in bbox):
         raise ValueError(f'"bbox" must be four finite numbers x, y, width, height; got {bbox!r}')
-    x, y, width, height = bbox
+    x, y, width, height = map(float, bbox)
     if width < 0 or height < 0:
         raise ValueError(f'"bbox" must be x, y, width, height; width and height of {bbox} are negative')
     return [x, y, x + width, y + height]
@@ -166,7 +173,7 @@ def _keypoints(values: Any, count: int) -> np.ndarray | None:
         return None
     if not isinstance(values, list) or len(values) != 3 * count or not all(map(is_number, values)):
         raise ValueError(f'"keypoints" must be {count} times x, y, visibility, like most; got {values!r}')
-    points = np.reshape(values, (count, 3))
+    points = np.array(values, np.float64).reshape(count, 3)  # whole numbers in JSON may be beyond 64 bits
     check_keypoints(points)
     return points
 
@@ -186,27 +193,19 @@ def _kept(annotation: dict[str, Any], rle: dict[str, Any] | None) -> Any:
     return segmentation if rle is not None and isinstance(segmentation, list) else rle
 
 
-def _area(annotation: dict[str, Any], rle: dict[str, Any] | None, box: list[float]) -> float:
-    area = annotation.get("area")
-    if area is None:
-        return float(coco_mask.area(rle)) if rle else (box[2] - box[0]) * (box[3] - box[1])
-    if not is_number(area) or area < 0:
-        raise ValueError(f'"area" must be a number from 0; got {area!r}')
-    return area
-
-
-def _refuse_corners_as_bbox(bbox: list[float], image: ImageRow, rle: dict[str, Any] | None) -> None:
+def _refuse_corners_as_bbox(corners: list[float], image: ImageRow, rle: dict[str, Any] | None) -> None:
     """Refuse a bbox that makes sense only as two corners: its mask, or else its image, tells."""
-    x, y, width, height = bbox
+    x, y, x2, y2 = corners
+    width, height = x2 - x, y2 - y
     if rle is None:
-        misread = max(x + width - image.width, y + height - image.height)
+        misread = max(x2 - image.width, y2 - image.height)
         meant = max(width - image.width, height - image.height) if width > x and height > y else math.inf
     else:
         extent = np.array(mask_extent(rle))
-        misread = abs(extent - [x, y, x + width, y + height]).max()
+        misread = abs(extent - corners).max()
         meant = abs(extent - [x, y, width, height]).max()
     if meant <= EDGE_TOLERANCE and misread > _CLEARLY_WRONG:
         what = "image" if rle is None else "mask"
         raise ValueError(
-            f'"bbox" {bbox} fits its {what} only as x1, y1, x2, y2; COCO needs x, y, width, height'
+            f'"bbox" {[x, y, width, height]} fits its {what} only as x1, y1, x2, y2; COCO needs x, y, width, height'
         )

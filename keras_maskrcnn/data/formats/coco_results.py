@@ -8,7 +8,9 @@ from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.coco import read_annotations
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.coco_content import read_content
+from keras_maskrcnn.data.formats.coco_result_ids import match_rows
 from keras_maskrcnn.data.formats.format import Format
+from keras_maskrcnn.data.formats.image_paths import ImageFolder
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.io import image_size
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -35,10 +37,11 @@ def load_coco_results(
         results_file: a JSON list of detections with image_id, category_id, bbox or segmentation, and score.
         image_folder: where the images are.
         annotation_file: a COCO file with the images and the categories that image_id and category_id mean; its own
-            annotations are not used. Left out: each detection must name its "file_name" and "category_name", as those
-            of `maskrcnn predict` do, and the images are in image_folder, or where the end of "file_name" leads from
-            there: of /data/s1/a.png s1/a.png, if there is such a file, or else a.png.
-        score_threshold: detections that score less are left out, and counted in the report.
+            annotations are not used. An image_id may be a file's name there, with or without its ending, and a
+            detection's "file_name" and "category_name" come before its ids. Left out: each detection must have these
+            two, as those of `maskrcnn predict` do, and the images are in image_folder, found as by `load_coco`.
+        score_threshold: detections that score less are left out, and counted in the report. With masks=False that is
+            "box_score" where there is one: "score" is the mask's then.
         class_names: as in `load_coco`; left out: the annotation file's, or those found, sorted.
         masks, check_images, problems: as in `load_coco`.
 
@@ -72,13 +75,17 @@ def load_coco_results(
         results = read_json(results_file)
         if not _looks_like(Path(results_file), results):
             raise ValueError("these are no COCO results: they are a list of objects with image_id and score")
+        if not results:
+            raise ValueError("there are no detections in it")
+        notes: list[str] = []
         if annotation_file is None:
             images, categories = _named(results, Path(image_folder), met)
         else:
             content = read_annotations(annotation_file)
             images, categories = content["images"], content["categories"]
-    annotations, few = _annotations(results, score_threshold, met)
-    notes = [f"{few} detections score less than {score_threshold:g} and are left out"] if few else []
+            notes = match_rows(results, images, categories)
+    annotations, few = _annotations(results, score_threshold, masks, met)
+    notes += [f"{few} detections score less than {score_threshold:g} and are left out"] if few else []
     content = {"images": images, "categories": categories, "annotations": annotations}
     return read_content(
         content,
@@ -95,16 +102,20 @@ def load_coco_results(
 
 
 def _annotations(
-    results: list[dict[str, Any]], score_threshold: float, met: list[str]
+    results: list[dict[str, Any]], score_threshold: float, masks: bool, met: list[str]
 ) -> tuple[list[dict[str, Any]], int]:
     """Return the results that score enough, as annotations, and the number of the others."""
     annotations, few = [], 0
     for number, result in enumerate(results):
         with collect_errors(met), error_prefix(f"detection {number}"):
-            if not is_number(result.get("score")):
-                raise ValueError(f'its "score" must be a number; got {shown(result.get("score"))}')
-            if result["score"] < score_threshold:
+            # Of models that score masks, "score" is the mask's, and the box has its own.
+            score: Any = result["box_score"] if not masks and "box_score" in result else result.get("score")
+            if not is_number(score):
+                raise ValueError(f'its "score" must be a number; got {shown(score)}')
+            if score < score_threshold:
                 few += 1
+            elif result.get("image_id") is None and "file_name" in result:
+                raise ValueError(f"there is no image {result['file_name']} among the images")
             else:
                 annotations.append({**result, "id": number, **_completed(result)})
     return annotations, few
@@ -121,10 +132,21 @@ def _named(
             raise ValueError(
                 f"detection {number} has no file_name and category_name, so that annotation_file is needed"
             )
-    files = {row["file_name"]: _found_file(row["file_name"], folder) for row in results}
-    found = {file for file in files.values() if (folder / file).is_file()}
+    inside = ImageFolder(folder)
+    files: dict[str, str | None] = {row["file_name"]: None for row in results}
+    for name in files:
+        with collect_errors(met), error_prefix(f"image {name}"):
+            file = inside.find_inside(name)
+            files[name] = None if file is None else file.relative_to(folder).as_posix()
+    if not any(files.values()):
+        raise ValueError(
+            f"none of the {len(files)} images of the detections is in {folder}: {', '.join([*files][:3])}"
+        )
+    known = {file.name for file in image_files(folder)} | {
+        name for name in files.values() if name is not None
+    }
     images = []
-    for number, name in enumerate(sorted({file.name for file in image_files(folder)} | found), start=1):
+    for number, name in enumerate(sorted(known), start=1):
         with collect_errors(met):
             height, width = image_size(folder / name)
             images.append({"id": number, "file_name": name, "height": height, "width": width})
@@ -132,28 +154,26 @@ def _named(
     unclear = _unclear(results, files, met)
     names = sorted({row["category_name"] for row in results})
     for row in results:
-        file = files[row["file_name"]]
-        row["image_id"] = row["file_name"] if file in unclear else ids.get(file, file)
+        place = files[row["file_name"]]
+        if place is None:
+            row["image_id"] = None
+        else:
+            row["image_id"] = row["file_name"] if place in unclear else ids.get(place, place)
         row["category_id"] = 1 + names.index(row["category_name"])
     return images, [{"id": number, "name": name} for number, name in enumerate(names, start=1)]
 
 
-def _found_file(file_name: str, folder: Path) -> str:
-    """As much of the end of a path as leads to a file in the folder; if none does, its name."""
-    path = PureWindowsPath(file_name)
-    parts = [part for part in path.parts if part not in (path.anchor, "..")]
-    tails = ["/".join(parts[start:]) for start in range(len(parts))]
-    return next((tail for tail in tails if (folder / tail).is_file()), path.name)
-
-
-def _unclear(results: list[dict[str, Any]], files: dict[str, str], met: list[str]) -> set[str]:
+def _unclear(results: list[dict[str, Any]], files: dict[str, str | None], met: list[str]) -> set[str]:
     """The images on which detections of several others would land."""
     sources: dict[str, dict[tuple[tuple[str, ...], str], str]] = {}
     for row in results:
         name, image_id = row["file_name"], row["image_id"]
+        file = files[name]
+        if file is None:
+            continue
         source = (PureWindowsPath(name).parts, repr(image_id))
         described = f"{name} (image_id {shown(image_id)})"
-        sources.setdefault(files[name], {})[source] = described
+        sources.setdefault(file, {})[source] = described
     unclear = {file: list(found.values()) for file, found in sources.items() if len(found) > 1}
     for file, found in unclear.items():
         met.append(f"detections of {' and of '.join(found[:3])} all lead to one image, {file}")

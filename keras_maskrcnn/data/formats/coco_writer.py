@@ -1,22 +1,27 @@
 """Records as a COCO annotation file."""
 
+import itertools
 import json
+import logging
 import os
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from keras_maskrcnn.data.checks import error_prefix
-from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.data.formats.saved_images import SavedImages, is_file_of_its_own
+from keras_maskrcnn.data.records import Record, check_named, check_record
 from keras_maskrcnn.detections.detections import check_category_ids
-from keras_maskrcnn.images.embedded import embedded_image, is_embedded
+from keras_maskrcnn.masks.outlines import mask_outlines
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 from keras_maskrcnn.masks.segmentation_checks import checked_polygon
+from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import written_whole
+from keras_maskrcnn.utils.ids import plain_id
+
+_log = logging.getLogger(__name__)
 
 
 def write_coco(
@@ -27,10 +32,12 @@ def write_coco(
     save_images: bool = False,
     category_ids: Sequence[int] | None = None,
     keypoint_names: Sequence[str] | None = None,
+    polygons: bool = False,
 ) -> None:
     """Write records as a COCO annotation file, which `load_coco(path, image_folder)` reads back equal.
 
-    Polygons stay polygons, and other masks become compressed RLE.
+    Polygons stay polygons, and other masks become compressed RLE. An image id that is text becomes a number, as COCO's
+    are, with the text as the image's "name".
 
     Args:
         path: the JSON file; what is there is replaced when the new one is complete.
@@ -41,11 +48,14 @@ def write_coco(
             labelme embedded as it is, arrays as PNG, or as .npy where PNG does not keep their values.
         category_ids: K whole numbers; left out: 1..K.
         keypoint_names: J names; left out: the records' own, if they know them.
+        polygons: write masks as polygons along the edges of their pixels, which are the same masks; those with holes
+            stay RLE, and a warning says how many.
 
     Raises:
         FileNotFoundError: there is no such folder.
-        ValueError: an image is no file and save_images is False, two images have the same id, a class id is outside
-            1..K, or a mask is broken; the message names the image.
+        ValueError: an image is no file and save_images is False, or would be saved over another file, two images have
+            the same id, a class id is outside 1..K or a record's own names are in another order, or a mask is broken;
+            the message names the image.
 
     Example:
         ```python
@@ -72,27 +82,84 @@ def write_coco(
     if category_ids is None:
         category_ids = range(1, len(class_names) + 1)
     check_category_ids(category_ids, class_names)
-    images: dict[Any, dict[str, Any]] = {}
+    saved = SavedImages(folder)
+    try:
+        saver = saved if save_images else None
+        images, annotations, own_names = _rows(records, class_names, category_ids, folder, saver)
+        if polygons:
+            _as_polygons(path, annotations)
+        points = list(keypoint_names or own_names)
+        named = {"keypoints": points} if points else {}
+        categories = [
+            {"id": int(number), "name": name, **named}
+            for number, name in zip(category_ids, class_names, strict=True)
+        ]
+        content = {"images": images, "annotations": annotations, "categories": categories}
+        with written_whole(path) as part:
+            part.write_text(json.dumps(content), encoding="utf-8")
+    except BaseException:
+        saved.remove()
+        raise
+
+
+def _rows(
+    records: Sequence[Record],
+    class_names: Sequence[str],
+    category_ids: Sequence[int],
+    folder: Path,
+    saved: SavedImages | None,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]], tuple[str, ...]]:
+    """Return the images and the annotations of records, with numbers for ids, and the names of keypoints."""
+    images: dict[int | str, dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
+    keypoint_names: tuple[str, ...] = ()
     for index in range(len(records)):
         record = records[index]
-        check_record(record, len(class_names), needs_masks=False)
         keypoint_names = keypoint_names or record.keypoint_names
-        image_id = record.image_id if isinstance(record.image_id, str) else int(record.image_id)
+        check_record(record, len(class_names), needs_masks=False)
+        check_named(record, class_names)
+        with error_prefix(record.name):
+            image_id = plain_id(record.image_id)
         if image_id in images:
             raise ValueError(f"{record.name}: another image has its id {image_id!r}")
+        file = _file(record, saved)
         size = {"height": record.height, "width": record.width}
-        images[image_id] = {"id": image_id, "file_name": _file_name(record, folder, save_images), **size}
+        images[image_id] = {"id": image_id, "file_name": _relative(file, folder), **size}
+        if isinstance(image_id, str) and image_id != record.name:
+            images[image_id]["name"] = image_id
         for row in _annotations(record, image_id, category_ids):
             annotations.append({"id": len(annotations) + 1, **row})
-    named = {"keypoints": list(keypoint_names)} if keypoint_names else {}
-    categories = [
-        {"id": int(number), "name": name, **named}
-        for number, name in zip(category_ids, class_names, strict=True)
-    ]
-    content = {"images": list(images.values()), "annotations": annotations, "categories": categories}
-    with written_whole(path) as part:
-        part.write_text(json.dumps(content), encoding="utf-8")
+    # COCO's ids are numbers, and many programs take no others.
+    free = (number for number in itertools.count(1) if number not in images)
+    numbers = {image_id: next(free) if isinstance(image_id, str) else image_id for image_id in images}
+    for image in images.values():
+        image["id"] = numbers[image["id"]]
+    for row in annotations:
+        row["image_id"] = numbers[row["image_id"]]
+    return list(images.values()), annotations, keypoint_names
+
+
+def _file(record: Record, saved: SavedImages | None) -> str | Path:
+    if is_file_of_its_own(record):
+        return str(record.image)
+    if saved is None:
+        raise ValueError(
+            f"{record.name} is no image file of its own: save_images (--save-images) writes it as one"
+        )
+    return saved.save(record)
+
+
+def _as_polygons(path: str | Path, annotations: list[dict[str, Any]]) -> None:
+    """Turn the RLEs of single objects into polygons, where these can be the same mask."""
+    left = 0
+    for row in annotations:
+        if isinstance(row.get("segmentation"), dict) and not row["iscrowd"]:
+            rle = row["segmentation"]
+            outlines = mask_outlines(segmentation_to_rle(rle, *rle["size"]))
+            left += outlines is None
+            row["segmentation"] = rle if outlines is None else outlines
+    if left:
+        _log.warning("%s: %s with holes, which polygons cannot have, stay RLE", path, counted(left, "mask"))
 
 
 def _annotations(
@@ -123,43 +190,15 @@ def _segmentation(segmentation: Any, height: int, width: int) -> Any:
     return [checked_polygon(polygon) for polygon in segmentation]
 
 
-def _file_name(record: Record, folder: Path, save_images: bool) -> str:
-    if isinstance(record.image, str) and not is_embedded(record.image):
-        path = record.image
-    elif save_images:
-        path = str(_saved(record, folder))
-    else:
-        raise ValueError(
-            f"{record.name} is no image file of its own: save_images (--save-images) writes it as one"
-        )
+def _relative(path: str | Path, folder: Path) -> str:
     try:
-        return Path(os.path.relpath(path, folder)).as_posix()
+        name = os.path.relpath(path, folder)
+        if os.path.exists(path) and not _is_same(folder / name, path):  # the folder is reached by a link
+            name = os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
+        return Path(name).as_posix()
     except ValueError:  # on another drive of Windows
         return os.path.abspath(path)
 
 
-def _saved(record: Record, folder: Path) -> Path:
-    """Write a record's image into a folder, and return the file."""
-    if isinstance(record.image, str):
-        data = embedded_image(record.image)
-        with Image.open(data) as image:
-            suffix = str(image.format).lower().replace("jpeg", "jpg")
-        file = _free(folder / f"{Path(record.image).stem}.{suffix}")
-        file.write_bytes(data.getvalue())
-        return file
-    pixels = record.image[..., 0] if record.image.shape[2:] == (1,) else record.image
-    stem = re.sub(r"[^\w.-]+", "_", str(record.image_id))
-    is_gray, is_colour = pixels.ndim == 2, pixels.shape[2:] in ((3,), (4,))
-    if (pixels.dtype == np.uint8 and (is_gray or is_colour)) or (pixels.dtype == np.uint16 and is_gray):
-        file = _free(folder / f"{stem}.png")
-        Image.fromarray(pixels).save(file)
-    else:
-        file = _free(folder / f"{stem}.npy")
-        np.save(file, record.image)
-    return file
-
-
-def _free(file: Path) -> Path:
-    if file.exists():
-        raise ValueError(f"{file} is there already; images are saved into a folder without it")
-    return file
+def _is_same(path: Path, other: str | Path) -> bool:
+    return path.exists() and os.path.samefile(path, other)

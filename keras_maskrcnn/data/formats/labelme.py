@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.builder import CocoBuilder, Size, note_unused
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.format import Format, json_contents
+from keras_maskrcnn.data.formats.image_paths import ImageFolder
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.embedded import decoded
@@ -72,13 +73,14 @@ def load_labelme(
     """
     builder, top = CocoBuilder(folder), Path(folder)
     files = _files(top)
+    places: dict[Path, ImageFolder] = {}
     used: set[Path] = set()
     annotated: set[Path] = set()
     for file in files:
         name = file.name if file == top else file.relative_to(top).as_posix()
         with collect_errors(builder.problems), error_prefix(name):
             content = _content(file)
-            image = _image_file(content, file, None if image_folder is None else Path(image_folder))
+            image = _image_file(content, file, None if image_folder is None else Path(image_folder), places)
             used.add(image.resolve())
             if image != file and image.resolve() in annotated:
                 raise ValueError(f"{image}: another file has the objects of this image")
@@ -108,16 +110,17 @@ def _content(file: Path) -> dict[str, Any]:
     return content
 
 
-def _image_file(content: dict[str, Any], file: Path, folder: Path | None) -> Path:
+def _image_file(
+    content: dict[str, Any], file: Path, folder: Path | None, places: dict[Path, ImageFolder]
+) -> Path:
+    """The file with the image: its own, found as by `load_coco`, or the JSON file if that embeds it."""
     path = content["imagePath"]
     if not isinstance(path, str) or not path:
         raise ValueError(f'its "imagePath" must name a file; got {shown(path)}')
-    # Labelme writes the path as its system does, and files move from Windows to others.
-    said = Path(PureWindowsPath(path).as_posix())
-    places = [file.parent / said, file.parent / said.name] if folder is None else [folder / said.name]
-    found = next((place for place in places if place.is_file()), None)
+    place = file.parent if folder is None else folder
+    found = places.setdefault(place, ImageFolder(place)).find(path)
     if found is None and not content.get("imageData"):
-        raise FileNotFoundError(f"{file}: its image {places[0]} is not there, nor in the file itself")
+        raise FileNotFoundError(f"{file}: its image {place / path} is not there, nor in the file itself")
     return file if found is None else Path(os.path.normpath(found))
 
 

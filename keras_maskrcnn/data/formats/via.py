@@ -8,6 +8,7 @@ from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.format import Format
+from keras_maskrcnn.data.formats.image_paths import ImageFolder, find_images, note_of_moved
 from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.segmentation_checks import shown
@@ -34,7 +35,7 @@ def load_via(
 
     Args:
         annotation_file: the JSON.
-        image_folder: where the images are.
+        image_folder: where the images are, found as by `load_coco`.
         class_names: as in `load_coco`; left out: the classes that the file has, sorted.
         class_key: the name of the region attribute that tells the class: text, or a choice of which one is ticked. Left
             out: the only one that regions have; where they have none, all objects are of the one class of class_names,
@@ -72,8 +73,9 @@ def load_via(
         images = list(_images(entries, builder.problems))
         class_key = _class_key([region for _, regions in images for _, region in regions], class_key)
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
+    files = _files([name for name, _ in images], Path(image_folder), builder)
     for file_name, regions in images:
-        size = builder.add_image(Path(image_folder) / file_name)
+        size = builder.add_image(files[file_name]) if file_name in files else None
         if size is None:
             continue
         for number, region in regions:
@@ -110,6 +112,13 @@ def _images(entries: dict[str, Any], problems: list[str]) -> Iterator[tuple[str,
             regions = entry.get("regions")
             rows = list(regions.items()) if isinstance(regions, dict) else list(enumerate(_rows(regions)))
             yield name, rows
+
+
+def _files(names: list[str], folder: Path, builder: CocoBuilder) -> dict[str, Path]:
+    """Where the images are; without those of which that is unclear."""
+    found = find_images(ImageFolder(folder), names, builder.problems)
+    builder.notes += note_of_moved(found, folder)
+    return {name: file or folder / name for name, file in found.items()}
 
 
 def _rows(regions: Any) -> list[Any]:

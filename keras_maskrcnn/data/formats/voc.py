@@ -10,6 +10,7 @@ import numpy as np
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import CocoBuilder
 from keras_maskrcnn.data.formats.format import Format
+from keras_maskrcnn.data.formats.image_paths import ImageFolder
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.crop_paste import Region
@@ -82,13 +83,14 @@ def load_voc(
     own_names = _own_names(root)
     if not (root / NAMES_FILE).is_file():
         builder.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE}")
+    images = ImageFolder(root / "JPEGImages")
     for stem in _stems(root, split):
         with collect_errors(builder.problems), error_prefix(stem):
             objects = read_labels(root / "SegmentationObject" / f"{stem}.png")
             classes = read_labels(root / "SegmentationClass" / f"{stem}.png")
             if objects.shape != classes.shape:
                 raise ValueError("its images of objects and of classes have different sizes")
-            builder.add_image(_image(root / "JPEGImages", stem), objects.shape)
+            builder.add_image(_image(images, stem), objects.shape)
             if objects.max(initial=0) <= VOID:  # in files of 16 bits it is an object like others
                 objects = np.where(objects == VOID, 0, objects)
             for value, region in instances(objects):
@@ -128,10 +130,10 @@ def _lines(file: Path) -> list[str]:
         return [line.strip() for line in read_text(file).splitlines() if line.strip()]
 
 
-def _image(folder: Path, stem: str) -> Path:
+def _image(images: ImageFolder, stem: str) -> Path:
     """The image of this name, usually a .jpg."""
-    places = [folder / f"{stem}{suffix}" for suffix in IMAGE_SUFFIXES]
-    return next((place for place in places if place.is_file()), places[0])
+    found = (images.find(f"{stem}{suffix}") for suffix in IMAGE_SUFFIXES)
+    return next(filter(None, found), images.folder / f"{stem}{IMAGE_SUFFIXES[0]}")
 
 
 def _under(region: Region, classes: np.ndarray) -> np.ndarray:

@@ -13,11 +13,16 @@ from keras_maskrcnn.data.augment.random import composes_images
 from keras_maskrcnn.data.checks import has_area
 from keras_maskrcnn.data.fields import vanishing
 from keras_maskrcnn.data.pipeline.examples import scaled_size
-from keras_maskrcnn.data.records import Record, check_record
+from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.diagnostics.anchors import anchor_advice
+from keras_maskrcnn.diagnostics.dataset.areas import area_issues
+from keras_maskrcnn.diagnostics.dataset.class_names import class_name_issues
+from keras_maskrcnn.diagnostics.dataset.crowds import crowd_issues
 from keras_maskrcnn.diagnostics.dataset.images import content_key, image_issues
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
 from keras_maskrcnn.diagnostics.dataset.objects import box_issues, keypoint_issues, mask_issues
+from keras_maskrcnn.diagnostics.dataset.pixel_centres import PixelCentres
+from keras_maskrcnn.diagnostics.dataset.reader_notes import reader_notes
 from keras_maskrcnn.diagnostics.dataset.readers import left_out, refused
 from keras_maskrcnn.diagnostics.dataset.report import DatasetReport
 from keras_maskrcnn.diagnostics.dataset.sizes import anchor_issues, memory_issues
@@ -46,13 +51,17 @@ class _Look:
             ValueError
         ) as error:  # boxes, classes, masks differ in number, so nothing can be said of the objects
             return [*found, Issue("error", "record", _reason(error, record))], content
-        found += [*self._unfit(record), *box_issues(record), *keypoint_issues(record)]
+        found += [*self._unfit(record), *box_issues(record), *keypoint_issues(record), *area_issues(record)]
         if not self.quick:
             found += mask_issues(record)
         return found, content
 
     def _unfit(self, record: Record) -> Iterator[Issue]:
         """Yield what a model of the config cannot learn from."""
+        try:
+            check_names(record, self.names)
+        except ValueError as error:
+            yield Issue("error", "other class names", _reason(error, record))
         for index in np.flatnonzero(record.class_ids > len(self.names)) if self.names else ():
             reason = f"class id {record.class_ids[index]} is outside 1..{len(self.names)}, the classes that have names"
             yield Issue("error", "unknown class", reason, object=int(index))
@@ -128,14 +137,22 @@ def check_dataset(
     issues = [refused(problem) for problem in problems]
     tallies = [Tally(split, frozenset(one.image for one in issues)) for split in splits]
     for tally in tallies:
-        issues += left_out(splits[tally.split], tally.split)
+        issues += [
+            *left_out(splits[tally.split], tally.split),
+            *reader_notes(splits[tally.split], tally.split),
+        ]
+        centres = PixelCentres(tally.split)
         for position, (record, found, content) in enumerate(_looked_at(splits[tally.split], look)):
             sound = all(issue.kind != "record" for issue in found)
             found += tally.add(record, content, sound)
+            if sound and not quick:
+                centres.add(record)
             issues += [_placed(issue, record.name, tally.split, position) for issue in found]
             if bar is not None:
                 bar.add(1)
+        issues += centres.issues()
     issues += split_issues(tallies, names, keypoints=config is not None and bool(config.keypoint_names))
+    issues += [*crowd_issues(tallies), *class_name_issues(names)]
     report = DatasetReport(issues, tallies, names, splits)
     if config is not None and not quick:
         _compare_sizes(report, config, batch_size)

@@ -15,6 +15,7 @@ from keras_maskrcnn.data.checks import (
     mask_extent,
 )
 from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.diagnostics.dataset.areas import doubtful_area
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 
@@ -62,7 +63,7 @@ def mask_issues(record: Record) -> Iterator[Issue]:
             del encoded[index]
             yield Issue("error", "empty mask", "its mask is empty", object=index)
         elif rle is not None:
-            yield from _disagreement(record, rle, box, index)
+            yield from list(_disagreement(record, rle, box, index)) or doubtful_area(record, index, rle)
     yield from _duplicates(record, encoded)
 
 

@@ -119,7 +119,7 @@ def test_detections_of_several_images_never_land_on_one(folder):
     [
         ({"score": ...}, '"score" must be a number'),
         ({"score": "high"}, '"score" must be a number'),
-        ({"file_name": "c.png"}, "no image has its image_id 'c.png'"),
+        ({"file_name": "c.png"}, "there is no image c.png among the images"),
         ({"bbox": [1, 2, 3]}, '"bbox" must be four'),
         ({"segmentation": mask_to_rle(square()[:-1])}, "does not fit its image"),
         ({"bbox": ..., "segmentation": {"size": [1]}}, '"size" and "counts"'),
@@ -144,3 +144,54 @@ def test_files_of_another_kind_are_named(folder):
         load(folder, result(), annotation_file=folder / "results.json")
     with pytest.raises(FileNotFoundError, match="nowhere: there is no such folder"):
         load_coco_results(folder / "results.json", folder / "nowhere")
+    with pytest.raises(ValueError, match=r"results.json: there are no detections in it"):
+        load(folder)
+
+
+def test_the_wrong_folder_of_images_is_said_whatever_the_scores(folder):
+    (folder / "others").mkdir()
+    shutil.copy(folder / "images" / "b.png", folder / "others")
+    (folder / "results.json").write_text(json.dumps([result(score=0.1), result(file_name="c.png")]))
+    with pytest.raises(
+        ValueError, match=r"none of the 2 images of the detections is in .*others: elsewhere/a.png"
+    ):
+        load_coco_results(folder / "results.json", folder / "others")
+
+
+def test_a_box_has_its_own_score_where_the_other_is_its_masks(folder):
+    row = result(score=0.2, box_score=0.9)
+    assert [len(record.boxes) for record in load(folder, row)[0]] == [0, 0]
+    assert [len(record.boxes) for record in load(folder, row, masks=False)[0]] == [1, 0]
+    with pytest.raises(ValueError, match='"score" must be a number'):
+        load(folder, result(box_score="high"), masks=False)
+
+
+@pytest.mark.parametrize("image_id", ["b", "b.png", "images/b.png", "7", 7.0])
+def test_images_may_be_named_instead_of_numbered(folder, image_id):
+    records, _ = load(
+        folder, result(image_id=image_id, file_name=...), annotation_file=annotation_file(folder)
+    )
+    assert [(record.image_id, len(record.boxes)) for record in records] == [(7, 1)]
+
+
+def test_names_come_before_ids_that_count_otherwise(folder):
+    """`maskrcnn predict` numbers images and classes by itself."""
+    rows = annotation_file(folder)
+    row = result(image_id=1, category_id=1, file_name="elsewhere/b.png", category_name="nut")
+    records, names = load(folder, row, annotation_file=rows)
+    assert records[0].class_ids.tolist() == [names.index("nut") + 1]
+    said = str(records.report)
+    assert (
+        "1 detection by the names of their files" in said
+        and "1 detection by the names of their classes" in said
+    )
+    assert "by the names" not in str(load(folder, result(file_name="b.png"), annotation_file=rows)[0].report)
+
+
+def test_a_name_of_several_images_means_none(folder):
+    path = annotation_file(folder)
+    content = json.loads(path.read_text())
+    content["images"].append({"id": 8, "file_name": "../b.png", "height": HEIGHT, "width": WIDTH})
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="no image has its image_id 'b'"):
+        load(folder, result(image_id="b", file_name=...), annotation_file=path, check_images=False)

@@ -84,7 +84,7 @@ def appended(record, box, class_id, mask):
         "class_ids": np.append(record.class_ids, class_id).astype(np.int32),
         "masks": (*record.masks, mask),
         "crowd": np.append(record.crowd, False),
-        "areas": np.append(record.areas, 1).astype(np.float32),
+        "areas": np.append(record.areas, record.areas[1]).astype(np.float32),
     }
 
 
