@@ -82,7 +82,8 @@ def _add_outputs(command: Any) -> None:
         "--results",
         type=arguments.new_file,
         metavar="FILE",
-        help="write the detections, as COCO results (JSON)",
+        help="write the detections, as COCO results (JSON), and those of each kind beside it (results.mask.json), for "
+        "pycocotools to score as here",
     )
     command.add_argument(
         "--report",

@@ -40,5 +40,5 @@ def many_crowds(crowds: int, objects: int) -> str | None:
         return None
     return (
         f"{crowds} of {objects} objects are crowds, which are neither trained on nor missed (of COCO's, 1% are); "
-        'single objects need "iscrowd": 0, also where their masks are RLE'
+        'single objects need "iscrowd": 0, also where their masks are RLE, and no mark as ignored or difficult'
     )
