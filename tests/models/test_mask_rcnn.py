@@ -1,4 +1,6 @@
 import dataclasses
+import json
+import zipfile
 
 import keras
 import numpy as np
@@ -265,6 +267,16 @@ def test_weights_of_other_classes_are_refused_or_kept_out_by_name(model, tmp_pat
     assert len(kept) == 3 and all("logits" in name or "deltas" in name for name in kept)
     assert all(any(layer in str(w.message) for w in warned) for layer in ("logits", "deltas"))
     np.testing.assert_array_equal(other.backbone.variables[0], model.backbone.variables[0])
+
+
+def test_weights_of_the_same_classes_in_another_order_are_refused(model, tmp_path):
+    """Their shapes fit, and circles would be called squares."""
+    path = tmp_path / "swapped.keras"
+    config = {"config": {"config": tiny(class_names=TINY.class_names[::-1]).to_dict()}}
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", json.dumps(config))
+    with pytest.raises(ValueError, match=r"swapped.keras: its class 1 is 'square', which is class 2"):
+        model.load_weights(path)
 
 
 @pytest.mark.parametrize("name", ["mask_rcnn_coco.h5", "old.hdf5"])
