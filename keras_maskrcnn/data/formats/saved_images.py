@@ -8,6 +8,7 @@ from PIL import Image
 
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.images.embedded import embedded_image, is_embedded
+from keras_maskrcnn.utils.files import written_whole
 
 
 class SavedImages:
@@ -36,17 +37,20 @@ class SavedImages:
             with Image.open(data) as image:
                 suffix = str(image.format).lower().replace("jpeg", "jpg")
             file = self._free(Path(record.image).stem, suffix)
-            file.write_bytes(data.getvalue())
+            with written_whole(file) as part:
+                part.write_bytes(data.getvalue())
             return file
         pixels = record.image[..., 0] if record.image.shape[2:] == (1,) else record.image
         stem = re.sub(r"[^\w.-]+", "_", str(record.image_id))
         is_gray, is_colour = pixels.ndim == 2, pixels.shape[2:] in ((3,), (4,))
         if (pixels.dtype == np.uint8 and (is_gray or is_colour)) or (pixels.dtype == np.uint16 and is_gray):
             file = self._free(stem, "png")
-            Image.fromarray(pixels).save(file)
+            with written_whole(file) as part:
+                Image.fromarray(pixels).save(part)
         else:
             file = self._free(stem, "npy")
-            np.save(file, record.image)
+            with written_whole(file) as part:
+                np.save(part, record.image)
         return file
 
     def remove(self) -> None:
