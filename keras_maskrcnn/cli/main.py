@@ -19,8 +19,10 @@ from keras_maskrcnn.cli import evaluate_parser
 from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
+from keras_maskrcnn.cli.terminal import harmless_output
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.detect import checked_format
+from keras_maskrcnn.utils.display import message
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _RAISED_IN_DATASET = re.compile(r"Error in user-defined function.*?(?:ValueError|FileNotFoundError): (.+)")
@@ -36,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 done, 1 done but for some images or with issues, 2 an error, 130 stopped by Ctrl-C.
     """
+    with harmless_output():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = make_parser()
     args = parser.parse_args(argv)
     if args.version:
@@ -55,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             traceback.print_exc()
-        lines = [f"maskrcnn: error: {_reason(error)}", *getattr(error, "__notes__", [])]
+        lines = [message(f"maskrcnn: error: {_reason(error)}"), *getattr(error, "__notes__", [])]
         print(_fresh_line() + "\n".join(lines), file=sys.stderr)
         return 2
     finally:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pycocotools.mask as coco_mask
 
+from keras_maskrcnn.utils.display import message
+
 EDGE_TOLERANCE = 2.0
 """Pixels by which a box may reach outside its image and is clipped; annotation tools round at the edges."""
 SMALLEST_SIDE = 0.01
@@ -19,7 +21,7 @@ def error_prefix(what: str) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{what}: {error}") from None
+        raise ValueError(message(f"{what}: {error}")) from None
 
 
 @contextlib.contextmanager
@@ -28,7 +30,7 @@ def collect_errors(problems: list[str]) -> Iterator[None]:
     try:
         yield
     except (ValueError, FileNotFoundError) as error:
-        problems.append(str(error))
+        problems.append(message(str(error)))
 
 
 def clipped_box(box: Sequence[float], height: int, width: int) -> list[float]:
