@@ -4,16 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from keras_maskrcnn.drawing.fonts import text_font
 
 Color = tuple[int, int, int]
 Rectangle = tuple[float, float, float, float]
-
-
-def text_font(height: int, width: int, path: str | None = None) -> Any:
-    """Return a font that is readable on an image of this size in pixels; `path` is a TrueType file's."""
-    points = max(10, round(max(height, width) / 55))
-    return ImageFont.truetype(path, points) if path else ImageFont.load_default(points)
 
 
 def draw_labels(
@@ -21,8 +17,8 @@ def draw_labels(
     boxes: np.ndarray,
     labels: Sequence[str],
     colors: Sequence[Color],
-    font: Any,
     size: tuple[int, int],
+    font: str | None = None,
 ) -> None:
     """Write labels at boxes `[N, 4]`, on their colours, where they cover least of each other.
 
@@ -31,20 +27,23 @@ def draw_labels(
         boxes: x1, y1, x2, y2 in pixels, the most important first.
         labels: N texts.
         colors: N colours.
-        font: of Pillow.
         size: (height, width) in pixels.
+        font: path of a TrueType font; left out: of each label one that has its letters.
     """
     taken: list[Rectangle] = []
-    ascent, descent = font.getmetrics()
-    margin = max(1, ascent // 6)
+    fonts = [text_font(label, *size, font) for label in labels]
     # The first detections have the highest scores: they choose their places first and are drawn on top.
-    for label, box in zip(labels, boxes, strict=False):
-        text_size = draw.textlength(label, font) + 2 * margin, ascent + descent
+    for label, box, own in zip(labels, boxes, fonts, strict=False):
+        text_size = draw.textlength(label, own) + 2 * _margin(own), sum(own.getmetrics())
         taken.append(_free_place(np.nan_to_num(box), text_size, size, taken))
-    for label, place, color in reversed(list(zip(labels, taken, colors, strict=False))):
+    for label, place, color, own in reversed(list(zip(labels, taken, colors, fonts, strict=False))):
         draw.rectangle(place, fill=color)
         bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
-        draw.text((place[0] + margin, place[1]), label, fill="black" if bright else "white", font=font)
+        draw.text((place[0] + _margin(own), place[1]), label, fill="black" if bright else "white", font=own)
+
+
+def _margin(font: Any) -> int:
+    return max(1, font.getmetrics()[0] // 6)
 
 
 def _free_place(
@@ -95,19 +94,19 @@ def side_by_side(
     if not images or len(images) != len(captions):
         raise ValueError(f"side_by_side got {len(images)} images and {len(captions)} captions")
     height, width = max(one.height for one in images), max(one.width for one in images)
-    font = text_font(height, width)
-    line = sum(font.getmetrics()) + max(2, font.getmetrics()[0] // 3)
+    fonts = [text_font(text, height, width) for text in captions]
+    title_font = text_font(title or "", height, width)
+    line = max(sum(font.getmetrics()) + max(2, font.getmetrics()[0] // 3) for font in (*fonts, title_font))
     gap = max(4, width // 100)
     head = line * (2 if title else 1)
     total = sum(one.width for one in images) + gap * (len(images) - 1)
     page = Image.new("RGB", (total, head + height), "white")
     draw = ImageDraw.Draw(page)
     if title:
-        draw.text(
-            (gap, 0), _shortened(title, draw, font, total - 2 * gap, keep_end=True), fill="black", font=font
-        )
+        text = _shortened(title, draw, title_font, total - 2 * gap, keep_end=True)
+        draw.text((gap, 0), text, fill="black", font=title_font)
     left = 0
-    for image, caption in zip(images, captions, strict=True):
+    for image, caption, font in zip(images, captions, fonts, strict=True):
         text = _shortened(caption, draw, font, image.width - 2 * gap)
         draw.text((left + gap, head - line), text, fill="black", font=font)
         page.paste(image, (left, head))

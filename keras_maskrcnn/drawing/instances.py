@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_maskrcnn.drawing.captions import draw_labels, text_font
+from keras_maskrcnn.drawing.captions import draw_labels
 from keras_maskrcnn.drawing.keypoints import draw_keypoints
 from keras_maskrcnn.masks.rle import rle_to_mask
 
@@ -56,7 +56,7 @@ def draw_instances(
         colors: N colours (red, green, blue in 0..255) in place of those of `color_by`.
         box_colors: N colours of boxes and labels, where these are not those of the masks.
         labels: whether names and scores are written.
-        font: path of a TrueType font, for names in scripts that Pillow's own font lacks.
+        font: path of a TrueType font; left out: of each label one that has its letters, if there is any.
         scale: how many times the image is enlarged, a whole number; small ones have no room for names.
 
     Returns:
@@ -85,7 +85,7 @@ def draw_instances(
         points = np.asarray(keypoints, np.float64)[order] * [scale, scale, 1]
         draw_keypoints(draw, points, keypoint_names, keypoint_threshold, [colors[i] for i in order], line)
     texts = _labels(names, scores, crowd) if labels else []
-    draw_labels(draw, boxes, texts, box_colors, text_font(height, width, font), (height, width))
+    draw_labels(draw, boxes, texts, box_colors, (height, width), font)
     return drawn
 
 
