@@ -15,9 +15,9 @@ from keras_maskrcnn.cli.common import open_model
 from keras_maskrcnn.cli.evaluate_parser import tiling
 from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.detections.detections import Detections
-from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.utils.counted import counted
+from keras_maskrcnn.utils.display import message, printable
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     if not results and len(failures) < len(args.images):
         print(_best_score(model, args))
     for failure in failures:
-        print(f"maskrcnn: error: {failure}", file=sys.stderr)
+        print(f"maskrcnn: error: {message(failure)}", file=sys.stderr)
     if failures:
         print(f"{len(failures)} of {counted(len(args.images), 'image')} could not be read", file=sys.stderr)
     return 1 if failures else 0
@@ -70,9 +70,8 @@ def drawing_names(paths: Sequence[Path]) -> list[str]:
 
 
 def _detect(model: MaskRCNN, path: Path, args: argparse.Namespace) -> Detections:
-    image = read_image(path, model.config.channels)
     limits = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
-    (detections,) = model.detect([image], **limits, masks="rle", **tiling(args))
+    (detections,) = model.detect([path], **limits, masks="rle", **tiling(args))
     return detections
 
 
@@ -80,8 +79,7 @@ def _best_score(model: MaskRCNN, args: argparse.Namespace) -> str:
     """The highest score in the first readable image, which tells a threshold too high from a model untrained."""
     for path in args.images:
         with contextlib.suppress(ValueError, OSError):
-            image = read_image(path, model.config.channels)
-            (detections,) = model.detect([image], score_threshold=0.0, max_detections=1, masks=None)
+            (detections,) = model.detect([path], score_threshold=0.0, max_detections=1, masks=None)
             best = f"{detections.scores[0]:.3f}" if len(detections.scores) else "none at all"
             return f"No score is above {args.score_threshold:g}; the highest in {path}: {best} (--score-threshold)"
     return ""
@@ -102,5 +100,6 @@ def _summary(results: list[dict[str, Any]], images: int, output: Path, drawn: bo
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common(10))
     listed += ", ..." if len(counts) > 10 else ""
     written = f"{output / 'detections.json'}" + (f" and {counted(images, 'drawn image')}" if drawn else "")
+    listed = printable(listed)
     total = f"{counted(len(results), 'object')} in {counted(images, 'image')}"
     return f"{total}{f' ({listed})' if listed else ''}\nWritten: {written}"

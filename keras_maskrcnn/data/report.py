@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.utils.display import printable
 
 _IDS_SHOWN = 5
 
@@ -31,6 +32,8 @@ class LoadReport:
     """[J]: what the file calls an object's keypoints, ready for `Config.keypoint_names`; empty where it has none or
     does not name them."""
     notes: list[str] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    """What was read but hardly means what it says; `check_dataset` reports it."""
 
     def __str__(self) -> str:
         counts = (
@@ -42,7 +45,7 @@ class LoadReport:
         left_out = [
             f"left out: {len(ids)} with {why} ({listed_ids(ids)})" for why, ids in self.unusable.items()
         ]
-        return "; ".join([counts, *left_out, *self.notes])
+        return printable("; ".join([counts, *left_out, *self.notes, *self.warnings]))
 
 
 class Records(list[Record]):
@@ -62,7 +65,9 @@ class Records(list[Record]):
         """Return a record, or of a slice `Records`, with the names but not with what the whole left out."""
         if not isinstance(index, slice):
             return super().__getitem__(index)
-        return Records(super().__getitem__(index), dataclasses.replace(self.report, unusable={}, notes=[]))
+        return Records(
+            super().__getitem__(index), dataclasses.replace(self.report, unusable={}, notes=[], warnings=[])
+        )
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ import struct
 import zlib
 from typing import Any
 
+import numpy as np
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 _TAG = 0x0112
 _TRANSPOSITIONS = {
@@ -38,13 +40,23 @@ def upright(image: Image.Image) -> Image.Image:
     return image if transposition is None else image.transpose(transposition)
 
 
+def upright_pixels(image: Image.Image, pixels: np.ndarray) -> np.ndarray:
+    """Return an image's pixels [H, W, C], decoded by other means than Pillow's, as `upright` does the image."""
+    orientation = _orientation(image)
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    across = orientation in (2, 3, 6, 7)
+    down = orientation in (3, 4, 7, 8)
+    return pixels[:: -1 if down else 1, :: -1 if across else 1]
+
+
 def _orientation(image: Image.Image) -> int:
     if image.format == "TIFF":  # Pillow returns these as they are displayed.
         return 1
     file = getattr(image, "fp", None)
     if image.format != "PNG" or file is None:
         return image.getexif().get(_TAG, 1)
-    with Image.open(_png_without_pixels(file)) as described:
+    with PngImageFile(_png_without_pixels(file)) as described:
         # The PNG's own getexif would decode the pixels, to see what comes after them.
         return Image.Image.getexif(described).get(_TAG, 1)
 

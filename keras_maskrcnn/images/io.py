@@ -1,30 +1,37 @@
 """Pixels: the one way to read an image."""
 
-import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from keras_maskrcnn.images.embedded import embedded_image, is_embedded
-from keras_maskrcnn.images.exif import swaps_sides, upright
+from keras_maskrcnn.images.decoding import decode, is_encoded, is_path, is_tiff, npy_shape, tiff_size
+from keras_maskrcnn.images.doubts import Brightness, brightness, pages_doubt
+from keras_maskrcnn.images.exif import swaps_sides
+from keras_maskrcnn.images.opening import open_image
+from keras_maskrcnn.masks.segmentation_checks import check_pixels
+from keras_maskrcnn.utils.files import check_regular
 
 _LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weights of Pillow's mode "L"
 
 
-def read_image(source: Any, channels: int | None = 3) -> np.ndarray:
+def read_image(source: Any, channels: int | None = 3, any_size: bool = False) -> np.ndarray:
     """Read an image as it is displayed: decoded, rotated or flipped by its EXIF orientation, with `channels` channels.
 
-    Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed); of a
-    `.json` file of labelme, the image embedded in it.
+    Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed; PNGs of
+    several channels of 16 bits by TensorFlow); of a `.json` file of labelme, the image embedded in it.
     Gray is repeated to RGB, alpha is dropped, RGB becomes gray by ITU-R 601 luminosity when `channels` is 1.
+    A warning says that a file has several pages, of which only the first is read, or that the image is nearly black,
+    as 12-bit values are among those of 16 bits.
 
     Args:
-        source: a file path, an array [H, W] or [H, W, C] in RGB order, or a PIL image. Booleans become 0 and
-            255, 16-bit values v become v / 257, other integers and floats must be 0..255.
+        source: a file path, the bytes of a file or an open file, an array [H, W] or [H, W, C] in RGB order, or a PIL
+            image. Booleans become 0 and 255, 16-bit values v become v / 257, other integers and floats must be 0..255.
         channels: number of channels wanted; the source must have as many, unless 1 or 3 are wanted. None: as many as
             an array or `.npy` has, and 3 of other files.
+        any_size: whether files of more pixels than Pillow's limit are read too, up to 2^31 - 1.
 
     Returns:
         [H, W, channels] uint8, or float32 for 16-bit and float sources; values 0..255 (any finite values for
@@ -32,11 +39,24 @@ def read_image(source: Any, channels: int | None = 3) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is truncated or no image, or the array has an unusable shape or range.
+        ValueError: the file is truncated, too large or no image, or the array has an unusable shape or range.
     """
-    name = _source_name(source)
+    pixels, bright, pages = read_with_doubts(source, channels, any_size)
+    if pages is not None:
+        warnings.warn(f"{source_name(source)}: {pages}", stacklevel=2)
+    if bright.doubt_of_one is not None:
+        # Without the image's name, so that Python shows it once and not for each image of a dataset.
+        warnings.warn(f"An image may be read too dark: {bright.doubt_of_one}", stacklevel=2)
+    return pixels
+
+
+def read_with_doubts(
+    source: Any, channels: int | None = 3, any_size: bool = False
+) -> tuple[np.ndarray, Brightness, str | None]:
+    """Return what `read_image` does, how bright it is, and what is odd about its pages, if anything is."""
+    name = source_name(source)
     try:
-        array = _decode(source, channels)
+        decoded = decode(source, channels, any_size)
     except FileNotFoundError:
         raise FileNotFoundError(f"{name}: there is no such image file") from None
     except (
@@ -44,9 +64,12 @@ def read_image(source: Any, channels: int | None = 3) -> np.ndarray:
     ) as error:  # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error, ...
         raise ValueError(f"{name}: the image cannot be read: {error}") from error
     try:
-        return np.ascontiguousarray(_with_channels(_as_pixels(array, channels), channels))
+        pixels = np.ascontiguousarray(_with_channels(_as_pixels(decoded.array, channels), channels))
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
+    # Of other channels than gray and colour nobody knows the range.
+    bright = brightness(decoded.array) if channels in (None, 1, 3) else Brightness(0, 255)
+    return pixels, bright, pages_doubt(decoded)
 
 
 def image_size(source: Any) -> tuple[int, int]:
@@ -67,88 +90,52 @@ def header_sizes(source: Any) -> tuple[tuple[int, int], tuple[int, int]]:
         ValueError: the file is no image that can be read.
     """
     if isinstance(source, np.ndarray):
+        if source.ndim not in (2, 3):
+            raise ValueError(f"{source_name(source)}: an image must be [H, W] or [H, W, C]")
         return source.shape[:2], source.shape[:2]
     try:
-        if Path(source).suffix.lower() == ".npy":
-            shape = np.load(source, mmap_mode="r").shape[:2]
-            return shape, shape
-        with _open(source) as image:
+        if is_path(source) and Path(source).suffix.lower() == ".npy":
+            check_regular(source)
+            height, width = npy_shape(source)[:2]
+            check_pixels(height, width)
+            return (height, width), (height, width)
+        with open_image(source, any_size=True) as image:
             width, height = image.size
             displayed = (width, height) if swaps_sides(image) else (height, width)
             return displayed, (height, width)
     except FileNotFoundError:
         raise FileNotFoundError(f"{source}: there is no such image file") from None
     except Exception as error:
-        if _is_tiff(source):
-            size = read_image(source, _tiff_channels(source)).shape[:2]
-            return size, size
+        size = _size_of_other_tiff(source)
+        if size is None:
+            raise ValueError(f"{source_name(source)}: the image cannot be read: {error}") from error
+        return size, size
+
+
+def _size_of_other_tiff(source: Any) -> tuple[int, int] | None:
+    """The size of a TIFF that Pillow does not read, if tifffile reads it."""
+    if not is_tiff(source):
+        return None
+    try:
+        check_regular(source)
+        height, width = tiff_size(source)
+        check_pixels(height, width)
+    except Exception as error:  # tifffile raises whatever it meets, too
         raise ValueError(f"{source}: the image cannot be read: {error}") from error
+    return height, width
 
 
-def _source_name(source: Any) -> str:
-    if isinstance(source, (str, os.PathLike)):
+def source_name(source: Any) -> str:
+    """Return what messages call an image: its path, or its type and size."""
+    if is_path(source):
         return str(source)
+    if is_encoded(source) or isinstance(source, (list, tuple)):
+        return f"image of type {type(source).__name__}"
     shape = getattr(source, "shape", None) or getattr(source, "size", None)
+    if shape is None:
+        kind = type(source).__name__
+        return f"image of type {kind}, which is no path, bytes of a file, open file, array or PIL image"
     return f"image of type {type(source).__name__} and shape {shape}"
-
-
-def _decode(source: Any, channels: int | None) -> np.ndarray:
-    if isinstance(source, Image.Image):
-        return _pillow_array(source, channels)
-    if not isinstance(source, (str, os.PathLike)):
-        return np.asarray(source)
-    if Path(source).suffix.lower() == ".npy":
-        return np.load(source, allow_pickle=False)
-    try:
-        with _open(source) as image:
-            return _pillow_array(image, channels)
-    except FileNotFoundError:
-        raise
-    except Exception:
-        if _is_tiff(source):
-            return _read_tiff(source, channels)
-        raise
-
-
-def _open(source: Any) -> Image.Image:
-    return Image.open(embedded_image(source) if is_embedded(source) else source)
-
-
-def _pillow_array(image: Image.Image, channels: int | None) -> np.ndarray:
-    image = upright(image)
-    if image.mode.startswith("I;16"):
-        return np.asarray(image).astype(np.uint16)
-    if image.mode == "I":
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise ValueError(f"32-bit values {values.min()}..{values.max()} are outside 0..65535")
-        return values.astype(np.uint16)
-    if image.mode == "F" or (channels not in (1, 3) and len(image.getbands()) == channels):
-        return np.asarray(image)
-    return np.asarray(image.convert("L" if channels == 1 else "RGB"))
-
-
-def _is_tiff(source: Any) -> bool:
-    return Path(source).suffix.lower() in (".tif", ".tiff")
-
-
-def _read_tiff(source: Any, channels: int | None) -> np.ndarray:
-    array = _tifffile(source).imread(source)
-    planes_first = array.ndim == 3 and array.shape[0] == channels and array.shape[2] != channels
-    return np.moveaxis(array, 0, 2) if planes_first else array
-
-
-def _tiff_channels(source: Any) -> int:
-    with _tifffile(source).TiffFile(source) as file:
-        return file.pages[0].samplesperpixel
-
-
-def _tifffile(source: Any) -> Any:
-    try:
-        import tifffile
-    except ImportError:
-        raise ValueError("Pillow cannot read this TIFF; `pip install tifffile`, or save it as .npy") from None
-    return tifffile
 
 
 def _as_pixels(array: np.ndarray, channels: int | None) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import pycocotools.mask as coco_mask
 
 from keras_maskrcnn.masks.segmentation_checks import (
+    check_pixels,
     checked_polygon,
     checked_rle,
     rle_size,
@@ -79,8 +80,10 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str,
         {"size": [height, width], "counts": bytes}, as pycocotools takes it.
 
     Raises:
-        ValueError: the segmentation is empty, has another size, or is malformed; the message says how.
+        ValueError: the segmentation is empty, has another size, or is malformed, or the image has more pixels than can
+            be counted; the message says how.
     """
+    check_pixels(height, width)
     if isinstance(segmentation, dict):
         return checked_rle(segmentation, height, width)
     if not isinstance(segmentation, Sequence) or not len(segmentation):

@@ -9,6 +9,22 @@ import pycocotools.mask as coco_mask
 FARTHEST = 1e5
 """Pixels; pycocotools follows each edge pixel by pixel, far outside the image as well, until memory is used up."""
 
+MOST_PIXELS = 2**31 - 1
+"""Of an image: pycocotools counts pixels with 32 bits and a sign, and so do decoders of images."""
+
+
+def check_pixels(height: int, width: int) -> None:
+    """Refuse an image with more pixels than can be counted.
+
+    Raises:
+        ValueError: it has more than `MOST_PIXELS`.
+    """
+    if height * width > MOST_PIXELS:
+        raise ValueError(
+            f"an image of {width} x {height} (width x height) pixels is too large; {MOST_PIXELS} pixels are the most "
+            "that can be counted: split it"
+        )
+
 
 def checked_polygon(polygon: Any) -> list[float]:
     """Return one polygon's coordinates x1, y1, x2, y2, ... in pixels, at least three points.

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -106,10 +106,3 @@ def run_graph(graph: keras.Model, inputs: Tensors, training: bool) -> Tensors:
     if "gt_boxes" in known:
         return outputs
     return {key: value[:rows] for key, value in outputs.items()}
-
-
-def as_list(images: Any) -> Iterable[Any]:
-    """Return `images` as they are, or a list of the one image that they are: a path, an array or a PIL image."""
-    is_one = isinstance(images, str) or hasattr(images, "__fspath__") or hasattr(images, "convert")
-    is_array = len(getattr(images, "shape", ())) in (2, 3)  # of numpy, TensorFlow or any other kind
-    return [images] if is_one or is_array else images

@@ -12,9 +12,10 @@ import tensorflow as tf
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.detections.batching import detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.images.given import as_list
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.models.call_checks import check_batch, check_compile, check_dataset_argument
-from keras_maskrcnn.models.detector import Detector, Tensors, as_list, dtype_policy, run_graph
+from keras_maskrcnn.models.detector import Detector, Tensors, dtype_policy, run_graph
 from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
 from keras_maskrcnn.models.recipe import Recipe
 from keras_maskrcnn.network.backbone import ALL_STAGES, freeze_backbone
@@ -229,7 +230,8 @@ class MaskRCNN(BuiltModel):
         (see `tiling.merge_tiles`). An image with no side above `tile` is searched as without.
 
         Args:
-            images: a list of paths, arrays `[H, W]` or `[H, W, C]` (RGB, 0..255) and PIL images, or one of them.
+            images: a list of paths, files' bytes, open files, arrays `[H, W]` or `[H, W, C]` (RGB, 0..255) and PIL
+                images, or one of them. Files of more pixels than Pillow's limit need `tile`.
             batch_size: images or tiles that go through the network together. Batches are padded to their largest
                 image, which moves scores slightly.
             score_threshold: detections must score more, 0..1; None is the config's.
@@ -277,7 +279,7 @@ class MaskRCNN(BuiltModel):
             score_threshold=own.score_threshold if score_threshold is None else score_threshold,
             max_detections=most if tiles is None else min(most, own.post_nms_top_k),
         )
-        images = (read_image(image, wanted.channels) for image in as_list(images))
+        images = (read_image(image, wanted.channels, tiles is not None) for image in as_list(images))
         run = functools.partial(self._detector.detect, wanted=wanted)
         yield from detect_in(images, run, wanted, batch_size, masks, tiles, max_detections)
 

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,20 @@ def json_files(folder: str | os.PathLike) -> list[Path]:
     return [
         file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)
     ]
+
+
+def check_regular(path: str | os.PathLike) -> None:
+    """Refuse what is there but no regular file: reading from a pipe or a device may never end.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: it is a folder, a pipe, a socket or a device.
+    """
+    mode = os.stat(path).st_mode
+    kinds = {"a folder": stat.S_ISDIR, "a named pipe": stat.S_ISFIFO, "a socket": stat.S_ISSOCK}
+    if not stat.S_ISREG(mode):
+        found = next((kind for kind, is_kind in kinds.items() if is_kind(mode)), "a device")
+        raise ValueError(f"this is {found}, not a file")
 
 
 @contextlib.contextmanager

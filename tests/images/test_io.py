@@ -1,6 +1,8 @@
 """Images: every kind of file and array becomes the same kind of pixels, or an error that names it."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -81,6 +83,43 @@ def test_exif_orientation_is_applied_and_the_header_agrees(tmp_path, photo, orie
     assert image_size(path) == pixels.shape[:2]
     if suffix != "tif":
         assert header_sizes(path)[1] == (20, 30)
+
+
+def deep_png(pixels, orientation=None):
+    """A PNG of several channels of 16 bits, which Pillow does not write: [H, W, C] uint16."""
+    colors = {2: 4, 3: 2, 4: 6}[pixels.shape[2]]
+
+    def chunk(kind, content):
+        return (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+
+    height, width = pixels.shape[:2]
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = [chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colors, 0, 0, 0))]
+    parts += [chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))] if orientation else []
+    parts += [chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_a_png_of_several_channels_of_sixteen_bits_loses_none(tmp_path, count):
+    pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, count)).astype(np.uint16)
+    pixels[0, 0] = 65535
+    path = tmp_path / "deep.png"
+    path.write_bytes(deep_png(pixels))
+    expected = pixels[..., :3] / 257 if count > 2 else np.repeat(pixels[..., :1] / 257, 3, axis=2)
+    for channels in (3, None):
+        np.testing.assert_allclose(read_image(path, channels), expected, rtol=1e-6)
+    gray = expected[..., :1] if count == 2 else (expected @ [0.299, 0.587, 0.114])[..., None]
+    np.testing.assert_allclose(read_image(path, 1), gray, rtol=1e-5)
+    for orientation in range(1, 9):
+        path.write_bytes(deep_png(pixels, orientation))
+        with Image.open(path) as image:
+            rotated = np.asarray(ImageOps.exif_transpose(image).convert("RGB"), int)
+        assert np.abs(read_image(path) - rotated).max() <= 1
 
 
 def moved_behind_the_pixels(png: bytes, kinds: tuple[bytes, ...]) -> bytes:

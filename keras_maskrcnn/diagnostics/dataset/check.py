@@ -4,6 +4,7 @@ import collections
 import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -18,6 +19,7 @@ from keras_maskrcnn.diagnostics.anchors import anchor_advice
 from keras_maskrcnn.diagnostics.dataset.areas import area_issues
 from keras_maskrcnn.diagnostics.dataset.class_names import class_name_issues
 from keras_maskrcnn.diagnostics.dataset.crowds import crowd_issues
+from keras_maskrcnn.diagnostics.dataset.exposure import Exposure
 from keras_maskrcnn.diagnostics.dataset.images import content_key, image_issues
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
 from keras_maskrcnn.diagnostics.dataset.objects import box_issues, keypoint_issues, mask_issues
@@ -28,6 +30,7 @@ from keras_maskrcnn.diagnostics.dataset.report import DatasetReport
 from keras_maskrcnn.diagnostics.dataset.sizes import anchor_issues, memory_issues
 from keras_maskrcnn.diagnostics.dataset.splits import Tally, split_issues
 from keras_maskrcnn.diagnostics.memory import training_memory
+from keras_maskrcnn.images.doubts import Brightness
 
 _AT_A_TIME = 8
 """Images that are decoded at a time, each in its own thread."""
@@ -35,26 +38,32 @@ _AT_A_TIME = 8
 
 @dataclasses.dataclass(frozen=True)
 class _Look:
-    """How a record is looked at."""
+    """How a record is looked at, which returns what is `_Seen` of it."""
 
     config: Config | None
     names: Sequence[str]
     quick: bool
 
-    def __call__(self, record: Record) -> tuple[list[Issue], str]:
-        """Return what is wrong with one record and its image, and the key of the image's content."""
+    def __call__(self, record: Record) -> "_Seen":
         content = content_key(record, by_path=self.quick)
-        found = [] if self.quick else list(image_issues(record, self.config.channels if self.config else 3))
+        found: list[Issue] = []
+        bright = None
+        if not self.quick:
+            found, bright = image_issues(record, self.config.channels if self.config else 3)
+        return _Seen(self._objects(record, found), content, bright)
+
+    def _objects(self, record: Record, found: list[Issue]) -> list[Issue]:
+        """Add what is wrong with the objects of a record to what is wrong with its image."""
         try:
             check_record(record, None, needs_masks=False)
         except (
             ValueError
         ) as error:  # boxes, classes, masks differ in number, so nothing can be said of the objects
-            return [*found, Issue("error", "record", _reason(error, record))], content
+            return [*found, Issue("error", "record", _reason(error, record))]
         found += [*self._unfit(record), *box_issues(record), *keypoint_issues(record), *area_issues(record)]
         if not self.quick:
             found += mask_issues(record)
-        return found, content
+        return found
 
     def _unfit(self, record: Record) -> Iterator[Issue]:
         """Yield what a model of the config cannot learn from."""
@@ -79,6 +88,16 @@ class _Look:
                 if has_area(record.boxes[index]):
                     reason = f"its box has no area left in the image resized to {width} x {height}"
                     yield Issue("error", "box that vanishes", reason, object=int(index))
+
+
+class _Seen(NamedTuple):
+    """What one record shows."""
+
+    issues: list[Issue]
+    content: str
+    """The `content_key` of its image."""
+    bright: Brightness | None
+    """Of its image; None if that was not read."""
 
 
 def check_dataset(
@@ -141,16 +160,18 @@ def check_dataset(
             *left_out(splits[tally.split], tally.split),
             *reader_notes(splits[tally.split], tally.split),
         ]
-        centres = PixelCentres(tally.split)
-        for position, (record, found, content) in enumerate(_looked_at(splits[tally.split], look)):
-            sound = all(issue.kind != "record" for issue in found)
-            found += tally.add(record, content, sound)
+        centres, exposure = PixelCentres(tally.split), Exposure(tally.split)
+        for position, (record, seen) in enumerate(_looked_at(splits[tally.split], look)):
+            sound = all(issue.kind != "record" for issue in seen.issues)
+            found = [*seen.issues, *tally.add(record, seen.content, sound)]
             if sound and not quick:
                 centres.add(record)
             issues += [_placed(issue, record.name, tally.split, position) for issue in found]
+            if seen.bright is not None:
+                exposure.add(seen.bright)
             if bar is not None:
                 bar.add(1)
-        issues += centres.issues()
+        issues += [*centres.issues(), *exposure.issues()]
     issues += split_issues(tallies, names, keypoints=config is not None and bool(config.keypoint_names))
     issues += [*crowd_issues(tallies), *class_name_issues(names)]
     report = DatasetReport(issues, tallies, names, splits)
@@ -181,18 +202,18 @@ def _placed(issue: Issue, image: str, split: str, position: int) -> Issue:
     return dataclasses.replace(issue, image=image, split=split, position=position)
 
 
-def _looked_at(records: Sequence[Record], look: _Look) -> Iterator[tuple[Record, list[Issue], str]]:
+def _looked_at(records: Sequence[Record], look: _Look) -> Iterator[tuple[Record, _Seen]]:
     """Look at records in threads, as many as wait for the disk at a time; only those are held."""
-    waiting: collections.deque[tuple[Record, Future[tuple[list[Issue], str]]]] = collections.deque()
+    waiting: collections.deque[tuple[Record, Future[_Seen]]] = collections.deque()
     with ThreadPoolExecutor(_AT_A_TIME) as pool:
         for index in range(len(records)):
             record = records[index]
             waiting.append((record, pool.submit(look, record)))
             if len(waiting) >= 2 * _AT_A_TIME:
                 record, future = waiting.popleft()
-                yield record, *future.result()
+                yield record, future.result()
         for record, future in waiting:
-            yield record, *future.result()
+            yield record, future.result()
 
 
 def _reason(error: ValueError, record: Record) -> str:

@@ -6,39 +6,47 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from keras_maskrcnn.data.formats.image_files import file_problems
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
+from keras_maskrcnn.images.doubts import Brightness
 from keras_maskrcnn.images.exif import is_upright
-from keras_maskrcnn.images.io import header_sizes, read_image
+from keras_maskrcnn.images.io import header_sizes, read_with_doubts
+from keras_maskrcnn.images.opening import open_image
 from keras_maskrcnn.utils.files import file_hash
 
 
-def image_issues(record: Record, channels: int) -> Iterator[Issue]:
-    """Decode the image of a record, all of it, and yield what is wrong with it.
+def image_issues(record: Record, channels: int) -> tuple[list[Issue], Brightness | None]:
+    """Decode the image of a record, all of it.
 
     Args:
         channels: that the images need to have, as in `read_image`.
+
+    Returns:
+        (what is wrong with it, how bright it is: None if it cannot be read).
     """
-    size = record.height, record.width
     try:
-        found = read_image(record.image, channels).shape[:2]
+        pixels, bright, pages = read_with_doubts(record.image, channels)
     except FileNotFoundError as error:
-        yield Issue("error", "missing image", _reason(error, record))
+        return [Issue("error", "missing image", _reason(error, record))], None
     except ValueError as error:
-        yield Issue("error", "unreadable image", _reason(error, record))
-    else:
-        if found != size:
-            yield _wrong_size(record, found)
-        elif len(record.boxes) and not _stored_upright(record.image):
-            yield Issue(
-                "note",
-                "EXIF orientation",
-                "its EXIF orientation rotates or flips the image, and its size cannot tell whether the annotations "
-                "were made on the image as it is displayed, as they should be: look at it",
-            )
+        return [Issue("error", "unreadable image", _reason(error, record))], None
+    issues = [] if pages is None else [Issue("warning", "several pages", pages)]
+    return [*issues, *_frame_issues(record, pixels.shape[:2])], bright
+
+
+def _frame_issues(record: Record, found: tuple[int, ...]) -> Iterator[Issue]:
+    """What is wrong with the size and the orientation of an image of (height, width) pixels."""
+    if found != (record.height, record.width):
+        yield _wrong_size(record, found)
+    elif len(record.boxes) and not _stored_upright(record.image):
+        yield Issue(
+            "note",
+            "EXIF orientation",
+            "its EXIF orientation rotates or flips the image, and its size cannot tell whether the annotations "
+            "were made on the image as it is displayed, as they should be: look at it",
+        )
 
 
 def content_key(record: Record, by_path: bool = False) -> str:
@@ -74,7 +82,7 @@ def _stored_upright(source: str | np.ndarray) -> bool:
     if isinstance(source, np.ndarray):
         return True
     try:
-        with Image.open(source) as image:
+        with open_image(source, any_size=True) as image:
             return is_upright(image)
     except OSError:  # what Pillow does not read, .npy and some TIFFs, has no orientation
         return True

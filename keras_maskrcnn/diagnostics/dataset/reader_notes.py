@@ -1,4 +1,4 @@
-"""What a reader of annotations took otherwise than the file says, as notes."""
+"""What a reader of annotations took otherwise than the file says, or hardly as it is meant."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,6 +8,10 @@ from keras_maskrcnn.diagnostics.dataset.issues import Issue
 
 
 def reader_notes(records: Sequence[Record], split: str) -> Iterator[Issue]:
-    """Yield the notes of the report that came with the records."""
-    for note in records.report.notes if isinstance(records, Records) else ():
+    """Yield the warnings and the notes of the report that came with the records."""
+    if not isinstance(records, Records):
+        return
+    for reason in records.report.warnings:
+        yield Issue("warning", "doubtful annotations", reason, split=split)
+    for note in records.report.notes:
         yield Issue("note", "said by the reader", note, split=split)

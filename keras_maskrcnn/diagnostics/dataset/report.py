@@ -12,6 +12,7 @@ from keras_maskrcnn.diagnostics.dataset.issues import SEVERITIES, Issue, grouped
 from keras_maskrcnn.diagnostics.dataset.page import write_page
 from keras_maskrcnn.diagnostics.dataset.splits import Tally, class_name
 from keras_maskrcnn.utils.counted import counted
+from keras_maskrcnn.utils.display import printable
 
 _SHOWN = {"error": 20, "warning": 5, "note": 5}
 """Issues of each kind in the text."""
@@ -111,7 +112,7 @@ class DatasetReport:
             lines.append(f"\n{self.anchors}")
         if self.memory is not None:
             lines.append(f"\n{self.memory_line}")
-        return "\n".join(lines)
+        return printable("\n".join(lines))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the records as JSON-ready values."""

@@ -1,5 +1,7 @@
 """The dataset check reports images that cannot be read, or are not what was annotated."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from faults import HEIGHT, WIDTH, check, only, with_fault
@@ -49,6 +51,48 @@ def test_an_exif_rotation_that_sizes_cannot_tell(files, tmp_path):
     found = only(check(with_fault(files, image=rotated)))
     assert (found.severity, found.kind, found.image) == ("note", "EXIF orientation", rotated)
     assert not check(with_fault(files, image=rotated_image(tmp_path, 1))).issues
+
+
+def test_an_image_of_several_pages(files, tmp_path):
+    pages = [Image.new("RGB", (WIDTH, HEIGHT), (90 * number, 90, 90)) for number in range(3)]
+    for name in ("stack.tif", "film.gif"):
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+        found = only(check(with_fault(files, image=str(tmp_path / name))))
+        assert (found.severity, found.kind, found.image) == ("warning", "several pages", str(tmp_path / name))
+        assert found.reason.startswith("it has 3 pages or frames, of which only the first is read")
+
+
+def test_images_that_are_all_nearly_black(files):
+    deep = [dataclasses.replace(one, image=dark(one, np.uint16, 4095)) for one in files]
+    found = only(check(deep))
+    assert (found.severity, found.kind, found.image, found.count) == (
+        "warning",
+        "dark images",
+        None,
+        len(files),
+    )
+    assert found.reason.startswith(
+        f"in {len(files)} images with values 0..65535, the largest value is 4095 of 65535"
+    )
+    flat = [dataclasses.replace(one, image=dark(one, np.uint8, 1)) for one in files]
+    assert "the largest value is 1 of 255" in only(check(flat)).reason
+    found = only(check(files, validation=flat))
+    assert found.split == "validation" and "values of 1 bit" in found.reason
+
+
+def test_dark_images_among_bright_ones_are_as_they_are(files):
+    assert not check(with_fault(files, image=dark(files[2], np.uint8, 3))).issues
+    deep = [dataclasses.replace(one, image=dark(one, np.uint16, 60000)) for one in files]
+    assert not check(with_fault(deep, image=dark(files[2], np.uint16, 900))).issues
+    assert not check(with_fault(files, image=dark(files[2], np.uint8, 0))).issues
+
+
+def dark(record, dtype, largest):
+    """An array for a record, unlike others', with values from 0 to the largest."""
+    seed = sum(map(ord, str(record.image_id)))
+    pixels = np.random.default_rng(seed).integers(0, largest + 1, (HEIGHT, WIDTH, 3))
+    pixels[0, 0] = largest
+    return pixels.astype(dtype)
 
 
 def rotated_image(folder, orientation):
