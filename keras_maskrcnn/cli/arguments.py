@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -156,9 +157,6 @@ class _HelpConfig(argparse.Action):
 def add_format_options(command: Any) -> None:
     """Add the arguments that say how annotations are to be read."""
     names = [row.name for row in FORMATS]
-    class_keys = [
-        f"of {row.name} {row.options['class_key']}" for row in FORMATS if "class_key" in row.options
-    ]
     command.add_argument(
         "--format",
         choices=names,
@@ -166,10 +164,20 @@ def add_format_options(command: Any) -> None:
         help=f"format of the annotations: {', '.join(names)} (default: what they look like)",
     )
     command.add_argument(
-        "--class-key",
-        metavar="KEY",
-        help=f"what tells the class: {'; '.join(class_keys)}",
+        "--class-key", metavar="KEY", help=f"what tells the class: {_option_help('class_key')}"
     )
+    command.add_argument("--default-class", metavar="NAME", help=_option_help("default_class"))
+    command.add_argument("--mask-suffix", metavar="TEXT", help=_option_help("mask_suffix"))
+
+
+def _option_help(option: str) -> str:
+    """What an option means to each of the formats that take it."""
+    return "; ".join(f"of {row.name} {row.options[option]}" for row in FORMATS if option in row.options)
+
+
+def format_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the arguments, by name, that say how annotations are to be read, for `load_dataset`."""
+    return {name: given[name] for name in ("format", "class_key", "default_class", "mask_suffix")}
 
 
 def new_file(text: str) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_maskrcnn.cli import accuracy_test
+from keras_maskrcnn.cli.arguments import format_options
 from keras_maskrcnn.cli.common import aligned, open_model
 from keras_maskrcnn.cli.evaluate_parser import coco_files, tiling
 from keras_maskrcnn.cli.progress import in_terminal
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     if args.score_threshold is None and preset is not None:
         args.score_threshold = preset.evaluated_above
     masks = model.config.mask_head != "none"
-    records, _ = load_dataset(annotations, images, args.format, names, class_key=args.class_key, masks=masks)
+    options = format_options(vars(args))
+    records, _ = load_dataset(annotations, images, class_names=names, masks=masks, **options)
     scores = evaluate_coco(
         model,
         records,

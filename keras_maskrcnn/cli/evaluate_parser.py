@@ -103,7 +103,9 @@ def check(args: argparse.Namespace) -> None:
     args.model = args.file if args.model is None else args.model
     if args.weights is not None and not isinstance(args.model, str):
         raise ValueError("--weights needs --model NAME, which says the architecture")
-    if args.coco is not None and (args.annotations or args.images or args.format or args.class_key):
+    if args.coco is not None and (
+        args.annotations or args.images or any(arguments.format_options(vars(args)).values())
+    ):
         raise ValueError("the images are those of --coco, or of --annotations and --images, not both")
     if args.accuracy_test:
         if args.coco is None:

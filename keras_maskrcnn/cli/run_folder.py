@@ -25,7 +25,8 @@ DEFAULTS: dict[str, Any] = {
     "tensorboard": False,
 }
 SETTINGS = (
-    *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "format", "class_key", "weights",
+    *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "format", "class_key", "default_class",
+    "mask_suffix", "weights",
     "learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema", "patience", "repeat_threshold",
 )  # fmt: skip
 PATHS = ("annotations", "images", "val_annotations", "val_images", "weights")

@@ -2,6 +2,7 @@
 
 import argparse
 
+from keras_maskrcnn.cli.arguments import format_options
 from keras_maskrcnn.data.formats.coco_writer import write_coco
 from keras_maskrcnn.data.formats.load import load_dataset
 
@@ -11,9 +12,8 @@ def run(args: argparse.Namespace) -> int:
     records, names = load_dataset(
         args.annotations,
         args.images,
-        args.format,
-        class_key=args.class_key,
         score_threshold=args.score_threshold,
+        **format_options(vars(args)),
     )
     folder = args.save_images or args.images or args.target.parent
     save_images = args.save_images is not None

@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.cli import recipe
+from keras_maskrcnn.cli.arguments import format_options
 from keras_maskrcnn.cli.common import interruptible, open_model
 from keras_maskrcnn.cli.progress import EarlyStop, EpochLog, StepBar, in_terminal
 from keras_maskrcnn.cli.run_folder import RunFolder, resumed_config
@@ -96,10 +97,9 @@ def _load(
     records, classes = load_dataset(
         path,
         settings[f"{prefix}images"],
-        settings["format"],
-        class_names,
-        class_key=settings["class_key"],
+        class_names=class_names,
         masks=masks,
+        **format_options(settings),
     )
     if masks and not prefix and all(record.masks is None for record in records):
         raise ValueError(f"{path}: no object has a mask; to train on boxes alone, add --set mask_head=none")

@@ -3,10 +3,12 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from command_line import data, draw_images, error
 from dataset_files import WRITERS, made_images
 from examples import drawn_records, tiny
+from PIL import Image
 
 from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.cli.train import refuse_errors
@@ -48,6 +50,46 @@ def test_a_clean_dataset_ends_with_0(folder, capsys):
     assert re.search(
         r"\nAnchors: .*\n(.*\n)+\nMemory: a training step of 2 images takes about 0\.\d GiB\n$", out
     )
+
+
+def test_where_nothing_is_left_the_reasons_are_told(tmp_path, capsys):
+    line = {"label": "crack", "shape_type": "linestrip", "points": [[1, 1], [9, 9]]}
+    draw_images(tmp_path, count=2)
+    for number in (1, 2):
+        content = {"imagePath": f"{number}.png", "shapes": [line]}
+        (tmp_path / "images" / f"{number}.json").write_text(json.dumps(content))
+    assert main(["check", "--annotations", str(tmp_path / "images"), *SMALL]) == 1
+    out = capsys.readouterr().out
+    assert "error: refused (3)" in out and "1.json" in out and "2.json" in out and out.count("linestrip") == 2
+    assert "there are no objects, so its classes must be named: class_names" in out
+
+
+def test_a_validation_set_of_which_nothing_is_left_is_told_of_too(folder, capsys, quick_estimate):
+    (folder / "masks").mkdir()
+    (folder / "masks" / "1.png").write_bytes(b"no image")
+    validation = "--val-annotations", str(folder / "masks")
+    (folder / "train").mkdir()
+    Image.fromarray(np.eye(64, dtype=np.uint8)).save(folder / "train" / "1.png")
+    train = "--annotations", str(folder / "train"), "--images", str(folder / "images")
+    assert main(["check", *train, *validation, *SMALL]) == 1
+    out = capsys.readouterr().out
+    assert (
+        "1 training image with" in out
+        and "1.png: the mask cannot be read" in out
+        and "there are no images" in out
+    )
+
+
+def test_masks_are_found_by_their_suffix(folder, capsys, quick_estimate):
+    (folder / "masks").mkdir()
+    labels = np.zeros((64, 64), np.uint8)
+    labels[10:40, 10:40] = 1
+    for number in range(1, 21):
+        Image.fromarray(np.roll(labels, number, axis=1)).save(folder / "masks" / f"{number}-seg.png")
+    masks = "--annotations", str(folder / "masks"), "--images", str(folder / "images")
+    assert main(["check", *masks, *SMALL, "--mask-suffix=-seg"]) == 0
+    assert "20 training images with 20 objects" in capsys.readouterr().out
+    assert "yolo annotations take no" not in error(capsys, "check", *data(folder), "--mask-suffix", "_x")
 
 
 def test_errors_end_with_1_and_all_of_them_are_told(folder, capsys, quick_estimate):

@@ -18,6 +18,10 @@ Size = tuple[int, int]
 """Height and width in pixels."""
 ONE_CLASS = "object"
 """What things are called whose annotations have no classes."""
+WHY = "; what was refused: "
+"""In the message that nothing is left to read, what stands before the reasons."""
+_REASONS = 5
+"""Problems that are told where they left nothing to read."""
 
 
 class CocoBuilder:
@@ -33,6 +37,8 @@ class CocoBuilder:
         """What is broken, a message each."""
         self.notes: list[str] = []
         """What the report should say besides its counts."""
+        self.warnings: list[str] = []
+        """What was read but hardly means what it says."""
         self._images: list[dict[str, Any]] = []
         self._annotations: list[dict[str, Any]] = []
 
@@ -106,7 +112,7 @@ class CocoBuilder:
         if not self._images or not (own_names or class_names):
             hand_over([f"{self.source}: {problem}" for problem in self.problems], problems)
             what = "images" if not self._images else "objects, so its classes must be named: class_names"
-            raise ValueError(f"{self.source}: there are no {what}")
+            raise ValueError(f"{self.source}: there are no {what}{self._why()}")
         ids = {name: number for number, name in enumerate(own_names, start=1)}
         content = {
             "images": self._images,
@@ -124,7 +130,14 @@ class CocoBuilder:
             noun="",
             met=self.problems,
             notes=self.notes,
+            warnings=self.warnings,
         )
+
+    def _why(self) -> str:
+        """The problems, of which the first few tell most, where they left nothing to read."""
+        more = len(self.problems) - _REASONS
+        reasons = "; ".join(self.problems[:_REASONS]) + (f"; and {more} more" if more > 0 else "")
+        return f"{WHY}{reasons}" if reasons else ""
 
 
 def note_unused(builder: CocoBuilder, folders: Iterable[Path], used: set[Path]) -> None:

@@ -13,6 +13,7 @@ from keras_maskrcnn.data.formats.coco_flags import many_crowds
 from keras_maskrcnn.data.formats.coco_images import ImageRow, images_by_id
 from keras_maskrcnn.data.formats.image_files import file_problems
 from keras_maskrcnn.data.report import LoadReport, Records
+from keras_maskrcnn.utils.display import message
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ def read_content(
     noun: str = "annotation ",
     met: Sequence[str] = (),
     notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
 ) -> tuple[Records, list[str]]:
     """Check the content of a COCO file and make its records; see `load_coco` for the other arguments and errors.
 
@@ -36,7 +38,7 @@ def read_content(
         source: what messages call the file.
         noun: what stands before the id of an annotation in messages.
         met: problems that a reader of another format has met already.
-        notes: more for the report.
+        notes, warnings: more for the report.
     """
     met, notes = list(met), list(notes)
     try:
@@ -55,8 +57,9 @@ def read_content(
     reader = Annotations(images, categories, wanted, noun)
     reader.read(content["annotations"])
     met.extend(reader.problems)
-    with collect_errors(met):
-        _check_crowds(content["annotations"])
+    if noun:  # readers of other formats make crowds of what a person has flagged, and of nothing by mistake
+        with collect_errors(met):
+            _check_crowds(content["annotations"])
     hand_over([f"{source}: {problem}" for problem in met], problems)
     report = LoadReport(
         unusable=reader.unusable,
@@ -64,13 +67,15 @@ def read_content(
         class_names=tuple(names),
         keypoint_names=keypoint_names,
         notes=[*notes, *categories.notes, *reader.notes(), *_notes(content, masks)],
+        warnings=list(warnings),
     )
     usable = [image for image_id, image in images.items() if image_id not in unreadable]
     records = Records([reader.record(image) for image in usable], report)
     crowds = many_crowds(report.crowds, report.objects)
     report.notes += [] if crowds is None else [crowds]
     # Python shows warnings by default, and nobody should have to ask what was left out.
-    _log.log(logging.WARNING if report.unusable or crowds else logging.INFO, "%s: %s", source, report)
+    loud = report.unusable or report.warnings or crowds
+    _log.log(logging.WARNING if loud else logging.INFO, "%s: %s", source, report)
     return records, names
 
 
@@ -80,7 +85,7 @@ def hand_over(met: list[str], problems: list[str] | None) -> None:
         problems.extend(met)
     elif met:
         more = f" (and {len(met) - 1} more problems like this)" if len(met) > 1 else ""
-        raise ValueError(met[0] + more)
+        raise ValueError(message(met[0]) + more)
 
 
 def _unreadable(images: dict[Any, ImageRow]) -> dict[Any, str]:

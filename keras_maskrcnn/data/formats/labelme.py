@@ -1,29 +1,20 @@
 """Folders of JSON files of labelme (https://github.com/wkentaro/labelme), one per image."""
 
-import math
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pycocotools.mask as coco_mask
-from PIL import Image
-
-from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
+from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import CocoBuilder, Size, note_unused
-from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.format import Format, json_contents
 from keras_maskrcnn.data.formats.image_paths import ImageFolder
-from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
+from keras_maskrcnn.data.formats.labelme_shapes import add_shapes
 from keras_maskrcnn.data.report import Records
-from keras_maskrcnn.images.embedded import decoded
-from keras_maskrcnn.masks.rle import region_to_rle, segmentation_to_rle
-from keras_maskrcnn.masks.segmentation_checks import checked_polygon, shown
+from keras_maskrcnn.masks.segmentation_checks import shown
 from keras_maskrcnn.utils.files import json_files
 from keras_maskrcnn.utils.text import read_json
-
-POLYGONS = ("polygon", "oriented_rectangle")
 
 
 def load_labelme(
@@ -36,9 +27,12 @@ def load_labelme(
 ) -> tuple[Records, list[str]]:
     """Read a folder of labelme's JSON files, with its subfolders.
 
-    Polygons, rectangles, circles and masks are objects; shapes of the same label and group_id are parts of one.
-    Points, lines and strips of lines have no area and are errors. Circles may reach outside the image. Files
-    without shapes are images without objects. Images without a JSON file are left out, and the report says how many.
+    Polygons, rectangles (of two corners or, as X-AnyLabeling writes them, four), rotated rectangles, circles and masks
+    are objects; shapes of the same label and group_id are parts of one. Points, lines and strips of lines have no area
+    and are errors. Circles and the masks of labelme 7 may reach outside the image. Shapes labelled _background_ are
+    holes in all shapes before them, shapes labelled __ignore__ are left out, and those flagged "difficult" or "ignore"
+    are crowds; the report counts them. Files without shapes are images without objects. Images without a JSON file are
+    left out, and the report says how many.
 
     Args:
         folder: where the JSON files are; or one such file.
@@ -76,6 +70,7 @@ def load_labelme(
     places: dict[Path, ImageFolder] = {}
     used: set[Path] = set()
     annotated: set[Path] = set()
+    reserved: Counter[str] = Counter()
     for file in files:
         name = file.name if file == top else file.relative_to(top).as_posix()
         with collect_errors(builder.problems), error_prefix(name):
@@ -87,8 +82,9 @@ def load_labelme(
             size = builder.add_image(image, _size(content))
             if size is not None:
                 annotated.add(image.resolve())
-                _add_objects(builder, name, content["shapes"], size)
+                reserved += add_shapes(builder, name, content["shapes"], size, _version(content))
     note_unused(builder, {file.parent for file in used if file.suffix != ".json"}, used)
+    builder.notes.extend(f"{count} {what}" for what, count in reserved.items())
     return builder.records(class_names, masks, check_images, problems)
 
 
@@ -136,89 +132,10 @@ def _size(content: dict[str, Any]) -> Size | None:
     return height, width
 
 
-def _add_objects(builder: CocoBuilder, file: str, shapes: list[Any], size: Size) -> None:
-    for numbers in _grouped(shapes):
-        listed = " and ".join(map(str, numbers))
-        name = f"{file}: shape {listed}"
-        with collect_errors(builder.problems), error_prefix(name):
-            parts = [_part(shapes[number], *size) for number in numbers]
-            boxes = np.array([box for _, box in parts])
-            box = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
-            builder.add_object(
-                name, shapes[numbers[0]]["label"], _merged([part for part, _ in parts], size), box
-            )
-
-
-def _grouped(shapes: list[Any]) -> list[list[int]]:
-    """The numbers of the shapes that are one object together."""
-    groups: dict[Any, list[int]] = {}
-    for number, shape in enumerate(shapes):
-        group = shape.get("group_id") if isinstance(shape, dict) else None
-        key = (number,) if group is None else (str(shape.get("label")), str(group))
-        groups.setdefault(key, []).append(number)
-    return list(groups.values())
-
-
-def _part(shape: Any, height: int, width: int) -> tuple[Any, list[float]]:
-    """Return the segmentation and the box of a shape."""
-    if not isinstance(shape, dict) or not isinstance(shape.get("label"), str) or not shape["label"]:
-        raise ValueError(f'it has no "label"; got {shown(shape)}')
-    kind, points = shape.get("shape_type", "polygon"), _points(shape.get("points"))
-    if kind in POLYGONS:
-        polygon = checked_polygon(points.ravel().tolist())
-        return [polygon], [*points.min(axis=0), *points.max(axis=0)]
-    if kind not in ("rectangle", "circle", "mask"):
-        raise ValueError(
-            f"its shape_type is {kind!r}; what can be an object is a polygon, rectangle, circle or mask"
-        )
-    if len(points) != 2:
-        raise ValueError(f"a {kind} has 2 points; got {len(points)}")
-    if kind == "circle":  # its centre, and a point on it
-        (cx, cy), (x, y) = points.tolist()
-        radius = math.hypot(x - cx, y - cy)
-        polygon = ellipse(cx, cy, radius, radius)
-        return [polygon], visible_extent(polygon, height, width)
-    box = [*points.min(axis=0).tolist(), *points.max(axis=0).tolist()]
-    if kind == "rectangle":
-        return [rectangle(*box)], box
-    rle = _mask(shape, points, height, width)
-    return rle, mask_extent(segmentation_to_rle(rle, height, width))
-
-
-def _points(points: Any) -> np.ndarray:
-    rows = points if isinstance(points, list) else [None]
-    if not all(isinstance(row, list) and len(row) == 2 and all(map(is_number, row)) for row in rows):
-        raise ValueError(f'its "points" must be pairs of numbers; got {shown(points)}')
-    return np.array(rows, float).reshape(-1, 2)
-
-
-def _mask(shape: dict[str, Any], points: np.ndarray, height: int, width: int) -> dict[str, Any]:
-    """The RLE of a shape that is a PNG of the pixels from its first point to its second."""
-    if not isinstance(shape.get("mask"), str):
-        raise ValueError('it has no "mask"')
-    try:
-        with Image.open(decoded(shape["mask"])) as image:
-            part = np.asarray(image.convert("L")) > 0
-    except Exception as error:  # whatever Pillow's decoders raise
-        raise ValueError(f'its "mask" cannot be read: {error}') from None
-    (left, top), (right, bottom) = points.astype(int).tolist()
-    if part.shape != (bottom - top + 1, right - left + 1):
-        raise ValueError(
-            f"its mask has {part.shape[1]} x {part.shape[0]} pixels (width x height), between its points there are "
-            f"{right - left + 1} x {bottom - top + 1}"
-        )
-    if left < 0 or top < 0 or right >= width or bottom >= height:
-        raise ValueError(f"its mask reaches outside the image, {width} pixels wide and {height} high")
-    return region_to_rle((part, left, top), height, width)
-
-
-def _merged(parts: list[Any], size: Size) -> Any:
-    """The segmentation of an object: its polygons, or an RLE if one of its parts is a mask."""
-    if len(parts) == 1 and isinstance(parts[0], dict):
-        return parts[0]
-    if all(isinstance(part, list) for part in parts):
-        return [polygon for part in parts for polygon in part]
-    return coco_mask.merge([segmentation_to_rle(part, *size) for part in parts])
+def _version(content: dict[str, Any]) -> int:
+    """The first number of the version of labelme that wrote a file; 0 where it does not say."""
+    first = str(content.get("version", "")).partition(".")[0]
+    return int(first) if first.isascii() and first.isdecimal() else 0
 
 
 def _is_labelme(content: Any) -> bool:

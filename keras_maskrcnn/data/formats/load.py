@@ -29,7 +29,8 @@ def load_dataset(
         format: the format's name; left out: what the file or folder looks like.
         class_names, masks, check_images, problems: as in `load_coco`.
         options: what only some formats take: class_key ("via" and "masks"; see `load_via` and `load_masks`),
-            score_threshold ("coco-results") and others of the loaders' own. None is as if left out.
+            default_class ("via"), mask_suffix ("masks"), score_threshold ("coco-results") and others of the loaders'
+            own. None is as if left out.
 
     Returns:
         (records, class names), as `load_coco` does.

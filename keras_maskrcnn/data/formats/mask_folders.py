@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder, note_unused
 from keras_maskrcnn.data.formats.format import Format
+from keras_maskrcnn.data.formats.label_doubts import LabelDoubts
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.rle import region_to_rle
@@ -18,6 +19,8 @@ from keras_maskrcnn.utils.files import image_files
 from keras_maskrcnn.utils.text import read_json
 
 CLASSES_FILE = "classes.json"
+SUFFIXES = ("", "_mask", "_masks", "_cp_masks")
+"""What is known to stand behind an image's name in its label image's; the last is Cellpose's."""
 
 
 def load_masks(
@@ -29,13 +32,15 @@ def load_masks(
     masks: bool = True,
     check_images: bool = True,
     problems: list[str] | None = None,
+    mask_suffix: str | None = None,
 ) -> tuple[Records, list[str]]:
     """Read instance masks from image files (PNG, TIFF, BMP, .npy; 1 to 32 bits; palettes by their values).
 
-    Either there is one label image per image, of the same name or with "_mask" behind it: 0 is background, and the
-    pixels of any other value are one object. Or there is a folder per image, in which each file is the mask of one
-    object: 0, and one other value. Masks without objects and empty folders are images without objects.
-    Images without a mask are left out, and the report says how many.
+    Either there is one label image per image, of the same name or with "_mask", "_masks" or "_cp_masks" behind it: 0 is
+    background, and the pixels of any other value are one object. Or there is a folder per image, in which each file is
+    the mask of one object: 0, and one other value. Masks without objects and empty folders are images without objects.
+    Images without a mask are left out, and the report says how many. It warns of label images with soft edges, of
+    backgrounds that are not 0, and of objects that are mostly in several pieces.
 
     Args:
         mask_folder: where the masks are. Folders of images may have their masks in a subfolder "masks", and the
@@ -49,6 +54,8 @@ def load_masks(
             image's folder). Left out: the folders, if there are any. Without classes all objects are of the one class
             of class_names, or "object".
         masks, check_images, problems: as in `load_coco`.
+        mask_suffix: of label images, what stands behind the image's name in theirs; left out: any of those above, or
+            nothing.
 
     Returns:
         (records, class names), as `load_coco` does; `image_id` counts from 1.
@@ -81,7 +88,8 @@ def load_masks(
         if not one.is_dir():
             raise FileNotFoundError(f"{one}: there is no such folder")
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
-    label_images, folders = _label_images(folder, Path(image_folder)), _folders(folder)
+    suffixes = SUFFIXES if mask_suffix is None else (mask_suffix,)
+    label_images, folders = _label_images(folder, Path(image_folder), suffixes), _folders(folder)
     images = _Images(Path(image_folder), label_images)
     if bool(label_images) == bool(folders):
         found = (
@@ -90,15 +98,22 @@ def load_masks(
             else "neither label images nor folders of masks"
         )
         raise ValueError(f"{folder}: there are {found}")
+    doubts = LabelDoubts()
     with error_prefix(builder.source):
         if label_images:
             if class_key is not None:
                 raise ValueError("class_key is for folders of mask files; label images have classes")
-            _read_label_images(builder, label_images, images, _classes(classes, folder), one_class)
+            named = _Classes(_classes(classes, folder), one_class)
+            _read_label_images(builder, label_images, images, named, suffixes, doubts)
         else:
             if classes is not None:
                 raise ValueError("classes is for label images; folders of mask files have class_key")
-            _read_folders(builder, folders, images, class_key, one_class)
+            if mask_suffix is not None:
+                raise ValueError(
+                    "mask_suffix is for label images; folders of mask files have the image's name"
+                )
+            _read_folders(builder, folders, images, class_key, one_class, doubts)
+    builder.warnings.extend(doubts.warnings())
     note_unused(builder, [Path(image_folder)], images.used)
     return builder.records(class_names, masks, check_images, problems)
 
@@ -120,7 +135,8 @@ class _Images:
             raise ValueError(f"there are several images for it: {', '.join(map(str, found))}")
         if not found:
             raise FileNotFoundError(
-                f"{self.folder / stems[0]}: there is no image of this name, with any ending"
+                f"{self.folder / stems[0]}: there is no image of this name, with any ending; a label image has its "
+                f"image's name, perhaps with {', '.join(SUFFIXES[1:])} or mask_suffix (--mask-suffix) behind it"
             )
         if found[0].resolve() in self.used:
             raise ValueError(f"{found[0]}: two masks are of this image")
@@ -128,10 +144,11 @@ class _Images:
         return found[0]
 
 
-def _label_images(folder: Path, images: Path) -> list[Path]:
-    """The label images; those beside their images end in "_mask"."""
+def _label_images(folder: Path, images: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The label images; those beside their images have a suffix behind their names."""
     beside = folder.resolve() == images.resolve()
-    return [file for file in image_files(folder) if not beside or file.stem.endswith("_mask")]
+    known = tuple(suffix for suffix in suffixes if suffix)
+    return [file for file in image_files(folder) if not beside or file.stem.endswith(known)]
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -154,35 +171,54 @@ def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
     }
 
 
-def _class(classes: Mapping[str, Any], image: Path, value: int) -> str:
-    by_image = classes.get(image.stem, classes.get(image.name))
-    name = (by_image if isinstance(by_image, Mapping) else classes).get(str(value))
-    if not isinstance(name, str) or not name:
-        raise ValueError(f"classes has no name for it; got {name!r}")
-    return name
+class _Classes(NamedTuple):
+    """What tells the classes of label images."""
+
+    named: Mapping[str, Any] | None
+    """By values, or by images and values; None where all are of one class."""
+    one: str
+
+    def of(self, image: Path, value: int) -> str:
+        if self.named is None:
+            return self.one
+        by_image = self.named.get(image.stem, self.named.get(image.name))
+        name = (by_image if isinstance(by_image, Mapping) else self.named).get(str(value))
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"classes has no name for it; got {shown(name)}")
+        return name
 
 
 def _read_label_images(
     builder: CocoBuilder,
     files: list[Path],
     images: _Images,
-    classes: Mapping[str, Any] | None,
-    one_class: str,
+    classes: _Classes,
+    suffixes: Sequence[str],
+    doubts: LabelDoubts,
 ) -> None:
     for file in files:
         with collect_errors(builder.problems):
-            image = images.find(file.stem, file.stem.removesuffix("_mask"))
+            stems = [file.stem.removesuffix(suffix) for suffix in suffixes if file.stem.endswith(suffix)]
+            if not stems:
+                raise ValueError(f"{file}: its name does not end in {suffixes[0]}")
+            image = images.find(*stems)
             labels = read_labels(file)
             builder.add_image(image, labels.shape)
-            for value, region in instances(labels):
+            regions = dict(instances(labels))
+            doubts.add_image(file, labels, regions)
+            for value, region in regions.items():
                 name = f"value {value} of {file.name}"
                 with collect_errors(builder.problems), error_prefix(name):
-                    class_name = one_class if classes is None else _class(classes, image, value)
-                    builder.add_object(name, class_name, region_to_rle(region, *labels.shape))
+                    builder.add_object(name, classes.of(image, value), region_to_rle(region, *labels.shape))
 
 
 def _read_folders(
-    builder: CocoBuilder, folders: list[Path], images: _Images, class_key: str | None, one_class: str
+    builder: CocoBuilder,
+    folders: list[Path],
+    images: _Images,
+    class_key: str | None,
+    one_class: str,
+    doubts: LabelDoubts,
 ) -> None:
     if class_key not in (None, "file", "folder"):
         raise ValueError(f'class_key must be "file" or "folder" for mask files; got {class_key!r}')
@@ -196,7 +232,9 @@ def _read_folders(
                 with collect_errors(builder.problems), error_prefix(name):
                     in_folder = file.parent != inside
                     class_name = _class_of_file(file, in_folder, class_key) or one_class
-                    builder.add_object(name, class_name, _one_mask(file))
+                    mask = _one_mask(file)
+                    builder.add_object(name, class_name, mask)
+                    doubts.add_object((mask, 0, 0))
 
 
 def _image_of(folder: Path, images: _Images) -> Path:
@@ -252,6 +290,8 @@ FORMAT = Format(
     options={
         "class_key": '"file" (cat_1.png) or "folder" (cat/1.png)',
         "classes": "the class of each value of label images, or a JSON file of this",
+        "mask_suffix": "what stands behind the image's name in its label image's (default: nothing, "
+        "_mask, _masks or _cp_masks)",
     },
     last_resort=True,  # images lie beside the annotations of other formats as well
 )

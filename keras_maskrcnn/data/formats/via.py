@@ -14,6 +14,9 @@ from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.segmentation_checks import shown
 from keras_maskrcnn.utils.text import read_json
 
+_UNDEFINED = "undefined"
+"""What VIA writes where a choice was shown and nothing chosen."""
+
 Region = tuple[Any, Any]
 """A region's number and what the file says of it."""
 
@@ -26,6 +29,7 @@ def load_via(
     masks: bool = True,
     check_images: bool = True,
     problems: list[str] | None = None,
+    default_class: str | None = None,
 ) -> tuple[Records, list[str]]:
     """Read a JSON file of VIA 1 or 2: a saved project, or exported annotations.
 
@@ -41,6 +45,7 @@ def load_via(
             out: the only one that regions have; where they have none, all objects are of the one class of class_names,
             or "object".
         masks, check_images, problems: as in `load_coco`.
+        default_class: the class of regions in whose attribute nothing is said or ticked; left out: they are errors.
 
     Returns:
         (records, class names), as `load_coco` does; `image_id` counts from 1.
@@ -81,7 +86,7 @@ def load_via(
         for number, region in regions:
             name = f"region {number} of {file_name}"
             with collect_errors(builder.problems), error_prefix(name):
-                class_name = one_class if class_key is None else _class(region, class_key)
+                class_name = one_class if class_key is None else _class(region, class_key, default_class)
                 polygon, box = _outline(region, *size)
                 builder.add_object(name, class_name, [polygon], box)
     return builder.records(class_names, masks, check_images, problems)
@@ -144,16 +149,25 @@ def _class_key(regions: list[Any], chosen: str | None) -> str | None:
     return chosen if chosen is not None else next(iter(keys), None)
 
 
-def _class(region: dict[str, Any], key: str) -> str:
+def _class(region: dict[str, Any], key: str, default: str | None) -> str:
     value = _attributes(region).get(key)
     if isinstance(value, dict):  # checkboxes
         ticked = [option for option, on in value.items() if on]
-        if len(ticked) != 1:
-            raise ValueError(f"one option of its attribute {key!r} must be ticked; got {ticked or 'none'}")
-        return ticked[0]
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"its attribute {key!r} must say the class; got {value!r}")
-    return value.strip()
+        if len(ticked) > 1 or (not ticked and default is None):
+            raise ValueError(
+                f"one option of its attribute {key!r} must be ticked; got {shown(ticked) if ticked else 'none'}"
+            )
+        value = ticked[0] if ticked else None
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"its attribute {key!r} must say the class; got {shown(value)}")
+    if value is not None and value.strip() not in ("", _UNDEFINED):
+        return value.strip()
+    if default is None:
+        raise ValueError(
+            f"its attribute {key!r} must say the class and says nothing; default_class (--default-class) names a class "
+            "for such regions"
+        )
+    return default
 
 
 def _outline(region: Any, height: int, width: int) -> tuple[list[float], list[float] | None]:
@@ -207,5 +221,8 @@ FORMAT = Format(
     looks_like=lambda path, content: _looks_like(content),
     load=load_via,
     needs_images=True,
-    options={"class_key": "the name of the region attribute (default: the only one there is)"},
+    options={
+        "class_key": "the name of the region attribute (default: the only one there is)",
+        "default_class": "the class of regions without one",
+    },
 )

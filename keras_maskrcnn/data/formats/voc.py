@@ -8,23 +8,26 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
-from keras_maskrcnn.data.formats.builder import CocoBuilder
+from keras_maskrcnn.data.formats.builder import CocoBuilder, listed
 from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.image_paths import ImageFolder
-from keras_maskrcnn.data.formats.label_images import instances, read_labels
+from keras_maskrcnn.data.formats.label_images import LabelImage, instances, read_label_image
+from keras_maskrcnn.data.formats.voc_names import (
+    COLORS_FILE,
+    NAMES_FILE,
+    VOC_CLASSES,
+    VocNames,
+    read_voc_names,
+)
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.crop_paste import Region
 from keras_maskrcnn.masks.rle import region_to_rle
+from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES
 from keras_maskrcnn.utils.text import read_text
 
-VOC_CLASSES = (
-    "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable", "dog",
-    "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
-)  # fmt: skip
-VOID = 255
-"""The line around objects, and what nobody wanted to decide."""
-NAMES_FILE = "class_names.txt"
+VOID = {"byte": 255, "color": 0xE0E0C0}
+"""The line around objects, and what nobody wanted to decide: as a number, and as the colour of that number."""
 
 
 def load_voc(
@@ -37,14 +40,16 @@ def load_voc(
 ) -> tuple[Records, list[str]]:
     """Read SegmentationObject and SegmentationClass of a folder like VOCdevkit/VOC2012.
 
-    An object is what has one value in the image's SegmentationObject; 0 is background, 255 the void around objects,
-    which belongs to none. Its class is the value that most of it has in SegmentationClass.
+    An object is what has one value or colour in the image's SegmentationObject; 0 (black) is background. 255 in files
+    of 8 bits, or its colour 224,224,192 in those of colours, is the void around objects, which belongs to none. Its
+    class is the value or colour that most of it has in SegmentationClass. An image without either file has no objects.
 
     Args:
         folder: with SegmentationObject, SegmentationClass and JPEGImages.
         split: "train", "val" or another list in ImageSets/Segmentation; left out: all of SegmentationObject.
         class_names: as in `load_coco`; left out: the names of the values from 1 on, which class_names.txt in the folder
-            lists, a line each, the background before them (as labelme writes it); without one, VOC's 20 classes.
+            lists, a line each, the background before them (as labelme writes it), or the names and colours in
+            labelmap.txt (as CVAT and datumaro write it); without one, VOC's 20 classes.
         masks, check_images, problems: as in `load_coco`.
 
     Returns:
@@ -80,36 +85,40 @@ def load_voc(
     for name in ("SegmentationObject", "SegmentationClass", "JPEGImages"):
         if not (root / name).is_dir():
             raise FileNotFoundError(f"{root / name}: there is no such folder")
-    own_names = _own_names(root)
-    if not (root / NAMES_FILE).is_file():
-        builder.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE}")
-    images = ImageFolder(root / "JPEGImages")
+    own = read_voc_names(root)
+    if own is None:
+        own = VocNames(list(VOC_CLASSES))
+        builder.notes.append(f"classes are VOC's 20, since there is no {NAMES_FILE} and no {COLORS_FILE}")
+    empty, images = [], ImageFolder(root / "JPEGImages")
     for stem in _stems(root, split):
         with collect_errors(builder.problems), error_prefix(stem):
-            objects = read_labels(root / "SegmentationObject" / f"{stem}.png")
-            classes = read_labels(root / "SegmentationClass" / f"{stem}.png")
-            if objects.shape != classes.shape:
-                raise ValueError("its images of objects and of classes have different sizes")
-            builder.add_image(_image(images, stem), objects.shape)
-            if objects.max(initial=0) <= VOID:  # in files of 16 bits it is an object like others
-                objects = np.where(objects == VOID, 0, objects)
-            for value, region in instances(objects):
-                name = f"object {value} of {stem}"
-                with collect_errors(builder.problems), error_prefix(name):
-                    class_name = _class(_under(region, classes), own_names)
-                    builder.add_object(name, class_name, region_to_rle(region, *objects.shape))
-    return builder.records(class_names, masks, check_images, problems, own_names)
+            objects, classes = (root / f"Segmentation{of}" / f"{stem}.png" for of in ("Object", "Class"))
+            image = _image(images, stem)
+            if objects.exists() or classes.exists():
+                _add_objects(builder, stem, image, read_label_image(objects), read_label_image(classes), own)
+            elif builder.add_image(image) is not None:
+                empty.append(image)
+    if empty:
+        builder.notes.append(
+            f"{counted(len(empty), 'image')} without label images have no objects: {listed(empty)}"
+        )
+    return builder.records(class_names, masks, check_images, problems, own.names)
 
 
-def _own_names(root: Path) -> list[str]:
-    file = root / NAMES_FILE
-    if not file.is_file():
-        return list(VOC_CLASSES)
-    lines = _lines(file)
-    names = [line for line in lines if line != "__ignore__"][1:]
-    if not names:
-        raise ValueError(f"{file}: there are no classes behind the first line, which is the background")
-    return names
+def _add_objects(
+    builder: CocoBuilder, stem: str, image: Path, objects: LabelImage, classes: LabelImage, names: VocNames
+) -> None:
+    shape = objects.labels.shape
+    if shape != classes.labels.shape:
+        raise ValueError("its images of objects and of classes have different sizes")
+    builder.add_image(image, shape)
+    # In files of 16 bits 255 is an object like others.
+    labels = np.where(objects.labels == VOID.get(objects.kind, 0), 0, objects.labels)
+    for value, region in instances(labels):
+        name = f"object {value} of {stem}"
+        with collect_errors(builder.problems), error_prefix(name):
+            class_name = _class(_under(region, classes.labels), VOID.get(classes.kind, 0), names)
+            builder.add_object(name, class_name, region_to_rle(region, *shape))
 
 
 def _stems(root: Path, split: str | None) -> list[str]:
@@ -142,20 +151,16 @@ def _under(region: Region, classes: np.ndarray) -> np.ndarray:
     return classes[top : top + part.shape[0], left : left + part.shape[1]][part]
 
 
-def _class(values: np.ndarray, names: list[str]) -> str:
+def _class(pixels: np.ndarray, void: int, names: VocNames) -> str:
     """The class of an object by the values of its pixels [N]."""
-    counts = np.bincount(values[values != VOID], minlength=1)
-    value = int(counts.argmax())
-    if value == 0 or 2 * counts[value] <= len(values):
-        found = ", ".join(map(str, np.flatnonzero(counts)))
+    values, counts = np.unique(pixels[(pixels != void) | (pixels == 0)], return_counts=True)
+    value = int(values[counts.argmax()]) if len(values) else 0
+    if value == 0 or 2 * counts.max() <= len(pixels):
+        found = ", ".join(map(str, values[:10].tolist()))
         raise ValueError(
             f"most of it must be one class in SegmentationClass; it has the values {found or 'void'}"
         )
-    if value > len(names):
-        raise ValueError(
-            f"its value {value} in SegmentationClass has no name; there are {len(names)} classes"
-        )
-    return names[value - 1]
+    return names.of(value)
 
 
 def _folder(path: Path) -> Path:

@@ -10,10 +10,15 @@ import numpy as np
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import CocoBuilder, listed
 from keras_maskrcnn.data.formats.format import Format
-from keras_maskrcnn.data.formats.yolo_names import find_names, read_names, refuse_keypoints
+from keras_maskrcnn.data.formats.yolo_names import YAML_SUFFIXES, find_names, read_names, refuse_keypoints
+from keras_maskrcnn.data.formats.yolo_places import label_place, swapped
 from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import image_files
 from keras_maskrcnn.utils.text import read_text
+
+_OVERHANG = 0.01
+"""Fraction of an image's side by which an object may reach outside: tools round, and draw beyond edges."""
 
 
 def load_yolo(
@@ -30,10 +35,11 @@ def load_yolo(
     A line is the class's number from 0 and the polygon's points x1 y1 x2 y2 ... as fractions of the image's width and
     height; or, of an object without a mask, the number and the box's centre x, centre y, width, height. Such an object
     is left out, and reported, where others have masks. An image without a text file is one without objects. Labels
-    with keypoints, of which data.yaml has kpt_shape, are refused.
+    with keypoints, of which data.yaml has kpt_shape, are refused. Objects that reach outside the image by at most a
+    hundredth of its side are clipped and counted; those that reach farther are errors. Folders below are read, too.
 
     Args:
-        label_folder: where the text files are.
+        label_folder: where the text files are; or the folder of the images under images/, which stands for it.
         image_folder: where the images are; left out: the folder of the same place under images/ instead of labels/.
         class_names: as in `load_coco`; left out: label_names.
         label_names: the classes by their numbers from 0, or the file that says them: data.yaml, or text with a name per
@@ -66,8 +72,9 @@ def load_yolo(
         print(class_names, records[0].boxes)  # ['bolt', 'nut'] [[30. 10. 45. 20.]]
         ```
     """
-    builder, labels = CocoBuilder(label_folder), Path(label_folder)
-    image_folder = _images_of(labels) if image_folder is None else Path(image_folder)
+    labels = label_place(label_folder)
+    builder = CocoBuilder(labels)
+    image_folder = swapped(labels, "labels", "images") if image_folder is None else Path(image_folder)
     for folder in (labels, image_folder):
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder}: there is no such folder")
@@ -75,59 +82,78 @@ def load_yolo(
     if isinstance(label_names, (str, Path)):
         names_files.append(Path(label_names))
     refuse_keypoints(labels, *names_files)
-    if label_names is None:
-        own_names = find_names(labels)
-    else:
-        own_names = read_names(label_names) if isinstance(label_names, (str, Path)) else list(label_names)
-    images = _images(image_folder)
-    _check_stems(builder, labels, images, names_files)
-    without = [image for image in images if not (labels / f"{image.stem}.txt").is_file()]
+    own_names = _class_names(labels, label_names)
+    images, caches = _images(image_folder)
+    if caches:
+        builder.notes.append(
+            f"{counted(caches, '.npy file')} beside images of the same name left out, as caches"
+        )
+    texts = {image: labels / image.relative_to(image_folder).with_suffix(".txt") for image in images}
+    _check_texts(builder, labels, texts, names_files)
+    without = [image for image, text in texts.items() if not text.is_file()]
     if without:
         builder.notes.append(f"{len(without)} images have no text file: {listed(without)}")
-    for image in images:
-        file = labels / f"{image.stem}.txt"
-        size = builder.add_image(image)
-        if size is None or not file.is_file():
-            continue
-        with collect_errors(builder.problems), error_prefix(file.name):
-            lines = read_text(file).splitlines()
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    _add(builder, f"line {number} of {file.name}", line.split(), own_names, *size)
+    clipped = sum(
+        _add_objects(builder, image, file, file.relative_to(labels).as_posix(), own_names)
+        for image, file in texts.items()
+    )
+    if clipped:
+        builder.notes.append(f"{counted(clipped, 'object')} reached a little outside the image and clipped")
     return builder.records(class_names, masks, check_images, problems, own_names)
 
 
-def _images_of(labels: Path) -> Path:
-    parts = labels.resolve().parts
-    if "labels" not in parts:
-        raise ValueError(
-            f"{labels}: there is no folder labels in this path, so the folder of the images must be given"
-        )
-    last = len(parts) - 1 - parts[::-1].index("labels")
-    return Path(*parts[:last], "images", *parts[last + 1 :])
+def _class_names(labels: Path, given: Sequence[str] | str | Path | None) -> list[str]:
+    if given is None:
+        return find_names(labels)
+    return read_names(given) if isinstance(given, (str, Path)) else list(given)
 
 
-def _images(folder: Path) -> list[Path]:
-    """The images, without what ultralytics' trainers cache beside them as .npy."""
-    found = image_files(folder)
-    others = {file.stem for file in found if file.suffix != ".npy"}
-    return [file for file in found if file.suffix != ".npy" or file.stem not in others]
+def _images(folder: Path) -> tuple[list[Path], int]:
+    """The images in a folder and below, and how many files ultralytics' trainers have cached beside them as .npy."""
+    below = sorted(path for path in folder.rglob("*") if path.is_dir())
+    hidden = [path for path in below if any(part.startswith(".") for part in path.relative_to(folder).parts)]
+    found = [file for place in (folder, *below) if place not in hidden for file in image_files(place)]
+    others = {file.with_suffix("") for file in found if file.suffix != ".npy"}
+    images = [file for file in found if file.suffix != ".npy" or file.with_suffix("") not in others]
+    return images, len(found) - len(images)
 
 
-def _check_stems(builder: CocoBuilder, labels: Path, images: list[Path], names_files: list[Path]) -> None:
+def _check_texts(
+    builder: CocoBuilder, labels: Path, texts: dict[Path, Path], names_files: list[Path]
+) -> None:
     """Each text file but those of the names must be of one image."""
     others = {file.resolve() for file in names_files}
-    stems = Counter(image.stem for image in images)
-    for file in sorted(labels.glob("*.txt")):
-        if stems[file.stem] != 1 and file.resolve() not in others:
-            found = "several images have" if stems[file.stem] else "no image has"
-            builder.problems.append(f"{file.name}: {found} this name")
+    images = Counter(texts.values())
+    for file in sorted(labels.rglob("*.txt")):
+        if images[file] != 1 and file.resolve() not in others:
+            found = "several images have" if images[file] else "no image has"
+            builder.problems.append(f"{file.relative_to(labels).as_posix()}: {found} this name")
+
+
+def _add_objects(builder: CocoBuilder, image: Path, file: Path, name: str, class_names: list[str]) -> int:
+    """Add an image and the objects in its text file, if there is one; return how many were clipped."""
+    size = builder.add_image(image)
+    clipped = 0
+    if size is not None and file.is_file():
+        with collect_errors(builder.problems), error_prefix(name):
+            for number, line in enumerate(read_text(file).splitlines(), start=1):
+                if line.strip():
+                    where = f"line {number} of {name}"
+                    clipped += _add(builder, where, image, line.split(), class_names, *size)
+    return clipped
 
 
 def _add(
-    builder: CocoBuilder, name: str, words: list[str], class_names: list[str], height: int, width: int
-) -> None:
-    with collect_errors(builder.problems), error_prefix(name):
+    builder: CocoBuilder,
+    name: str,
+    image: Path,
+    words: list[str],
+    class_names: list[str],
+    height: int,
+    width: int,
+) -> bool:
+    """Add the object of a line; return whether it was clipped."""
+    with collect_errors(builder.problems), error_prefix(name), error_prefix(f"image {image}"):
         values = _numbers(words)
         if values is None or not np.isfinite(values).all():
             raise ValueError(f"it must hold numbers only; got {' '.join(words[:6])}")
@@ -138,15 +164,25 @@ def _add(
             raise ValueError(
                 f"behind the class there must be x and y of at least 3 points, or 4 numbers of a box; got {len(places)}"
             )
-        class_name = class_names[int(number)]
-        if len(places) == 4:
-            cx, cy, w, h = places * [width, height, width, height]
-            box = [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]
-            builder.add_object(name, class_name, None, box)
-        else:
-            with np.errstate(over="ignore"):  # what becomes infinite is refused with the polygon
-                points = np.reshape(places, (-1, 2)) * [width, height]
-            builder.add_object(name, class_name, [points.ravel().tolist()])
+        sides = np.array([width, height])
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # what becomes infinite is refused with the polygon
+            if len(places) == 4:
+                center, half = places[:2] * sides, places[2:] * sides / 2
+                points, segmentation = np.array([center - half, center + half]), None
+                box = points.ravel()
+            else:
+                points = np.reshape(places, (-1, 2)) * sides
+                segmentation = [points.ravel().tolist()]
+                box = np.concatenate([points.min(axis=0), points.max(axis=0)])
+        outside = max(-(box[:2] / sides).min(), (box[2:] / sides).max() - 1)
+        clipped = 0 < outside <= _OVERHANG
+        if clipped:
+            box = box.clip(0, np.tile(sides, 2))
+        builder.add_object(name, class_names[int(number)], segmentation, box.tolist())
+        return bool(clipped)
+    return False
 
 
 def _numbers(words: list[str]) -> list[float] | None:
@@ -157,7 +193,14 @@ def _numbers(words: list[str]) -> list[float] | None:
 
 
 def _looks_like(path: Path, content: Any) -> bool:
-    """Whether a text file in the folder has a line of YOLO's: a whole number, and at least four more numbers."""
+    """Whether a text file in the folder has a line of YOLO's: a whole number, and at least four more numbers.
+
+    So is a YAML file, and a folder images/... beside such a folder labels/..., for which `label_place` knows better.
+    """
+    if path.suffix in YAML_SUFFIXES:
+        return True
+    if path.is_dir() and "images" in path.resolve().parts and not any(path.glob("*.txt")):
+        path = swapped(path, "images", "labels")
     files = (file for file in path.glob("*.txt") if file.is_file()) if path.is_dir() else ()
     lines = (line for file in files for line in file.read_text("utf-8", errors="replace").splitlines())
     return any(_is_label(line.split()) for line in lines)

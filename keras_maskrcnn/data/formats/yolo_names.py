@@ -10,7 +10,7 @@ from keras_maskrcnn.utils.text import read_text
 
 FILES = ("data.yaml", "data.yml", "dataset.yaml", "classes.txt", "obj.names")
 """What is looked for, in this order."""
-_YAML_SUFFIXES = (".yaml", ".yml")
+YAML_SUFFIXES = (".yaml", ".yml")
 _LONGEST = 1_000_000
 """Characters of YAML; parsing takes seconds for each million, and the names of 20,000 classes fit into one."""
 
@@ -36,7 +36,7 @@ def refuse_keypoints(folder: Path, *files: Path) -> None:
         ValueError: the file has "kpt_shape"; the keypoints in such labels would pass for points of polygons.
     """
     for file in (*_files_around(folder), *files):
-        if file.suffix in _YAML_SUFFIXES:
+        if file.suffix in YAML_SUFFIXES:
             with error_prefix(str(file)):
                 if "kpt_shape" in _settings(read_text(file)):
                     raise ValueError(
@@ -61,13 +61,22 @@ def read_names(path: str | Path) -> list[str]:
     """
     with error_prefix(str(path)):
         text = read_text(path)
-        if Path(path).suffix in _YAML_SUFFIXES:
+        if Path(path).suffix in YAML_SUFFIXES:
             names = _yaml_names(_settings(text))
         else:
             names = [line.strip() for line in text.splitlines() if line.strip()]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"the class names must be different, at least one; got {names}")
     return names
+
+
+def read_settings(path: Path) -> dict[str, yaml.Node]:
+    """Return the outermost keys of a YAML file with their nodes, unbuilt.
+
+    Raises:
+        ValueError: it is no such file; the message leaves it to the caller.
+    """
+    return _settings(read_text(path))
 
 
 def _settings(text: str) -> dict[str, yaml.Node]:

@@ -246,6 +246,19 @@ def test_a_broken_file_is_named_and_left_out(folder, what, reason):
     assert "bad.json" in problems[0] or "a.png" in problems[0]
 
 
+def test_where_everything_is_refused_the_reasons_are_told(folder):
+    problems = []
+    with pytest.raises(ValueError, match=r"no objects, .*what was refused: a\.json: shape 0: .*'line'"):
+        load(folder, shape([[1, 1], [9, 9]], "line"), problems=problems)
+    assert len(problems) == 1
+    (folder / "a.png").write_bytes(b"no image")
+    write(folder, content(shape(), imageHeight=None, imageWidth=None))
+    with pytest.raises(
+        ValueError, match=r"there are no images; what was refused: .*a\.png: the image cannot"
+    ):
+        load_labelme(folder, problems=problems)
+
+
 def test_a_folder_that_is_missing_or_holds_nothing_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere: there is no such folder"):
         load_labelme(tmp_path / "nowhere")

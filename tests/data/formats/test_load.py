@@ -66,11 +66,11 @@ def test_unknown_files_are_named(tmp_path, content, reason):
 
 def test_folders_and_files_that_hold_no_annotations_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
-    (tmp_path / "data.yaml").write_text("names: [a]")
+    (tmp_path / "data.toml").write_text("names = ['a']")
     with pytest.raises(ValueError, match="empty has no known format"):
         find_format(tmp_path / "empty")
-    with pytest.raises(ValueError, match=r"data.yaml has no known format"):
-        find_format(tmp_path / "data.yaml")
+    with pytest.raises(ValueError, match=r"data.toml has no known format"):
+        find_format(tmp_path / "data.toml")
     with pytest.raises(FileNotFoundError, match=r"none.json: there is no such"):
         find_format(tmp_path / "none.json")
 

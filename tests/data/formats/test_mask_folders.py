@@ -129,6 +129,33 @@ def test_masks_may_end_in_mask_and_lie_beside_their_images(folder):
     assert "1 images without annotations" in str(records.report) and "b.jpg" in str(records.report)
 
 
+@pytest.mark.parametrize("ending", ["_mask", "_masks", "_cp_masks"])
+def test_known_endings_of_masks_are_left_off(folder, ending):
+    save(folder / "masks" / f"a{ending}.png", labels((1, 2, 3, 5)))
+    assert load(folder)[0][0].image == str(folder / "images" / "a.jpg")
+    save(folder / "images" / f"b{ending}.png", labels((1, 2, 3, 5)))
+    assert load_masks(folder / "images", folder / "images")[0][0].image == str(folder / "images" / "b.jpg")
+
+
+def test_another_ending_may_be_given(folder):
+    save(folder / "masks" / "a-labels.png", labels((1, 2, 3, 5)))
+    with pytest.raises(
+        ValueError, match=r"a-labels: there is no image .*_mask, _masks, _cp_masks or mask_suffix"
+    ):
+        load(folder)
+    assert len(load(folder, mask_suffix="-labels")[0]) == 1
+    save(folder / "masks" / "b.png", labels((1, 2, 3, 5)))
+    with pytest.raises(ValueError, match=r"b\.png: its name does not end in -labels"):
+        load(folder, mask_suffix="-labels")
+    assert len(load(folder, mask_suffix="", problems=[])[0]) == 1
+
+
+def test_folders_of_masks_have_no_endings(folder):
+    save(folder / "masks" / "a" / "1.png", labels((1, 2, 3, 5)))
+    with pytest.raises(ValueError, match="mask_suffix is for label images"):
+        load(folder, mask_suffix="_x")
+
+
 @pytest.mark.parametrize(
     "classes", [{1: "cat", 2: "dog"}, {"a": {"1": "cat", "2": "dog"}}, {"a.jpg": {1: "cat", 2: "dog"}}]
 )

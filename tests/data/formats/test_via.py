@@ -139,6 +139,31 @@ def test_a_region_without_its_class_is_named(folder):
             load(folder, entry(region(kind="nut"), region(**attributes)))
 
 
+@pytest.mark.parametrize(
+    "said", [{}, {"kind": ""}, {"kind": "undefined"}, {"kind": {"nut": False}}, {"kind": None}]
+)
+def test_regions_without_a_class_may_be_given_one(folder, said):
+    what = entry(region(kind="nut"), region(TRIANGLE, **said))
+    with pytest.raises(ValueError, match=r"region 1 of a.png: .*'kind'"):
+        load(folder, what)
+    records, names = load(folder, what, default_class="bolt")
+    assert names == ["bolt", "nut"] and records[0].class_ids.tolist() == [2, 1]
+
+
+def test_a_class_of_the_rest_is_no_excuse_for_what_is_broken(folder):
+    for said in ({"kind": 3}, {"kind": {"nut": True, "bolt": True}}):
+        with pytest.raises(ValueError, match=r"region 1 of a.png: .*'kind' must"):
+            load(folder, entry(region(kind="nut"), region(**said)), default_class="bolt")
+
+
+def test_where_all_regions_are_refused_the_reasons_are_told(folder):
+    line = {"name": "polyline", "all_points_x": [1, 2, 3], "all_points_y": [1, 2, 9]}
+    with pytest.raises(
+        ValueError, match=r"no objects, .*what was refused: region 0 of a.png: its shape is 'polyline'"
+    ):
+        load(folder, entry(region(line, kind="nut")), problems=[])
+
+
 def test_a_missing_image_is_named_and_left_out(folder):
     what = entry(region()), entry(region(), filename="gone.png")
     with pytest.raises(ValueError, match=r"via.json: .*gone.png: there is no such image"):

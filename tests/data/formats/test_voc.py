@@ -62,6 +62,88 @@ def test_in_sixteen_bits_255_is_an_object_like_others(root):
     assert len(load_voc(root)[0][1].boxes) == 260
 
 
+def test_in_sixteen_bits_the_object_255_may_be_the_last(root):
+    objects = np.uint16([[1 + x + y * 17 for x in range(17)] for y in range(15)])
+    write(root, "a", objects.astype(np.uint8), np.full((15, 17), 8, np.uint8))
+    Image.fromarray(objects).save(root / "SegmentationObject" / "a.png")
+    Image.fromarray(np.zeros((15, 17, 3), np.uint8)).save(root / "JPEGImages" / "a.jpg")
+    assert len(load_voc(root)[0][0].boxes) == 255
+
+
+COLORS = {1: (128, 0, 0), 2: (0, 128, 0), 3: (0, 0, 128), 255: (224, 224, 192)}
+
+
+def colored(values):
+    pixels = np.zeros((*values.shape, 3), np.uint8)
+    for value, color in COLORS.items():
+        pixels[values == value] = color
+    return pixels
+
+
+def write_colored(root, name="a"):
+    """A bolt in a void line and a nut, in the colours of objects and of classes."""
+    objects = squares((255, 4, 4, 12), (1, 5, 5, 10), (2, 30, 20, 9))
+    classes = squares((255, 4, 4, 12), (3, 5, 5, 10), (2, 30, 20, 9))
+    write(root, name, objects, classes)
+    for folder, values in (("SegmentationObject", objects), ("SegmentationClass", classes)):
+        Image.fromarray(colored(values)).save(root / folder / f"{name}.png")
+
+
+def test_classes_may_be_colours_that_labelmap_txt_names(root):
+    write_colored(root)
+    (root / "labelmap.txt").write_text(
+        "# label:color_rgb:parts:actions\nbackground:0,0,0::\nnut:0,128,0::\nbolt:0,0,128::\n"
+    )
+    records, names = load_voc(root)
+    assert names == ["nut", "bolt"] and "VOC's" not in str(records.report)
+    assert [names[one - 1] for one in records[0].class_ids] == [
+        "nut",
+        "bolt",
+    ]  # in the order of the objects' colours
+    np.testing.assert_array_equal(records[0].boxes, [[30, 20, 39, 29], [5, 5, 15, 15]])
+    (root / "labelmap.txt").write_text("background:::\nnut:0,128,0::\n")
+    with pytest.raises(ValueError, match="its colour 0,0,128 in SegmentationClass has no name"):
+        load_voc(root)
+
+
+def test_labelmap_txt_without_colours_names_values(root):
+    write(root, "a", squares((1, 5, 5, 10)), squares((2, 5, 5, 10)))
+    (root / "labelmap.txt").write_text("background\nnut\nbolt:::\n")
+    records, names = load_voc(root)
+    assert names == ["nut", "bolt"] and records[0].class_ids.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("background:::", "no classes in it"),
+        ("nut:1,2,3::\nbolt:1,2,3::", "colour 1,2,3 of bolt is that of nut"),
+        ("nut:0,0,0::", "colour 0,0,0 of nut is that of the background"),
+        ("nut:1,2::", "red,green,blue"),
+        ("nut:1,2,300::", "red,green,blue"),
+        ("nut:1,2,3::\nnut:1,2,4::", "nut occurs twice"),
+    ],
+)
+def test_a_broken_labelmap_is_named(root, text, reason):
+    write_two(root)
+    (root / "labelmap.txt").write_text(text)
+    with pytest.raises(ValueError, match=f"labelmap.txt: .*{reason}"):
+        load_voc(root)
+
+
+def test_images_of_a_split_without_label_images_have_no_objects(root):
+    write_two(root)
+    for name in ("b", "c"):
+        Image.fromarray(np.zeros((HEIGHT, WIDTH, 3), np.uint8)).save(root / "JPEGImages" / f"{name}.jpg")
+    (root / "ImageSets" / "Segmentation" / "train.txt").write_text("a\nb\nc\n")
+    records, _ = load_voc(root, "train")
+    assert [len(record.boxes) for record in records] == [2, 0, 0]
+    assert "2 images without label images have no objects" in str(records.report)
+    (root / "ImageSets" / "Segmentation" / "train.txt").write_text("a\ngone\n")
+    with pytest.raises(ValueError, match=r"JPEGImages.gone\.jpg: there is no such image file"):
+        load_voc(root, "train")
+
+
 def test_a_split_is_a_list_of_images_in_its_order(root):
     for name in ("a", "b", "c"):
         write_two(root, name)

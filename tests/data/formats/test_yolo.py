@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_maskrcnn.data.formats.yolo import load_yolo
+from keras_maskrcnn.diagnostics.dataset.readers import refused
 
 HEIGHT, WIDTH = 40, 60
 TRIANGLE = "0 0.5 0.25 0.75 0.25 0.75 0.5"
@@ -45,6 +46,7 @@ def test_what_trainers_cache_beside_the_images_is_no_image(root):
     np.save(root / "images" / "train" / "a.npy", np.zeros((HEIGHT, WIDTH, 3), np.uint8))
     records, _ = load(root, TRIANGLE)
     assert [(record.image[-5:], len(record.boxes)) for record in records] == [("a.png", 1), ("b.png", 0)]
+    assert "1 .npy file beside images of the same name left out, as caches" in str(records.report)
 
 
 def test_the_file_of_the_names_may_lie_among_the_labels(root):
@@ -85,6 +87,51 @@ def test_the_images_folder_may_be_given(root):
     (root / "labels").rename(root / "text")
     with pytest.raises(ValueError, match="the folder of the images must be given"):
         load_yolo(root / "text" / "train")
+
+
+@pytest.mark.parametrize(
+    ("line", "box"),
+    [
+        ("0 0.9 0.9 1.009 0.9 1.009 1.0001", [54, 36, 60, 40]),
+        ("0 -0.01 0.5 0.1 0.5 0.1 0.75", [0, 20, 6, 30]),
+        ("0 0.96 0.5 0.098 0.5", [54.66, 10, 60, 30]),
+    ],
+)
+def test_what_reaches_a_hundredth_outside_is_clipped_and_counted(root, line, box):
+    for name in ("a", "b"):
+        Image.new("RGB", (60, 40)).save(root / "images" / "train" / f"{name}.png")
+    records, _ = load(root, line)
+    np.testing.assert_allclose(records[0].boxes, [box], atol=1e-4)
+    assert "1 object reached a little outside the image and clipped" in str(records.report)
+
+
+def test_the_overhang_is_in_proportion_to_the_image(root):
+    Image.new("RGB", (4000, 400)).save(root / "images" / "train" / "a.png")
+    records, _ = load(root, "0 0.5 0.5 1.0095 0.5 1.0095 0.75")
+    assert records[0].boxes.tolist() == [[2000, 200, 4000, 300]]
+    with pytest.raises(ValueError, match="reaches outside the image, 4000 pixels wide"):
+        load(root, "0 0.5 0.5 1.0105 0.5 1.0105 0.75")
+
+
+def test_images_and_labels_may_be_in_folders_below(root):
+    for place in ("images/train/day", "images/train/night", "labels/train/day"):
+        (root / place).mkdir()
+    for name in ("day/a.png", "night/a.png"):
+        Image.new("RGB", (WIDTH, HEIGHT)).save(root / "images" / "train" / name)
+    write(root, TRIANGLE, TRIANGLE, name="day/a")
+    records, _ = load(root, TRIANGLE)
+    found = {record.image.partition("images/train/")[2]: len(record.boxes) for record in records}
+    assert found == {"a.png": 1, "b.png": 0, "day/a.png": 2, "night/a.png": 0}
+    write(root, TRIANGLE, name="day/gone")
+    with pytest.raises(ValueError, match=r"train: day/gone\.txt: no image has this name"):
+        load(root, TRIANGLE)
+
+
+def test_a_problem_names_its_image_too(root):
+    problems = []
+    load(root, TRIANGLE, "7 0.5 0.25 0.75 0.25 0.75 0.5", "0 0 0 3 0 3 0.5", problems=problems)
+    assert all(f"of a.txt: image {root / 'images' / 'train' / 'a.png'}: " in problem for problem in problems)
+    assert [refused(problem).image for problem in problems] == [str(root / "images" / "train" / "a.png")] * 2
 
 
 def test_another_split_is_matched_by_name(root):
