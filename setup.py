@@ -25,9 +25,9 @@ def compile_op(folder: Path) -> None:
     # variables the same interpreter sees the packages where this one is going to be installed. Whatever
     # fails here, the operations are compiled when they are first used.
     environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONNOUSERSITE")}
-    command = [sys.executable, folder / "build.py", folder]
+    command = [sys.executable, "-m", "keras_maskrcnn.ops.build", folder.resolve()]
     try:
-        subprocess.run(command, env=environment, capture_output=True, timeout=900)
+        subprocess.run(command, env=environment, cwd=folder.parents[1], capture_output=True, timeout=900)
     except (OSError, subprocess.TimeoutExpired):
         print("The operations were not compiled; they will be when they are first used.")
 
@@ -92,7 +92,7 @@ setup(
     packages=[*find_packages(include=["keras_maskrcnn*"]), "keras_maskrcnn.ops.csrc"],
     package_dir={"keras_maskrcnn.ops.csrc": "custom_ops"},
     package_data={
-        "keras_maskrcnn.ops": ["*.so"],
+        "keras_maskrcnn.ops": ["*.so", "*.so.sha256"],
         "keras_maskrcnn.ops.csrc": ["*.cc", "*.cu", "*.h"],
         "keras_maskrcnn.presets": ["*.txt"],
     },

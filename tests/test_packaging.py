@@ -19,7 +19,7 @@ pytest.importorskip("setuptools", "77")
 
 FOLDERS = ("benchmarks", "custom_ops", "docs", "keras_maskrcnn", "samples", "tests")
 ENDINGS = (".md", ".toml", ".yml", ".py", ".in")
-NOT_SOURCES = ("*.so", "*.pyc", "__pycache__", ".*cache", "runs", "nothing_is_downloaded")
+NOT_SOURCES = ("*.so", "*.so.sha256", "*.pyc", "__pycache__", ".*cache", "runs", "nothing_is_downloaded")
 
 
 def sources():
@@ -82,15 +82,16 @@ def test_a_wheel_is_for_the_platform_of_its_library_and_for_any_without_one(whee
     path, has_compiler = wheel
     assert re.search(r"-py3-none-(.+)\.whl$", path.name)[1].startswith("any") is not has_compiler
     with zipfile.ZipFile(path) as archive:
-        libraries = [name for name in archive.namelist() if name.endswith(".so")]
+        libraries = [name for name in archive.namelist() if ".so" in Path(name).suffixes]
         (info,) = [name for name in archive.namelist() if name.endswith(".dist-info/WHEEL")]
         assert f"Root-Is-Purelib: {str(not has_compiler).lower()}" in archive.read(info).decode()
-    assert libraries == [f"keras_maskrcnn/ops/{build.library_name()}"] * has_compiler
+    library = f"keras_maskrcnn/ops/{build.library_name()}"
+    assert sorted(libraries) == [library, f"{library}.sha256"] * has_compiler
 
 
 def test_a_wheel_holds_the_package_and_the_sources_of_its_operations_and_nothing_else(wheel):
     with zipfile.ZipFile(wheel[0]) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name and not name.endswith(".so")}
+        held = {name for name in archive.namelist() if ".dist-info/" not in name and ".so" not in name}
     files = sources()
     expected = {name for name in files if name.startswith("keras_maskrcnn/")}
     for name in files:

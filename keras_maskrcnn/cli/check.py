@@ -15,6 +15,7 @@ from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.diagnostics.dataset.check import check_dataset
 from keras_maskrcnn.diagnostics.dataset.report import DatasetReport
+from keras_maskrcnn.utils.files import write_text
 
 
 def run(args: argparse.Namespace) -> int:
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     options = {**format_options(vars(args)), "masks": masks, "problems": problems}
     report = _checked(args, fields, options)
     if args.json is not None:
-        args.json.write_text(report.to_json() + "\n")
+        write_text(args.json, report.to_json() + "\n")
     if args.html is not None:
         report.write_html(args.html)
     # Names of files and classes may have characters that the terminal's encoding lacks.

@@ -1,6 +1,7 @@
 """`maskrcnn convert`: weights from any source to a `.keras` file, or to what torchvision and Detectron2 read."""
 
 import argparse
+import textwrap
 from pathlib import Path
 
 from keras_maskrcnn.cli.common import open_model
@@ -9,7 +10,9 @@ from keras_maskrcnn.config.fields import network_fields
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import detectron2 as detectron2_presets
 from keras_maskrcnn.presets import torchvision as torchvision_presets
-from keras_maskrcnn.utils.files import written_whole
+from keras_maskrcnn.weights.builders import detectron2 as detectron2_builder
+from keras_maskrcnn.weights.builders import torchvision as torchvision_builder
+from keras_maskrcnn.weights.checkpoint import read_checkpoint_of
 from keras_maskrcnn.weights.files.write import write_pkl, write_pth
 from keras_maskrcnn.weights.sources import detectron2, torchvision
 from keras_maskrcnn.weights.sources.table import save
@@ -30,7 +33,13 @@ REFERENCES = {
     },
     ".pkl": {"Detectron2's mask_rcnn_R_50_FPN": detectron2_presets.MASK},
 }
-"""Models that a user of a checkpoint builds there, by its suffix."""
+"""Models that a user of a checkpoint knows there, by its suffix."""
+LOAD_STATE_DICT = "import torch\nmodel.load_state_dict(torch.load(FILE))"
+LOAD_CHECKPOINT = (
+    "from detectron2.checkpoint import DetectionCheckpointer\nDetectionCheckpointer(model).load(FILE)"
+)
+COUNTED = ("cascade_ious", "keypoint_names")
+"""Fields that count layers or their outputs, which `network_fields` leaves out."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,8 +63,7 @@ def write_model(model: MaskRCNN, target: Path) -> None:
     elif target.suffix == ".pkl":
         write_pkl(target, save(detectron2.table(model.network)))
     else:
-        with written_whole(target) as part:
-            model.save(part)
+        model.save(target)
 
 
 def notes(config: Config, suffix: str) -> list[str]:
@@ -68,19 +76,34 @@ def notes(config: Config, suffix: str) -> list[str]:
     lines = [f"The file holds tensors only. Classes, in their order: {names}"]
     if differences[nearest]:
         lines.append(f"Where this model differs from {nearest}: {', '.join(differences[nearest])}")
-    return lines
+    if suffix == ".pth":
+        there, code, load = "torchvision", torchvision_builder.code(config), LOAD_STATE_DICT
+    else:
+        there, code, load = "Detectron2", detectron2_builder.code(config), LOAD_CHECKPOINT
+    lines.append(f"{there} builds it so, and cannot be told what is not named here:")
+    return [*lines, textwrap.indent(f"{code}\n{load}", "  ")]
 
 
 def _differences(config: Config, there: Config) -> list[str]:
-    """The fields, of tensors and of conventions, in which a model is another than `there`."""
+    """The fields, of tensors and of conventions, in which a model is another than `there`.
+
+    Rows for the background, which nothing reads, are written as the framework has them.
+    """
     return [
         f"{field}={getattr(config, field)!r}"
-        for field in (*network_fields(Config), *CONVENTIONS)
-        if getattr(config, field) != getattr(there, field)
+        for field in (*network_fields(Config), *COUNTED, *CONVENTIONS)
+        if getattr(config, field) != getattr(there, field) and field != "background_outputs"
     ]
 
 
 def _source(args: argparse.Namespace) -> MaskRCNN:
+    if args.config:
+        fields = args.config if args.classes is None else {**args.config, "class_names": args.classes}
+        if "class_names" not in fields:
+            raise ValueError(
+                "--config has no class_names: --classes must name the checkpoint's, in its order"
+            )
+        return read_checkpoint_of(MaskRCNN, Config.from_dict(fields), args.source)
     if args.model is None:
         return open_model(args.source)
     return open_model(args.model, args.source, args.classes)

@@ -7,6 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from keras_maskrcnn.utils.files import written_whole
+
 Row = dict[str, str]
 
 
@@ -39,7 +41,8 @@ def save_curves(rows: Sequence[Row], path: Path) -> None:
         axes.grid(alpha=0.3)
         if len(shown) > 1:
             axes.legend()
-    figure.savefig(path, dpi=100, format="png")
+    with written_whole(path) as part:
+        figure.savefig(part, dpi=100, format="png")
 
 
 def _draw(axes: Axes, rows: Sequence[Row], name: str) -> None:

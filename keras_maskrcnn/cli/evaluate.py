@@ -18,6 +18,7 @@ from keras_maskrcnn.evaluation.evaluate import evaluate_coco
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.counted import counted
+from keras_maskrcnn.utils.files import write_text
 
 KINDS = ("box", "mask", "keypoint")
 
@@ -48,11 +49,12 @@ def run(args: argparse.Namespace) -> int:
         results_file=args.results,
         category_ids=records.report.category_ids,
         report=args.report,
+        about={"model": str(args.weights or args.model), "dataset": str(annotations)},
         **tiling(args),
     )
     if args.json is not None:
         finite = {name: None if math.isnan(value) else value for name, value in scores.items()}
-        args.json.write_text(json.dumps(finite, indent=1) + "\n")
+        write_text(args.json, json.dumps(finite, indent=1) + "\n")
     if args.per_class:
         print(class_table(scores, records, names) + "\n")
     print(score_table(scores))

@@ -182,10 +182,15 @@ def _predict(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     is_checkpoint = isinstance(args.source, Path) and args.source.suffix != ".keras"
-    if is_checkpoint and args.model is None:
-        raise ValueError(f"{args.source}: --model NAME must say the published model of this architecture")
-    if not is_checkpoint and (args.model is not None or args.classes is not None):
-        raise ValueError(f"{args.source} says itself what it is: leave out --model and --classes")
+    if args.model is not None and args.config:
+        raise ValueError("--model and --config both say what the checkpoint is: leave out one of them")
+    if is_checkpoint and args.model is None and not args.config:
+        raise ValueError(
+            f"{args.source}: --model NAME must say the published model of this architecture, or --config FILE the "
+            "Config of the model that it is of, such as a run's config.json"
+        )
+    if not is_checkpoint and (args.model is not None or args.classes is not None or args.config):
+        raise ValueError(f"{args.source} says itself what it is: leave out --model, --config and --classes")
     _start_tensorflow()
     from keras_maskrcnn.cli import convert
 

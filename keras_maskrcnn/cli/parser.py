@@ -119,12 +119,13 @@ def _add_convert(commands: Any) -> None:
         Convert weights to a .keras file, or back to what torchvision (.pth) or Detectron2 (.pkl) reads.
         SOURCE is the name of a published model, which is downloaded (maskrcnn models lists them), a .keras
         file, a run folder (its best.keras), or a checkpoint (.pth, .pkl, .h5, .safetensors), whose architecture
-        --model says.
+        --model or --config says. What is printed with a .pth or .pkl file builds the model that it is for.
 
         examples:
           maskrcnn convert maskrcnn_resnet50_fpn_coco mask.keras
           maskrcnn convert mine.h5 mine.keras --model matterport_mask_rcnn_coco --classes cat,dog
           maskrcnn convert run/best.keras best.pth
+          maskrcnn convert best.pth back.keras --config run/config.json
         """,
     )
     command.add_argument(
@@ -141,6 +142,13 @@ def _add_convert(commands: Any) -> None:
         type=arguments.published_name,
         metavar="NAME",
         help="the published model whose architecture a checkpoint has",
+    )
+    command.add_argument(
+        "--config",
+        type=arguments.config_file,
+        default={},
+        metavar="FILE",
+        help="or JSON of the Config of the model that a checkpoint is of, such as a run's config.json",
     )
     command.add_argument(
         "--classes",

@@ -18,6 +18,7 @@ from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.display import message, printable
+from keras_maskrcnn.utils.files import write_text, written_whole
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,13 +37,14 @@ def run(args: argparse.Namespace) -> int:
                 failures.append(str(error))
             else:
                 if drawing is not None:
-                    detections.draw(min_score=0).save(args.output / drawing)
+                    with written_whole(args.output / drawing) as part:
+                        detections.draw(min_score=0).save(part)
                 results.extend(_rows(detections, number, path, drawing))
             if bar is not None:
                 bar.update(number)
     finally:
         # Whatever ends the work, a full disk or Ctrl-C: the detections so far are kept.
-        (args.output / "detections.json").write_text(json.dumps(results))
+        write_text(args.output / "detections.json", json.dumps(results))
     print(_summary(results, len(args.images) - len(failures), args.output, not args.no_drawings))
     if not results and len(failures) < len(args.images):
         print(_best_score(model, args))

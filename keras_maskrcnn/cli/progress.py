@@ -10,6 +10,7 @@ import keras
 from keras_maskrcnn.cli.curves import save_curves
 from keras_maskrcnn.cli.run_folder import RunFolder
 from keras_maskrcnn.training.optimizers import steps_taken
+from keras_maskrcnn.utils.files import written_whole
 
 
 def in_terminal() -> bool:
@@ -80,7 +81,7 @@ class EpochLog(keras.callbacks.Callback):
         row: dict[str, Any] = {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._began, 1)}
         row.update({name: f"{value:.6g}" for name, value in {"learning_rate": rate, **values}.items()})
         rows = [*(old for old in self.folder.rows() if int(old["epoch"]) <= epoch), row]
-        with open(self.folder.log, "w", newline="") as file:
+        with written_whole(self.folder.log) as part, open(part, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, fieldnames=list(dict.fromkeys(key for one in rows for key in one)))
             writer.writeheader()
             writer.writerows(rows)

@@ -11,6 +11,7 @@ from typing import Any
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.utils.counted import counted
+from keras_maskrcnn.utils.files import write_text
 
 DEFAULTS: dict[str, Any] = {
     "epochs": 12,
@@ -99,14 +100,15 @@ class RunFolder:
             raise ValueError(
                 f"{self.path}: there is no run to resume (config.json or settings.json is missing)"
             )
-        if resume and self.epochs_done() and not self.backup.exists():
+        # After one epoch the backup may not have been written yet: that epoch is trained again.
+        if resume and self.epochs_done() > 1 and not self.backup.exists():
             raise ValueError(f"{self.path}: the run cannot be resumed without its backup.weights.h5")
 
     def write(self, config: Config, settings: dict[str, Any]) -> None:
         """Write down what the run is."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(config.to_json())
-        self.settings.write_text(json.dumps(settings, indent=1, default=str))
+        write_text(self.config, config.to_json())
+        write_text(self.settings, json.dumps(settings, indent=1, default=str))
 
     def rows(self) -> list[dict[str, str]]:
         """Return the log's rows, one per epoch that was finished."""

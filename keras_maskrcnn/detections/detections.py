@@ -22,7 +22,8 @@ class Detections:
     them one by one: `detections[detections.scores > 0.9]`.
 
     Raises:
-        ValueError: lengths or shapes disagree; the message names the field.
+        ValueError: lengths or shapes disagree; or a number is NaN or infinite, a score outside 0..1, a box ends before
+            it begins, or a class id is no whole number from 1. The message names the field, and the row.
 
     Example:
 
@@ -73,13 +74,13 @@ class Detections:
     COCO's AP of masks ranks by them where there are any, that of boxes by `scores`; so does `to_coco`."""
 
     def __post_init__(self) -> None:
-        self.boxes = np.asarray(self.boxes, np.float32)
-        self.scores = np.asarray(self.scores, np.float32)
-        self.class_ids = np.asarray(self.class_ids, np.int32)
+        for name in ("boxes", "scores", "keypoints", "mask_scores"):
+            if getattr(self, name) is not None:
+                setattr(self, name, _numbers(name, getattr(self, name)))
+        self.class_ids = _class_ids(self.class_ids)
         self.class_names = list(self.class_names)
-        if self.mask_scores is not None:
-            self.mask_scores = np.asarray(self.mask_scores, np.float32)
         _check(self)
+        _check_values(self)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -226,3 +227,47 @@ def _check(detections: Detections) -> None:
         raise ValueError(f"Detections.masks holds RLEs that are not of size {list(size)}")
     if detections.image is not None and detections.image.shape[:2] != size:
         raise ValueError(f"Detections.image must be {size[0]} x {size[1]}; got {detections.image.shape}")
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+            return np.asarray(values, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Detections.{name} must be numbers: {error}") from None
+
+
+def _class_ids(values: Any) -> np.ndarray:
+    """The class ids as int32, checked before the cast, which would wrap or truncate others."""
+    given = np.asarray(values)
+    if given.size and given.dtype.kind not in "iuf":
+        raise ValueError(f"Detections.class_ids must be numbers; got {given.dtype}")
+    _refuse(
+        "class_ids",
+        given,
+        ~((given >= 1) & (given <= np.iinfo(np.int32).max) & (given == np.floor(given))),
+        "1, 2, ...",
+    )
+    return given.astype(np.int32)
+
+
+def _check_values(detections: Detections) -> None:
+    for name in ("boxes", "keypoints"):
+        values = getattr(detections, name)
+        if values is not None:
+            _refuse(name, values, ~np.isfinite(values), "finite numbers")
+    for name in ("scores", "mask_scores"):
+        values = getattr(detections, name)
+        if values is not None:
+            _refuse(name, values, ~((values >= 0) & (values <= 1)), "in 0..1")  # NaN is neither
+    boxes = detections.boxes
+    _refuse("boxes", boxes, boxes[:, 2:] < boxes[:, :2], "x1, y1, x2, y2 with x1 <= x2 and y1 <= y2")
+
+
+def _refuse(name: str, values: np.ndarray, wrong: np.ndarray, wanted: str) -> None:
+    """Raise a ValueError if something is wrong in a row of a field, and name the first such row."""
+    if wrong.any():
+        row = int(np.argwhere(wrong)[0][0])
+        raise ValueError(
+            f"Detections.{name} must be {wanted}; got {values[row].tolist()!s:.200} in row {row}"
+        )

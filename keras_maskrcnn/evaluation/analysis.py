@@ -75,7 +75,7 @@ class Analysis:
 
     def matches(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> list[Match]:
         """Pair objects with detections by the IoU of their masks or else boxes; see `matching.match_objects`."""
-        return match_objects(self.evaluations[self.kind], iou_threshold, score_threshold)
+        return match_objects(self.records, self.detections, self.kind, iou_threshold, score_threshold)
 
     def confusion_matrix(self, iou_threshold: float = 0.5, score_threshold: float = 0.5) -> np.ndarray:
         """Count objects by their true and their predicted class.

@@ -98,12 +98,12 @@ def coco_evaluations(
         record = records[index]
         _check_pair(record, found, class_names)
         images.append({"id": index, "height": record.height, "width": record.width})
-        truth.extend(_truth(record, index))
+        truth.extend(truth_rows(record, index))
     kinds = _kinds(truth, detections)
     sigmas = _sigmas(detections, keypoint_sigmas) if "keypoint" in kinds else None
     evaluations = {}
     for kind, iou_type in kinds.items():
-        rows = [row for index, found in enumerate(detections) for row in _found(found, index, kind)]
+        rows = [row for index, found in enumerate(detections) for row in found_rows(found, index, kind)]
         limits = (KEYPOINT_LIMIT,) if kind == "keypoint" else (1, 10, max_detections)
         evaluation = _evaluation(images, truth, rows, iou_type, len(class_names))
         evaluation.params.maxDets = sorted({min(limit, max_detections) for limit in limits})
@@ -166,7 +166,8 @@ def _sigmas(detections: Sequence[Detections], given: Sequence[float] | None) -> 
     return np.array(checked_sigmas(given, *found[0]), np.float64)
 
 
-def _truth(record: Record, image: int) -> Iterator[dict[str, Any]]:
+def truth_rows(record: Record, image: int) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a record as COCO's annotations of image number `image`."""
     for row, (x1, y1, x2, y2) in enumerate(np.asarray(record.boxes, np.float64).reshape(-1, 4)):
         annotation = {
             "image_id": image,
@@ -194,7 +195,8 @@ def ranking_scores(detections: Detections, kind: str) -> np.ndarray:
     return detections.scores if own is None else own
 
 
-def _found(found: Detections, image: int, kind: str) -> Iterator[dict[str, Any]]:
+def found_rows(found: Detections, image: int, kind: str) -> Iterator[dict[str, Any]]:
+    """Yield detections as COCO's results of "box", "mask" or "keypoint", with the areas that pycocotools takes."""
     scores = ranking_scores(found, kind)
     for row, (x1, y1, x2, y2) in enumerate(found.boxes.astype(np.float64)):
         result = {
@@ -243,17 +245,6 @@ def _run(evaluation: Any) -> None:
     with _silence():
         evaluation.evaluate()
         evaluation.accumulate()
-
-
-def rematched(evaluation: COCOeval, iou_threshold: float) -> COCOeval:
-    """Match the same objects and detections of boxes or masks at one IoU, of all sizes and without a limit."""
-    again = COCOeval(evaluation.cocoGt, evaluation.cocoDt, evaluation.params.iouType)
-    again.params.iouThrs = np.array([iou_threshold])
-    again.params.areaRng, again.params.areaRngLbl = [[0, 1e10]], ["all"]
-    again.params.maxDets = [max(1, len(evaluation.cocoDt.anns))]
-    with _silence():
-        again.evaluate()
-    return again
 
 
 def _silence() -> contextlib.AbstractContextManager[Any]:

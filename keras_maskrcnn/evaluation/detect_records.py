@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.utils.files import write_text
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
@@ -102,11 +103,11 @@ def write_coco_results(
     results: list[dict[str, Any]] = []
     for index, found in enumerate(detections):
         results.extend(found.to_coco(records[index].image_id, category_ids))
-    Path(path).write_text(json.dumps(results))
+    write_text(path, json.dumps(results))
     kinds = [kind for kind, field in _FIELDS.items() if any(field in row for row in results)]
     for kind in kinds if len(kinds) > 1 else ():
         rows = [_of_kind(row, kind) for row in results if _FIELDS[kind] in row]
-        Path(path).with_suffix(f".{kind}{Path(path).suffix}").write_text(json.dumps(rows))
+        write_text(Path(path).with_suffix(f".{kind}{Path(path).suffix}"), json.dumps(rows))
 
 
 def _of_kind(row: dict[str, Any], kind: str) -> dict[str, Any]:

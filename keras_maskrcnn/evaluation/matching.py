@@ -1,13 +1,19 @@
 """Which detection belongs to which object, at one IoU and one score: what a confusion matrix counts."""
 
+from __future__ import annotations
+
 import dataclasses
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pycocotools.mask as coco_mask
-from pycocotools.cocoeval import COCOeval
 
-from keras_maskrcnn.evaluation.coco import rematched
+from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.evaluation.coco import found_rows, truth_rows
+
+if TYPE_CHECKING:
+    from keras_maskrcnn.data.records import Record
 
 Annotations = list[dict[str, Any]]
 
@@ -29,16 +35,22 @@ class Match:
 
 
 def match_objects(
-    evaluation: COCOeval, iou_threshold: float = 0.5, score_threshold: float = 0.5
+    records: Sequence[Record],
+    detections: Sequence[Detections],
+    kind: str,
+    iou_threshold: float = 0.5,
+    score_threshold: float = 0.5,
 ) -> list[Match]:
     """Pair objects with detections, each at most once.
 
-    First within each class, by pycocotools, so that these pairs are the true positives of COCO's average precision.
-    What is left is then paired across classes: the best score first, each detection with the object that it overlaps
-    most. Crowds are left out, and so are detections inside a crowd of their class.
+    First within each class, by COCO's rule, so that these pairs are the true positives of its average precision. What
+    is left is then paired across classes: the best score first, each detection with the object that it overlaps most.
+    Crowds are left out, and so are detections inside a crowd of their class.
 
     Args:
-        evaluation: of boxes or masks, as `coco_evaluations` returns them.
+        records: of N images.
+        detections: of the same N images.
+        kind: what overlaps: "mask" or "box".
         iou_threshold: pairs overlap by at least this, above 0 to 1.
         score_threshold: detections that score less are taken for none, 0..1.
 
@@ -52,33 +64,44 @@ def match_objects(
         raise ValueError(f"iou_threshold must be above 0 and at most 1; got {iou_threshold}")
     if not 0 <= score_threshold <= 1:
         raise ValueError(f"score_threshold must be in 0..1; got {score_threshold}")
-    paired, in_crowd = _paired_within_classes(evaluation, iou_threshold)
     matches: list[Match] = []
-    for image in evaluation.params.imgIds:
-        truth, found = evaluation.cocoGt.imgToAnns[image], evaluation.cocoDt.imgToAnns[image]
-        places = {one["id"]: row for row, one in enumerate(truth)}
-        pairs = {row: places[paired[one["id"]]] for row, one in enumerate(found) if one["id"] in paired}
+    for image, of_image in enumerate(detections):
+        truth, found = list(truth_rows(records[image], image)), list(found_rows(of_image, image, kind))
+        overlaps = _overlaps(truth, found, kind)
+        pairs, in_crowd = _paired_within_classes(truth, found, overlaps, iou_threshold)
         counted = [
-            row
-            for row, one in enumerate(found)
-            if one["score"] >= score_threshold and one["id"] not in in_crowd
+            row for row, one in enumerate(found) if one["score"] >= score_threshold and row not in in_crowd
         ]
-        overlaps = _overlaps(truth, found)
+        overlaps = np.where([one["iscrowd"] for one in truth], 0, overlaps)
         matches.extend(_of_image(image, truth, overlaps, pairs, _best_first(found, counted), iou_threshold))
     return matches
 
 
-def _paired_within_classes(evaluation: COCOeval, iou_threshold: float) -> tuple[dict[int, int], set[int]]:
-    """Return pycocotools' {detection id: object id}, and the ids of detections inside crowds."""
-    pairs, in_crowd = {}, set()
-    for one in rematched(evaluation, iou_threshold).evalImgs:
-        if one is None:  # neither objects nor detections of a class in an image
-            continue
-        for number, match, ignored in zip(one["dtIds"], one["dtMatches"][0], one["dtIgnore"][0], strict=True):
-            if ignored:
-                in_crowd.add(number)
-            elif match > 0:
-                pairs[number] = int(match)
+def _paired_within_classes(
+    truth: Annotations, found: Annotations, overlaps: np.ndarray, iou_threshold: float
+) -> tuple[dict[int, int], set[int]]:
+    """Return {row of a detection: row of its object}, and the rows of detections inside crowds of their class.
+
+    The best score chooses first, and chooses the object that it overlaps most, the last of equals. A crowd is chosen by
+    any number of detections, and only by those that overlap no object enough.
+    """
+    pairs: dict[int, int] = {}
+    taken, in_crowd = set(), set()
+    crowds_last = sorted(range(len(truth)), key=lambda other: truth[other]["iscrowd"])
+    for row in _best_first(found, list(range(len(found)))):
+        chosen, least = None, min(iou_threshold, 1 - 1e-10)
+        for other in crowds_last:
+            if truth[other]["category_id"] != found[row]["category_id"] or other in taken:
+                continue
+            if truth[other]["iscrowd"] and chosen is not None and not truth[chosen]["iscrowd"]:
+                break
+            if overlaps[row, other] >= least:
+                chosen, least = other, overlaps[row, other]
+        if chosen is not None and truth[chosen]["iscrowd"]:
+            in_crowd.add(row)
+        elif chosen is not None:
+            pairs[row] = chosen
+            taken.add(chosen)
     return pairs, in_crowd
 
 
@@ -86,13 +109,13 @@ def _best_first(found: Annotations, rows: list[int]) -> list[int]:
     return sorted(rows, key=lambda row: -found[row]["score"])
 
 
-def _overlaps(truth: Annotations, found: Annotations) -> np.ndarray:
-    """IoU [detections, objects] of masks or else boxes; 0 with crowds."""
+def _overlaps(truth: Annotations, found: Annotations, kind: str) -> np.ndarray:
+    """IoU [detections, objects]; with a crowd the fraction of the detection that is inside it."""
     if not truth or not found:
         return np.zeros((len(found), len(truth)))
-    field = "segmentation" if "segmentation" in found[0] else "bbox"
-    overlaps = coco_mask.iou([one[field] for one in found], [one[field] for one in truth], [0] * len(truth))
-    return np.where([one["iscrowd"] for one in truth], 0, overlaps)
+    field = "segmentation" if kind == "mask" else "bbox"
+    crowds = [one["iscrowd"] for one in truth]
+    return coco_mask.iou([one[field] for one in found], [one[field] for one in truth], crowds)
 
 
 def _of_image(

@@ -16,6 +16,7 @@ from keras_maskrcnn.evaluation.matching import Match
 from keras_maskrcnn.evaluation.mistakes import describe_mistake, draw_mistake
 from keras_maskrcnn.evaluation.plots import class_figure, confusion_figure, precision_recall_figure
 from keras_maskrcnn.utils.counted import counted
+from keras_maskrcnn.utils.files import write_text, written_whole
 
 SUMMARY = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
 STYLE = """
@@ -102,10 +103,10 @@ def write_report(
         _plot("AP of each class", folder / "class_ap.png"),
     ]
     page = folder / "report.html"
-    page.write_text(
+    write_text(
+        page,
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Evaluation</title>'
         f"<style>{STYLE}</style></head><body>\n" + "\n".join(sections) + "\n</body></html>\n",
-        encoding="utf-8",
     )
     return page
 
@@ -117,15 +118,21 @@ def _save_plots(folder: Path, analysis: Analysis, counts: np.ndarray) -> None:
         "confusion": confusion_figure(counts, analysis.class_names),
     }
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=100)
+        with written_whole(folder / f"{name}.png") as part:
+            figure.savefig(part, dpi=100)
 
 
 def _write_csv(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> None:
-    names = ["(none)", *class_names]
-    with path.open("w", newline="", encoding="utf-8") as file:
+    names = ["(none)", *map(_cell, class_names)]
+    with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["true / predicted", *names])
         writer.writerows([name, *row] for name, row in zip(names, counts.tolist(), strict=True))
+
+
+def _cell(name: str) -> str:
+    """A name that a spreadsheet shows, and does not compute as a formula."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else name
 
 
 def _score_table(analysis: Analysis) -> str:

@@ -18,18 +18,19 @@ from keras_maskrcnn.models.call_checks import check_batch, check_compile, check_
 from keras_maskrcnn.models.detector import Detector, Tensors, dtype_policy, run_graph
 from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
 from keras_maskrcnn.models.recipe import Recipe
+from keras_maskrcnn.models.saving import WholeFiles
 from keras_maskrcnn.network.backbone import ALL_STAGES, freeze_backbone
 from keras_maskrcnn.network.network import make_network
 from keras_maskrcnn.network.training_graph import training_graph
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
-from keras_maskrcnn.utils.keras_internals import BuiltModel, check_compiled, set_first_epoch
+from keras_maskrcnn.utils.keras_internals import check_compiled, set_first_epoch
 from keras_maskrcnn.weights.pretrained import build_pretrained
 from keras_maskrcnn.weights.saved_names import check_saved_names
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
-class MaskRCNN(BuiltModel):
+class MaskRCNN(WholeFiles):
     """Mask R-CNN (He et al. 2017) and its variants: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
 
     `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise losses that

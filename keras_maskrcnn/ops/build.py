@@ -1,4 +1,4 @@
-"""Compiles the operations with the machine's own C++ compiler; from a shell, `python build.py FOLDER`."""
+"""Compiles the operations with the machine's own C++ compiler; `python -m keras_maskrcnn.ops.build FOLDER`."""
 
 import hashlib
 import logging
@@ -7,9 +7,10 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from keras_maskrcnn.utils.files import file_hash, write_text, written_whole
 
 _INSTALLED, _CHECKOUT = Path(__file__).with_name("csrc"), Path(__file__).parents[2] / "custom_ops"
 FOLDER = _INSTALLED if _INSTALLED.exists() else _CHECKOUT
@@ -81,26 +82,40 @@ def compile_for_tensorflow(path: Path, sources: Sequence[Path], *link_first: str
 
 
 def run_compiler(command: Sequence[str], path: Path) -> None:
-    """Run a compiler whose output, `path`, appears whole or not at all.
+    """Run a compiler whose output, `path`, appears whole or not at all, with its checksum in a file beside it.
 
     Raises:
         RuntimeError: it failed; the message holds its first error.
         OSError: the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, unfinished = tempfile.mkstemp(suffix=".so", dir=path.parent)
-    os.close(handle)
-    try:
-        result = subprocess.run([*command, "-o", unfinished], capture_output=True, text=True, timeout=600)
+    with written_whole(path) as part:
+        try:
+            result = subprocess.run([*command, "-o", part], capture_output=True, text=True, timeout=600)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"{command[0]} did not finish in 10 minutes") from error
         if result.returncode != 0:
             errors = [line for line in result.stderr.splitlines() if "error" in line]
             raise RuntimeError(f"{command[0]} failed: {errors[0] if errors else result.stderr.strip()[:300]}")
-        os.chmod(unfinished, 0o755)
-        os.replace(unfinished, path)
-    except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"{command[0]} did not finish in 10 minutes") from error
-    finally:
-        Path(unfinished).unlink(missing_ok=True)
+        part.chmod(0o755)
+        write_text(checksum_file(path), _checksum(part))
+
+
+def checksum_file(path: Path) -> Path:
+    """Return where the checksum of a library is."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def is_whole(path: Path) -> bool:
+    """Tell whether a library is as it was compiled: loading one that was cut off may end the process."""
+    try:
+        return checksum_file(path).read_text() == _checksum(path)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _checksum(path: Path) -> str:
+    return f"{path.stat().st_size} {file_hash(path, 'sha256')}\n"
 
 
 if __name__ == "__main__":

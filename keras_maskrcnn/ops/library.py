@@ -112,17 +112,27 @@ def _find_or_build(
     shipped = Path(build.__file__).with_name(name)
     cached = _cache_folder() / name
     for path in (shipped, cached):
-        library = load(path)
+        library = _loaded(path, load)
         if library is not None:
             return path, library
     with _only_one_process(cached.with_suffix(".lock")):
-        library = load(cached)  # another process may have built it meanwhile
+        library = _loaded(cached, load)  # another process may have built it meanwhile
         if library is None:
             compile_to(cached)
-            library = load(cached)
+            library = _loaded(cached, load)
     if library is None:
         raise RuntimeError(f"{cached} was compiled but does not load")
     return cached, library
+
+
+def _loaded(path: Path, load: Callable[[Path], Any]) -> Any:
+    """Load a library that is as it was compiled; None if there is none."""
+    if not path.exists():
+        return None
+    if not build.is_whole(path):
+        _log.warning("%s is damaged, or lacks its checksum, and is replaced", path)
+        return None
+    return load(path)
 
 
 def _cache_folder() -> Path:
@@ -141,9 +151,7 @@ def _only_one_process(path: Path) -> Iterator[None]:
 
 
 def _load(path: Path) -> Any:
-    """Load an op library and register its gradients; None if it is absent or TensorFlow cannot load it."""
-    if not path.exists():
-        return None
+    """Load an op library and register its gradients; None if TensorFlow cannot load it."""
     try:
         library = tf.load_op_library(str(path))
     except tf.errors.OpError as error:
@@ -161,8 +169,6 @@ def _load(path: Path) -> Any:
 
 
 def _load_kernels(path: Path) -> Any:
-    if not path.exists():
-        return None
     try:
         tf.load_library(str(path))
     except (tf.errors.OpError, OSError) as error:
@@ -172,8 +178,6 @@ def _load_kernels(path: Path) -> Any:
 
 
 def _load_cuda(path: Path) -> Library | None:
-    if not path.exists():
-        return None
     try:
         return Library(path)
     except OSError as error:

@@ -14,7 +14,8 @@ from keras import ops
 
 from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
 from keras_maskrcnn.training.epochs import check_epochs_are_whole
-from keras_maskrcnn.utils.keras_internals import set_first_epoch
+from keras_maskrcnn.utils.files import written_whole
+from keras_maskrcnn.utils.keras_internals import set_first_epoch, weights_in_memory
 
 REMEMBERED = ("best", "wait", "best_epoch")
 """The attributes in which Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau keep what happened before."""
@@ -27,9 +28,9 @@ class _EndOfEpoch:
 class TrainingBackup(keras.callbacks.Callback):
     """Resumes an interrupted `fit` exactly: same data, same randomness, same losses as without the interruption.
 
-    Weights, optimizer, logged means, epoch and step are written to one file, under another name first and then
-    renamed, so that an interruption while writing leaves the former backup. (Keras' BackupAndRestore forgets the
-    step within the epoch and overwrites its files in place.)
+    Weights, optimizer, logged means, epoch and step are written to one file, whole or not at all: an interruption
+    while writing leaves the former backup. (Keras' BackupAndRestore forgets the step within the epoch and overwrites
+    its files in place.)
 
     Args:
         path: the backup file, ending in ".weights.h5"; read if it exists when training begins.
@@ -179,16 +180,14 @@ class TrainingBackup(keras.callbacks.Callback):
             )
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name(f".{os.getpid()}.{self.path.name}")
-        self.model.save_weights(unfinished, overwrite=True)
-        with h5py.File(unfinished, "a") as file:
+        content = weights_in_memory(self.model)
+        with h5py.File(content, "a") as file:
             file.attrs["epoch"], file.attrs["step"], file.attrs["steps"] = epoch, step, self.steps
             file.attrs["remembered"] = json.dumps([_memory(callback) for callback in self.remember])
             for i, variable in enumerate(_mean_variables(self.model)):
                 file[f"means/{i}"] = ops.convert_to_numpy(variable)
-        with open(unfinished, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(unfinished, self.path)
+        with written_whole(self.path) as part:
+            part.write_bytes(content.getbuffer())
 
 
 def _mean_variables(model: keras.Model) -> list[keras.Variable]:

@@ -3,10 +3,13 @@
 All of them are in Keras 3.15; its upper bound in setup.py is there because of them. Of TensorFlow none are used.
 """
 
+import io
+import os
 from typing import Any
 
 import keras
 import tensorflow as tf
+from keras.src.utils import io_utils
 
 
 class BuiltModel(keras.Model):
@@ -31,6 +34,34 @@ def strategy_of(model: keras.Model) -> tf.distribute.Strategy | None:
     a model under a strategy would not be told from others: accumulated gradients would fail in the midst of `fit`.
     """
     return model._distribute_strategy
+
+
+def may_replace(path: str | os.PathLike) -> bool:
+    """Ask the user whether a file that is there may be replaced, as Keras does when it is told not to overwrite.
+
+    Private: `ask_to_proceed_with_overwrite`. Without it `save(..., overwrite=False)` would fail.
+    """
+    return not os.path.exists(path) or io_utils.ask_to_proceed_with_overwrite(str(path))
+
+
+class _WeightsFile(io.BytesIO):
+    """A file in memory with a name that `save_weights` takes."""
+
+    def __str__(self) -> str:
+        return "memory.weights.h5"
+
+
+def weights_in_memory(model: keras.Model) -> io.BytesIO:
+    """Return what `save_weights` would write.
+
+    HDF5's library ends the process, in a later call, if the disk is full while it writes; in memory it cannot be.
+
+    Private: that `save_weights` asks for the name by `str` and gives the file to h5py, which takes open ones. Without
+    it saving weights and backups would fail.
+    """
+    file = _WeightsFile()
+    keras.Model.save_weights(model, file)
+    return file
 
 
 def check_compiled(model: keras.Model) -> None:

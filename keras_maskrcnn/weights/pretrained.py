@@ -7,7 +7,6 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,11 @@ from keras_maskrcnn.config.fields import network_fields
 from keras_maskrcnn.presets import find_preset
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.files import file_hash, written_whole
+from keras_maskrcnn.weights.checkpoint import BEGINNINGS, SOURCES, current_names
 from keras_maskrcnn.weights.download import check_hash, fetch
 from keras_maskrcnn.weights.files.read import read_checkpoint
 from keras_maskrcnn.weights.files.state import State
-from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
+from keras_maskrcnn.weights.sources import matterport
 from keras_maskrcnn.weights.sources.backbones import load_backbone
 from keras_maskrcnn.weights.transfer import (
     Model,
@@ -34,20 +34,9 @@ from keras_maskrcnn.weights.transfer import (
 
 _log = logging.getLogger(__name__)
 
-SOURCES: dict[str, ModuleType] = {
-    "torchvision": torchvision,
-    "detectron2": detectron2,
-    "matterport": matterport,
-}
 CONVERTER = 1
 """Raised when the same file would be converted otherwise, so that what was converted before is left aside."""
 
-BEGINNINGS = {
-    "torchvision": ("backbone.body.",),
-    "detectron2": ("backbone.bottom_up.", "backbone.stem."),
-    "matterport": ("",),
-}
-"""How names begin in every file of a source; Matterport's are checked by `matterport.describe`."""
 NAMED = {"class_names": "classes", "keypoint_names": "keypoints"}
 
 
@@ -148,15 +137,7 @@ def _read(preset: Preset, path: Path) -> State:
     begin = BEGINNINGS[preset.source]
     if not any(key.startswith(begin) for key in state):
         raise ValueError(f"{path} is not of {preset.source}: no tensor is called {' or '.join(begin)}...")
-    try:
-        if preset.source == "torchvision":
-            return torchvision.rename(state)
-        if preset.source == "matterport":
-            state = matterport.rename(state)
-            matterport.describe(state)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}.") from error
-    return state
+    return current_names(preset.source, path, state)
 
 
 def _from_file(

@@ -5,6 +5,7 @@ import math
 import os
 import tempfile
 import zipfile
+import zlib
 from collections.abc import MutableMapping
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ import numpy as np
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
+from keras_maskrcnn.weights.files.keras_file import check_keras_file
 from keras_maskrcnn.weights.sources.table import load_weights
 
 LARGE = 2**20
@@ -50,13 +52,14 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
     # Keras reports a damaged file as a missing one.
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: the file is damaged, or no .keras file")
+    check_keras_file(path, model_class)
     try:
-        model = keras.saving.load_model(path, compile=compile)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        return keras.saving.load_model(path, compile=compile)
+    except (
+        *(ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError),
+        *(OSError, zipfile.BadZipFile, zlib.error),
+    ) as error:
         raise ValueError(f"{path}: the model cannot be read: {error}") from error
-    if not isinstance(model, model_class):
-        raise ValueError(f"{path}: this is a {type(model).__name__}, not a {model_class.__name__}")
-    return model
 
 
 def new_layers(config: Config, source: Config) -> tuple[str, ...]:

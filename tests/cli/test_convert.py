@@ -4,7 +4,7 @@ import pytest
 from command_line import error
 from examples import tiny
 
-from keras_maskrcnn.cli.convert import notes
+from keras_maskrcnn.cli.convert import notes, write_model
 from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.models.load import load_model
@@ -16,6 +16,14 @@ from keras_maskrcnn.weights.sources import detectron2, torchvision
 from keras_maskrcnn.weights.sources.table import save
 
 FAMILIES = {".pth": (torchvision, {}), ".pkl": (detectron2, {"background_outputs": False, "bgr": True})}
+ROUND_TRIPS = [
+    (".pth", {}),
+    (".pth", {"background_outputs": False}),
+    (".pth", {"norm": "frozen_batch_norm", "head_norm": "batch_norm", "box_convs": 1, "box_fcs": 1}),
+    (".pkl", {}),
+    (".pkl", {"background_outputs": False, "class_agnostic_boxes": True, "mask_loss": "class_agnostic"}),
+    (".pkl", {"class_agnostic_boxes": True}),
+]
 
 
 @pytest.mark.parametrize("ending", FAMILIES)
@@ -42,10 +50,55 @@ def test_a_keras_file_is_copied_whole(tmp_path):
 
 
 def test_what_a_framework_has_no_names_for_is_refused_and_nothing_is_written(tmp_path, capsys):
-    MaskRCNN(tiny()).save(tmp_path / "mine.keras")
+    MaskRCNN(tiny(mask_iou_head=True)).save(tmp_path / "mine.keras")
     line = error(capsys, "convert", tmp_path / "mine.keras", tmp_path / "mine.pkl")
-    assert "Detectron2 has no names for a model with background_outputs" in line
+    assert "Detectron2 has no names for a model with a mask_iou head" in line
     assert [path.name for path in tmp_path.iterdir()] == ["mine.keras"]
+
+
+@pytest.mark.parametrize("ending, changes", ROUND_TRIPS)
+def test_ones_own_model_comes_back_with_its_config(ending, changes, tmp_path):
+    """All but the outputs for the background, which nothing reads: the other framework may not have them."""
+    model = MaskRCNN(tiny(**changes))
+    for weight in model.weights:
+        weight.assign(np.random.default_rng(len(weight.path)).normal(size=weight.shape))
+    checkpoint, config = tmp_path / f"mine{ending}", tmp_path / "config.json"
+    write_model(model, checkpoint)
+    config.write_text(model.config.to_json())
+    arguments = ["convert", str(checkpoint), str(tmp_path / "back.keras"), "--config", str(config)]
+    assert main(arguments) == 0
+    back = load_model(tmp_path / "back.keras")
+    assert back.config == model.config
+    lost = ending == ".pkl" and model.config.background_outputs
+    for ours, theirs in zip(back.weights, model.weights, strict=True):
+        ours, path, theirs = ours.numpy(), theirs.path, theirs.numpy()
+        rows = {"box_head/deltas": 4, "mask_head/logits": 1}.get(path.rpartition("/")[0], 0)
+        if lost and rows and not (rows == 4 and model.config.class_agnostic_boxes):
+            assert not ours[..., :rows].any()
+            ours, theirs = ours[..., rows:], theirs[..., rows:]
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_backup_comes_back_too(tmp_path):
+    model = MaskRCNN(tiny())
+    model.save_weights(tmp_path / "backup.weights.h5")
+    (tmp_path / "config.json").write_text(model.config.to_json())
+    arguments = [str(tmp_path / name) for name in ("backup.weights.h5", "back.keras")]
+    assert main(["convert", *arguments, "--config", str(tmp_path / "config.json")]) == 0
+    for ours, theirs in zip(load_model(tmp_path / "back.keras").weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_config_of_another_model_is_refused_with_the_first_tensor_that_does_not_fit(tmp_path, capsys):
+    write_model(MaskRCNN(tiny()), tmp_path / "mine.pth")
+    for name, changes in {"other": {"fpn_channels": 64}, "classes": {"class_names": ("cat",)}}.items():
+        (tmp_path / f"{name}.json").write_text(tiny(**changes).to_json())
+        files = tmp_path / "mine.pth", tmp_path / "back.keras", "--config", tmp_path / f"{name}.json"
+        line = error(capsys, "convert", *files)
+        assert "mine.pth is not of the model that the Config describes" in line and "has shape" in line
+    (tmp_path / "part.json").write_text('{"depth": 18}')
+    files = tmp_path / "mine.pth", tmp_path / "back.keras", "--config", tmp_path / "part.json"
+    assert "--config has no class_names: --classes must name" in error(capsys, "convert", *files)
 
 
 def test_arguments_that_do_not_go_together_are_refused(tmp_path, capsys):
@@ -56,7 +109,10 @@ def test_arguments_that_do_not_go_together_are_refused(tmp_path, capsys):
     assert "no.pth: there is no such file" in error(capsys, "convert", tmp_path / "no.pth", out)
     assert "it must end in .keras, .pth, .pkl" in error(capsys, "convert", checkpoint, tmp_path / "out.onnx")
     line = error(capsys, "convert", "resnet50", out, "--classes", "cat")
-    assert "resnet50 says itself what it is: leave out --model and --classes" in line
+    assert "resnet50 says itself what it is: leave out --model, --config and --classes" in line
+    (tmp_path / "config.json").write_text('{"depth": 18}')
+    both = "--config", tmp_path / "config.json", "--model", "maskrcnn_resnet50_fpn_coco"
+    assert "leave out one of them" in error(capsys, "convert", checkpoint, out, *both)
     line = error(capsys, "convert", checkpoint, out, "--model", "mask_rcnn")
     assert "No published model is called 'mask_rcnn'; nearest: " in line
 
@@ -72,20 +128,27 @@ def test_a_broken_checkpoint_is_named_with_the_reason(tmp_path, capsys):
 
 
 def test_notes_say_what_no_checkpoint_holds():
-    assert notes(PRESETS["maskrcnn_resnet50_fpn_v2_coco"].config, ".pth") == [
+    told = notes(PRESETS["maskrcnn_resnet50_fpn_v2_coco"].config, ".pth")
+    assert told[0] == (
         "The file holds tensors only. Classes, in their order: person, bicycle, car, motorcycle, airplane, ..."
-    ]
+    )
+    assert told[1].startswith("torchvision builds it so") and "maskrcnn_resnet50_fpn_v2(" in told[2]
     first = notes(PRESETS["maskrcnn_resnet50_fpn_coco"].config, ".pth")
     assert first[1] == "Where this model differs from torchvision's maskrcnn_resnet50_fpn: norm_epsilon=0.0"
     here = notes(Config(class_names=("cat",), stride_in_1x1=True), ".pth")
     assert here[1].endswith("maskrcnn_resnet50_fpn: stride_in_1x1=True")
-    gn = notes(PRESETS["Misc/mask_rcnn_R_50_FPN_3x_gn"].config, ".pkl")[1]
-    assert "Detectron2's mask_rcnn_R_50_FPN: norm='group_norm', " in gn and gn.endswith("stride_in_1x1=False")
+    gn = notes(PRESETS["Misc/mask_rcnn_R_50_FPN_3x_gn"].config, ".pkl")
+    assert "Detectron2's mask_rcnn_R_50_FPN: norm='group_norm', " in gn[1]
+    assert gn[1].endswith("stride_in_1x1=False") and "cfg.MODEL.RESNETS.NORM = 'GN'" in gn[3]
 
 
 def test_notes_say_what_the_network_is_made_of():
-    config = Config(class_names=("cat",), depth=18, fpn_channels=64, norm="group_norm")
-    assert notes(config, ".pth")[1].endswith("_fpn: depth=18, norm='group_norm', fpn_channels=64")
+    config = Config(
+        class_names=("cat",), depth=18, fpn_channels=64, norm="group_norm", keypoint_names=("nose",)
+    )
+    said = notes(config, ".pth")
+    assert said[1].endswith("depth=18, norm='group_norm', fpn_channels=64, keypoint_names=('nose',)")
+    assert "partial(nn.GroupNorm, 32)" in said[3] and "model.load_state_dict(torch.load(FILE))" in said[3]
     assert notes(Config(class_names=("cat",)), ".keras") == []
 
 

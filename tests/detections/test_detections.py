@@ -141,3 +141,52 @@ def test_keypoint_names_that_disagree_are_refused():
         ValueError, match=r"Detections\.keypoint_names must name 2 keypoints; got \('nose',\)"
     ):
         detections(keypoints=np.zeros((3, 2, 3)), keypoint_names=("nose",))
+
+
+@pytest.mark.parametrize(
+    "field, row, value",
+    [
+        ("boxes", 1, [np.nan, 10, 3, 12]),
+        ("boxes", 2, [20, 5, np.inf, 6]),
+        ("boxes", 0, [9, 2, 3, 8]),  # ends before it begins
+        ("boxes", 0, [3, 2, 1e300, 8]),  # more than float32 can hold
+        ("scores", 1, np.nan),
+        ("scores", 2, -0.1),
+        ("scores", 0, 90),  # in %
+        ("mask_scores", 1, 1.5),
+        ("mask_scores", 2, np.nan),
+        ("keypoints", 0, [[4, np.nan, 1], [5, 5, 1]]),
+        ("keypoints", 2, [[4, 4, 1], [5, 5, -np.inf]]),
+        ("class_ids", 1, 0),  # the background
+        ("class_ids", 2, -1),
+        ("class_ids", 0, 1.5),
+        ("class_ids", 0, np.nan),
+        ("class_ids", 1, 2**32 + 1),  # which a cast would make 1
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_by_its_field_and_row(field, row, value):
+    given = {
+        "boxes": detections().boxes.astype(float),
+        "scores": [0.9, 0.6, 0.3],
+        "mask_scores": [0.9, 0.6, 0.3],
+        "keypoints": np.ones((3, 2, 3)),
+        "class_ids": np.array([2, 1, 2], float if isinstance(value, float) else np.int64),
+    }
+    given[field] = np.array(given[field])
+    given[field][row] = value
+    with pytest.raises(ValueError, match=rf"Detections\.{field} must be .*; got .* in row {row}"):
+        detections(**given)
+
+
+def test_values_at_the_ends_of_their_ranges_are_taken():
+    found = detections(scores=[1, 0.5, 0], class_ids=[1.0, 2.0, 3.0], boxes=[[1, 1, 1, 1]] * 3)
+    assert found.class_ids.dtype == np.int32 and found.class_ids.tolist() == [1, 2, 3]
+    empty = detections(boxes=np.zeros((0, 4)), scores=[], class_ids=[], class_names=[], masks=None)
+    assert len(empty) == 0
+
+
+def test_what_is_no_number_is_refused_by_its_field():
+    with pytest.raises(ValueError, match=r"Detections\.scores must be numbers"):
+        detections(scores=["high", "low", "low"])
+    with pytest.raises(ValueError, match=r"Detections\.class_ids must be numbers"):
+        detections(class_ids=["dog", "cat", "dog"])

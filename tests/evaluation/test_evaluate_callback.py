@@ -30,11 +30,11 @@ class Learner(keras.Model):
         )
 
 
-def fit(epochs, *callbacks):
+def fit(epochs, *callbacks, **options):
     model = Learner()
     model.compile("sgd", "mse")
     data = np.ones((2, 1), np.float32)
-    history = model.fit(data, data, epochs=epochs, verbose=0, callbacks=list(callbacks))
+    history = model.fit(data, data, epochs=epochs, verbose=0, callbacks=list(callbacks), **options)
     return model, history.history
 
 
@@ -132,3 +132,11 @@ def test_a_callback_that_could_never_evaluate_is_refused_when_made():
         CocoEvaluation([])
     with pytest.raises(ValueError, match="tile_overlap=9 needs tile="):
         CocoEvaluation(records(), tile_overlap=9)
+
+
+def test_a_resumed_run_is_evaluated_after_the_same_epochs_as_an_uninterrupted_one():
+    callback = CocoEvaluation(records(), every=4)
+    fit(9, callback)
+    assert callback.epochs == [1, 4, 8, 9]
+    fit(9, callback, initial_epoch=5)
+    assert callback.epochs == [8, 9]

@@ -84,3 +84,12 @@ def test_images_that_are_files_are_named_by_their_folder(tmp_path):
     truth = make_record(tmp_path / "one.npy", [CAT], [1])
     text = write_report(tmp_path / "report", analyse([truth], [found((1, 0.9, CAT))], NAMES)).read_text()
     assert f"dataset: 1 image in {tmp_path}" in text
+
+
+@pytest.mark.parametrize("name", ["=1+1", "@SUM(A1)", "+cmd", "-2+3", "\t=1", "\r=1"])
+def test_a_class_name_is_no_formula_in_a_spreadsheet(name, tmp_path):
+    truth = make_record(np.zeros((30, 30), np.uint8), [[1, 1, 20, 20]], [1], image_id="a")
+    write_report(tmp_path, analyse([truth], [found(side=30)], (name, "plain")))
+    with (tmp_path / "confusion.csv").open(newline="") as file:
+        header = next(csv.reader(file))
+    assert header[2:] == [f"'{name}", "plain"]

@@ -125,19 +125,13 @@ def test_two_processes_share_one_build(tmp_path, compiler):
     assert [path.name for path in folder(tmp_path).glob("*.so")] == [build.library_name()]
 
 
-@pytest.mark.parametrize(
-    "broken", ["for another TensorFlow", pytest.param("not a library", marks=pytest.mark.slow)]
-)
-def test_a_library_that_does_not_load_is_replaced(tmp_path, compiler, broken):
+def test_a_library_that_does_not_load_is_replaced(tmp_path, compiler):
     stale = folder(tmp_path) / build.library_name()
-    if broken == "not a library":
-        stale.write_bytes(b"garbage")
-    else:
-        source = tmp_path / "other.cc"
-        source.write_text("void gone(); static int before_main = (gone(), 0);")
-        subprocess.run([build.find_compiler(), "-shared", "-fPIC", source, "-o", stale], check=True)
-        with pytest.raises(tf.errors.NotFoundError, match="undefined symbol"):
-            tf.load_op_library(str(stale))
+    source = tmp_path / "other.cc"
+    source.write_text("void gone(); static int before_main = (gone(), 0);")
+    build.run_compiler([build.find_compiler(), "-shared", "-fPIC", str(source)], stale)
+    with pytest.raises(tf.errors.NotFoundError, match="undefined symbol"):
+        tf.load_op_library(str(stale))
     values, lines = finish(start(tmp_path, CXX=str(compiler)))
     assert values == ["1.0"] * 5
     assert "does not load" in lines[0]
@@ -145,6 +139,39 @@ def test_a_library_that_does_not_load_is_replaced(tmp_path, compiler, broken):
     # Found from now on, with no compiler.
     values, lines = finish(start(tmp_path, PATH=str(tmp_path), CXX=""))
     assert lines == [f"INFO|RoIAlign: compiled op {stale}"]
+
+
+DAMAGES = {
+    "cut off": lambda path: os.truncate(path, path.stat().st_size // 2),
+    "one byte of zeros": lambda path: path.write_bytes(
+        path.read_bytes()[:5000] + b"\0" + path.read_bytes()[5001:]
+    ),
+    "without a checksum": lambda path: build.checksum_file(path).unlink(),
+    "with half a checksum": lambda path: os.truncate(build.checksum_file(path), 20),
+    "with no text for a checksum": lambda path: build.checksum_file(path).write_bytes(b"\xff"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_library_is_never_loaded_and_is_made_again(damage, tmp_path, compiler, fresh, monkeypatch):
+    monkeypatch.setenv("CXX", str(compiler))
+    path = folder(tmp_path) / build.library_name()
+    build.compile_library(path)
+    assert build.is_whole(path)
+    DAMAGES[damage](path)
+    assert not build.is_whole(path)
+    loaded = []
+
+    def load(library):
+        loaded.append(build.is_whole(library))
+        return library
+
+    assert op_library._find_or_build(path.name, build.compile_library, load) == (path, path)
+    assert loaded == [True] and (tmp_path / "runs").read_text() == "ran\nran\n"
+    assert f"{path} is damaged, or lacks its checksum, and is replaced" in fresh.messages
+    assert sorted(file.name for file in path.parent.iterdir()) == sorted(
+        [path.name, build.checksum_file(path).name, path.with_suffix(".lock").name]
+    )
 
 
 def test_the_reference_implementation_can_be_asked_for(tmp_path, fresh):

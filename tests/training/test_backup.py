@@ -1,4 +1,7 @@
 import os
+import socket
+import subprocess
+import sys
 import types
 
 import keras
@@ -174,3 +177,14 @@ def test_backups_lie_save_freq_steps_apart_and_at_the_ends_of_epochs(save_freq, 
             backup.on_train_batch_end(batch)
         backup.on_epoch_end(epoch)
     assert written == [(epoch, step) for epoch in (0, 1) for step in steps]
+
+
+def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    (tmp_path / f".{process.pid}.b.weights.h5").write_bytes(b"half, by version 0.1.0")
+    unfinished = tmp_path / f".{process.pid}@{socket.gethostname()}.abcd1234.unfinished"
+    unfinished.mkdir()
+    (unfinished / "b.weights.h5").write_bytes(b"half")
+    train(tmp_path / "b.weights.h5", epochs=1)
+    assert os.listdir(tmp_path) == ["b.weights.h5"]

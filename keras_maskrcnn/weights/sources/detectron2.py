@@ -8,16 +8,20 @@ from collections.abc import Iterable, Iterator
 import keras
 import numpy as np
 
+from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.layers.heads import BoxHead
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources.table import (
+    SAME,
     TORCH,
     TORCH_CONV,
     TORCH_DENSE,
     Entry,
     Layout,
+    background_only_here,
     parameters,
+    parts_not_in_torch,
     refuse_parts,
     torch_conv,
     torch_dense_after_flatten,
@@ -44,13 +48,9 @@ def table(network: Network) -> list[Entry]:
     refuse_parts(
         "Detectron2",
         {
-            "conv_bias": config.conv_bias,
-            "rpn_softmax": config.rpn_softmax,
-            "box_fc_norm": config.box_fc_norm,
-            "background_outputs": config.background_outputs,
-            'mask_head="mlp"': config.mask_head == "mlp",
+            **parts_not_in_torch(config),
+            f'architecture="c4" of depth {config.depth}': config.architecture == "c4" and config.depth < 50,
             **unnamed_parts(network, heads=("mask", "keypoint")),
-            'mask_loss="softmax"': config.mask_loss == "softmax",
         },
     )
     prefix = "backbone." if network.fpn is None else "backbone.bottom_up."
@@ -62,7 +62,7 @@ def table(network: Network) -> list[Entry]:
     if network.res5 is not None:
         entries += residual_stage(network.res5.blocks, "roi_heads.res5")
     for k, head in enumerate(network.box_heads):
-        entries += _box_head(head, config.box_pool_size, f".{k}" if len(network.box_heads) > 1 else "")
+        entries += _box_head(head, config, f".{k}" if len(network.box_heads) > 1 else "")
     return [*entries, *_mask_head(network), *_keypoint_head(network)]
 
 
@@ -98,16 +98,18 @@ def _rpn(network: Network) -> Iterator[Entry]:
     yield from parameters(head.deltas, f"{key}.anchor_deltas", TORCH, TORCH_CONV)
 
 
-def _box_head(head: BoxHead, pool_size: int, stage: str) -> Iterator[Entry]:
+def _box_head(head: BoxHead, config: Config, stage: str) -> Iterator[Entry]:
     for k, conv in enumerate(head.convs, start=1):
         yield from _conv(conv, f"roi_heads.box_head{stage}.conv{k}")
-    layout = torch_dense_after_flatten(pool_size, pool_size)
+    layout = torch_dense_after_flatten(config.box_pool_size, config.box_pool_size)
     for k, layer in enumerate(head.fcs, start=1):
         yield from parameters(layer, f"roi_heads.box_head{stage}.fc{k}", TORCH, layout)
         layout = TORCH_DENSE
     predictor = f"roi_heads.box_predictor{stage}"
     yield from parameters(head.logits, f"{predictor}.cls_score", TORCH, CLASSIFIER, BACKGROUND_LAST)
-    yield from parameters(head.deltas, f"{predictor}.bbox_pred", TORCH, TORCH_DENSE)
+    has_background = config.background_outputs and not config.class_agnostic_boxes
+    layouts = _predictor(has_background, TORCH_DENSE, 4)
+    yield from parameters(head.deltas, f"{predictor}.bbox_pred", TORCH, *layouts)
 
 
 def _mask_head(network: Network) -> Iterator[Entry]:
@@ -117,7 +119,16 @@ def _mask_head(network: Network) -> Iterator[Entry]:
     for k, conv in enumerate(mask_head.convs, start=1):
         yield from _conv(conv, f"roi_heads.mask_head.mask_fcn{k}")
     yield from parameters(mask_head.deconv, "roi_heads.mask_head.deconv", TORCH, TORCH_CONV)
-    yield from parameters(mask_head.logits, "roi_heads.mask_head.predictor", TORCH, TORCH_CONV)
+    has_background = network.config.background_outputs and network.config.mask_loss != "class_agnostic"
+    layouts = _predictor(has_background, TORCH_CONV, 1)
+    yield from parameters(mask_head.logits, "roi_heads.mask_head.predictor", TORCH, *layouts)
+
+
+def _predictor(has_background: bool, kernel: Layout, rows: int) -> tuple[Layout, Layout]:
+    """Layouts of kernel and bias of a predictor that has `rows` for each class, and here perhaps for the background."""
+    if not has_background:
+        return kernel, SAME
+    return background_only_here(kernel, rows), background_only_here(SAME, rows)
 
 
 def _keypoint_head(network: Network) -> Iterator[Entry]:

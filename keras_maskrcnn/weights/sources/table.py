@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 import keras
 import numpy as np
 
+from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.network.network import Network
 
 
@@ -43,6 +44,28 @@ def torch_dense_after_flatten(height: int, width: int) -> Layout:
         return x.reshape(height, width, -1, out).transpose(3, 2, 0, 1).reshape(out, -1)
 
     return Layout(read, write)
+
+
+def background_only_here(layout: Layout, rows: int) -> Layout:
+    """Return the layout of a predictor that lacks, at the source, the first rows: those of the background.
+
+    Nothing reads what they predict: here they are zeros, and written they are left out.
+    """
+
+    def read(x: np.ndarray) -> np.ndarray:
+        return layout.read(np.concatenate([np.zeros((rows, *x.shape[1:]), x.dtype), x]))
+
+    return Layout(read, lambda x: layout.write(x)[rows:])
+
+
+def background_only_there(layout: Layout, rows: int) -> Layout:
+    """Return the layout of a predictor that has, at the source only, first rows for the background, which go unread."""
+
+    def write(x: np.ndarray) -> np.ndarray:
+        written = layout.write(x)
+        return np.concatenate([np.zeros((rows, *written.shape[1:]), written.dtype), written])
+
+    return Layout(lambda x: layout.read(x[rows:]), write)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,6 +131,20 @@ def refuse_parts(source: str, parts: Mapping[str, bool]) -> None:
     there = [part for part, has in parts.items() if has]
     if there:
         raise ValueError(f"{source} has no names for a model with {', '.join(there)}")
+
+
+def parts_not_in_torch(config: Config) -> dict[str, bool]:
+    """Return, for `refuse_parts`, what neither torchvision's nor Detectron2's layers can be made of."""
+    return {
+        'norm="none"': config.norm == "none",
+        "conv_bias": config.conv_bias,
+        "rpn_softmax": config.rpn_softmax,
+        "box_fcs=0": config.box_fcs == 0 and config.architecture != "c4",
+        "box_fc_norm": config.box_fc_norm,
+        "head_norm in a keypoint head": bool(config.keypoint_names) and config.head_norm != "none",
+        'mask_head="mlp"': config.mask_head == "mlp",
+        'mask_loss="softmax"': config.mask_head != "none" and config.mask_loss == "softmax",
+    }
 
 
 def unnamed_parts(network: Network, heads: tuple[str, ...]) -> dict[str, bool]:

@@ -9,11 +9,15 @@ import numpy as np
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources.table import (
+    SAME,
     TORCH,
     TORCH_CONV,
     TORCH_DENSE,
     Entry,
+    Layout,
+    background_only_there,
     parameters,
+    parts_not_in_torch,
     refuse_parts,
     torch_conv,
     torch_dense_after_flatten,
@@ -58,13 +62,11 @@ def table(network: Network) -> list[Entry]:
         "torchvision",
         {
             f'architecture="{config.architecture}"': config.architecture != "fpn",
-            "conv_bias": config.conv_bias,
-            "rpn_softmax": config.rpn_softmax,
-            "box_fc_norm": config.box_fc_norm,
+            **parts_not_in_torch(config),
+            "rpn_channels other than fpn_channels": config.rpn_channels not in (0, config.fpn_channels),
             "cascade_ious": bool(config.cascade_ious),
             "class_agnostic_boxes": config.class_agnostic_boxes,
-            "background_outputs=False": not config.background_outputs,
-            'mask_head="mlp"': config.mask_head == "mlp",
+            'mask_loss="class_agnostic"': config.mask_head != "none" and config.mask_loss == "class_agnostic",
             **unnamed_parts(network, heads=("mask", "keypoint")),
         },
     )
@@ -111,7 +113,8 @@ def _box_head(network: Network) -> Iterator[Entry]:
         yield from parameters(layer, f"roi_heads.box_head.{name}", TORCH, layout)
         layout = TORCH_DENSE
     yield from parameters(head.logits, "roi_heads.box_predictor.cls_score", TORCH, TORCH_DENSE)
-    yield from parameters(head.deltas, "roi_heads.box_predictor.bbox_pred", TORCH, TORCH_DENSE)
+    layouts = _predictor(network, TORCH_DENSE, 4)
+    yield from parameters(head.deltas, "roi_heads.box_predictor.bbox_pred", TORCH, *layouts)
 
 
 def _mask_head(network: Network) -> Iterator[Entry]:
@@ -121,7 +124,15 @@ def _mask_head(network: Network) -> Iterator[Entry]:
     yield from _sequence(mask_head.convs, "roi_heads.mask_head")
     predictor = "roi_heads.mask_predictor"
     yield from parameters(mask_head.deconv, f"{predictor}.conv5_mask", TORCH, TORCH_CONV)
-    yield from parameters(mask_head.logits, f"{predictor}.mask_fcn_logits", TORCH, TORCH_CONV)
+    layouts = _predictor(network, TORCH_CONV, 1)
+    yield from parameters(mask_head.logits, f"{predictor}.mask_fcn_logits", TORCH, *layouts)
+
+
+def _predictor(network: Network, kernel: Layout, rows: int) -> tuple[Layout, Layout]:
+    """Layouts of kernel and bias of a predictor that has `rows` for each class, here perhaps not for the background."""
+    if network.config.background_outputs:
+        return kernel, SAME
+    return background_only_there(kernel, rows), background_only_there(SAME, rows)
 
 
 def _keypoint_head(network: Network) -> Iterator[Entry]:

@@ -111,7 +111,12 @@ def test_a_file_with_a_tensor_under_both_names_is_refused(first):
     "changes, part",
     [
         ({"mask_head": "mlp"}, 'mask_head="mlp"'),
-        ({"background_outputs": False}, "background_outputs=False"),
+        ({"norm": "none"}, 'norm="none"'),
+        ({"box_fcs": 0, "box_convs": 1}, "box_fcs=0"),
+        ({"rpn_channels": 64}, "rpn_channels other than fpn_channels"),
+        ({"mask_loss": "class_agnostic"}, 'mask_loss="class_agnostic"'),
+        ({"mask_loss": "softmax"}, 'mask_loss="softmax"'),
+        ({"keypoint_names": ("nose",), "head_norm": "batch_norm"}, "head_norm in a keypoint head"),
         ({"class_agnostic_boxes": True}, "class_agnostic_boxes"),
         ({"architecture": "dc5", "anchor_sizes": ((32, 64),)}, 'architecture="dc5"'),
         (

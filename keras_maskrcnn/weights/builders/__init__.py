@@ -1,0 +1,1 @@
+"""Python code that builds, with another framework, the model whose weights are written for it."""
