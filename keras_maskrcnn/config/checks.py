@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from typing import Any
 
 
@@ -23,7 +24,7 @@ def check(config: Any) -> None:
 def _check_classes(config: Any) -> None:
     for name in ("class_names", "keypoint_names"):
         names = getattr(config, name)
-        repeated = sorted({one for one in names if names.count(one) > 1})
+        repeated = sorted(one for one, count in collections.Counter(names).items() if count > 1)
         if repeated:
             raise ValueError(f"Config.{name} holds {', '.join(repeated)} more than once")
 

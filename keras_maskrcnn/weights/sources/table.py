@@ -139,7 +139,6 @@ def parts_not_in_torch(config: Config) -> dict[str, bool]:
         'norm="none"': config.norm == "none",
         "conv_bias": config.conv_bias,
         "rpn_softmax": config.rpn_softmax,
-        "box_fcs=0": config.box_fcs == 0 and config.architecture != "c4",
         "box_fc_norm": config.box_fc_norm,
         "head_norm in a keypoint head": bool(config.keypoint_names) and config.head_norm != "none",
         'mask_head="mlp"': config.mask_head == "mlp",

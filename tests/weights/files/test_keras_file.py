@@ -113,7 +113,7 @@ def test_a_class_of_ones_own_is_read(tmp_path):
 FIELDS = (
     {},
     {"box_convs": 2, "box_fcs": 1, "rpn_convs": 2, "mask_head": "none", "keypoint_names": ("nose",)},
-    {"architecture": "c4", "anchor_sizes": ((32,),)},
+    {"architecture": "c4", "anchor_sizes": ((32,),), "box_pool_size": 14},
 )
 
 

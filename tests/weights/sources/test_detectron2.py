@@ -137,10 +137,12 @@ def test_several_convolutions_of_the_rpn_have_numbers():
     [
         (dict(FPN, mask_head="mlp"), 'mask_head="mlp"'),
         (dict(FPN, norm="none"), 'norm="none"'),
-        (dict(FPN, box_fcs=0, box_convs=1), "box_fcs=0"),
         (dict(FPN, mask_loss="softmax"), 'mask_loss="softmax"'),
         (dict(FPN, keypoint_names=("nose",), head_norm="batch_norm"), "head_norm in a keypoint head"),
-        (dict(FPN, architecture="c4", anchor_sizes=((32,),)), 'architecture="c4" of depth 18'),
+        (
+            dict(FPN, architecture="c4", anchor_sizes=((32,),), box_pool_size=14),
+            'architecture="c4" of depth 18',
+        ),
         (dict(FPN, rpn_softmax=True), "rpn_softmax"),
     ],
 )

@@ -112,7 +112,6 @@ def test_a_file_with_a_tensor_under_both_names_is_refused(first):
     [
         ({"mask_head": "mlp"}, 'mask_head="mlp"'),
         ({"norm": "none"}, 'norm="none"'),
-        ({"box_fcs": 0, "box_convs": 1}, "box_fcs=0"),
         ({"rpn_channels": 64}, "rpn_channels other than fpn_channels"),
         ({"mask_loss": "class_agnostic"}, 'mask_loss="class_agnostic"'),
         ({"mask_loss": "softmax"}, 'mask_loss="softmax"'),
