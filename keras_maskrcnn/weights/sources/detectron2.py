@@ -49,7 +49,9 @@ def table(network: Network) -> list[Entry]:
         "Detectron2",
         {
             **parts_not_in_torch(config),
-            f'architecture="c4" of depth {config.depth}': config.architecture == "c4" and config.depth < 50,
+            f'architecture="{config.architecture}" of depth {config.depth}': (
+                config.architecture != "fpn" and config.depth < 50
+            ),
             **unnamed_parts(network, heads=("mask", "keypoint")),
         },
     )

@@ -38,7 +38,7 @@ SHARED = [
 MORE = [
     {"class_agnostic_boxes": True, "mask_loss": "class_agnostic"},
     {"rpn_channels": 64, "rpn_convs": 2},
-    {"architecture": "dc5", "anchor_sizes": ((32, 64),)},
+    {"architecture": "dc5", "depth": 50, "anchor_sizes": ((32, 64),)},
     {"architecture": "c4", "depth": 50, "anchor_sizes": ((32, 64),), "box_pool_size": 14},
     {
         "class_agnostic_boxes": True, "cascade_ious": (0.6, 0.7),

@@ -13,9 +13,14 @@ from keras_maskrcnn.weights.sources.table import save
 
 FPN = dict(background_outputs=False)
 C4 = dict(
-    FPN, architecture="c4", anchor_sizes=((32, 64, 128, 256, 512),), box_pool_size=14, mask_pool_size=14
+    FPN,
+    depth=50,
+    architecture="c4",
+    anchor_sizes=((32, 64, 128, 256, 512),),
+    box_pool_size=14,
+    mask_pool_size=14,
 )
-DC5 = dict(FPN, architecture="dc5", anchor_sizes=((32, 64, 128, 256, 512),))
+DC5 = dict(FPN, depth=50, architecture="dc5", anchor_sizes=((32, 64, 128, 256, 512),))
 X101 = dict(FPN, depth=101, groups=32, group_width=8)
 KEYPOINTS = dict(FPN, class_names=("person",), mask_head="none", keypoint_names=COCO_KEYPOINTS)
 CASCADE = dict(
