@@ -18,6 +18,7 @@ from keras_maskrcnn.evaluation.analysis import analyse
 from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
 from keras_maskrcnn.evaluation.detect_records import detect_records, write_coco_results
 from keras_maskrcnn.evaluation.report import write_report
+from keras_maskrcnn.utils.keras_internals import first_epoch
 
 if TYPE_CHECKING:
     from keras_maskrcnn.config.config import Config
@@ -136,11 +137,11 @@ class CocoEvaluation(keras.callbacks.Callback):
     """Evaluate during `fit` and log val_box_AP, val_box_AP50, val_box_AP75 and the same for masks and keypoints.
 
     Callbacks that come after it in the list, like `EarlyStopping(monitor="val_mask_AP", mode="max")` and
-    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, after every epoch whose number
-    is a multiple of `every`, and after the last. The epochs between have no such values in their logs, as with
-    `validation_freq` of `fit`: callbacks that monitor them pass over these epochs, so that the patience of
-    `EarlyStopping` counts evaluations, and a history has as many values as there were evaluations; `epochs` tells of
-    which.
+    `ModelCheckpoint`, see these values. It evaluates after the first epoch of the run, unless `TrainingBackup` resumes
+    it later, after every epoch whose number is a multiple of `every`, and after the last. The epochs between have no
+    such values in their logs, as with `validation_freq` of `fit`: callbacks that monitor them pass over these epochs,
+    so that the patience of `EarlyStopping` counts evaluations, and a history has as many values as there were
+    evaluations; `epochs` tells of which.
 
     Args:
         records: images with ground truth that are not trained on.
@@ -227,7 +228,8 @@ class CocoEvaluation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Evaluate if it is time, and put the metrics into the logs that the callbacks after this one get."""
         last = epoch + 1 == self.params.get("epochs")
-        if self.epochs and not last and (epoch + 1) % self.every:
+        first = not self.epochs and not first_epoch(self.model)
+        if not (first or last) and (epoch + 1) % self.every:
             return
         _log.info("Evaluating on %d images after epoch %d", len(self.records), epoch + 1)
         self.scores = evaluate_coco(self.model, self.records, **self._options)

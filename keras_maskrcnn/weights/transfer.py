@@ -15,6 +15,7 @@ import numpy as np
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
+from keras_maskrcnn.utils.finite import check_finite
 from keras_maskrcnn.weights.sources.table import load_weights
 
 LARGE = 2**20
@@ -43,7 +44,8 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
         compile: whether the model is compiled as it was saved.
 
     Raises:
-        ValueError: the file is missing or damaged, or holds another kind of model; the message names the file.
+        ValueError: the file is missing or damaged, or holds another kind of model, or weights that are NaN or Inf; the
+            message names the file.
     """
     if not os.path.exists(path):
         raise ValueError(f"{path}: there is no such file")
@@ -51,11 +53,12 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
     if not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: the file is damaged, or no .keras file")
     try:
-        model = keras.saving.load_model(path, compile=compile)
+        model: Any = keras.saving.load_model(path, compile=compile)
     except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: the model cannot be read: {error}") from error
     if not isinstance(model, model_class):
         raise ValueError(f"{path}: this is a {type(model).__name__}, not a {model_class.__name__}")
+    check_finite(model.weights, path)
     return model
 
 
