@@ -6,6 +6,7 @@ import pytest
 from perfect_model import NAMES, DetectsEverything, records, with_keypoints
 
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation
+from keras_maskrcnn.utils.keras_internals import set_first_epoch
 
 
 class Learner(keras.Model):
@@ -140,3 +141,12 @@ def test_a_resumed_run_is_evaluated_after_the_same_epochs_as_an_uninterrupted_on
     assert callback.epochs == [1, 4, 8, 9]
     fit(9, callback, initial_epoch=5)
     assert callback.epochs == [8, 9]
+
+
+def test_a_resumed_run_is_evaluated_when_an_uninterrupted_one_is():
+    whole, resumed = CocoEvaluation(records(), every=3), CocoEvaluation(records(), every=3)
+    fit(7, whole)
+    assert whole.epochs == [1, 3, 6, 7]
+    resume = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: set_first_epoch(resumed.model, 4))
+    fit(7, resumed, resume)
+    assert resumed.epochs == [6, 7]
