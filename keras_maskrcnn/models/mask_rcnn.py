@@ -26,7 +26,6 @@ from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.keras_internals import check_compiled, set_first_epoch
 from keras_maskrcnn.weights.pretrained import build_pretrained
-from keras_maskrcnn.weights.saved_names import check_saved_names
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
@@ -172,23 +171,6 @@ class MaskRCNN(WholeFiles):
         """
         check_dataset_argument("evaluate", x, args, kwargs, self.config)
         return super().evaluate(x, *args, **kwargs)
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Load weights that this class has saved, as `keras.Model.load_weights` does.
-
-        Raises:
-            ValueError: the file is of Keras 2, whose layers `by_name` would skip without a word; or it is a `.keras`
-                file that has this model's classes in another order. Of other classes there is a warning.
-        """
-        name = str(filepath)
-        if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
-            raise ValueError(
-                f"{name} is a file of Keras 2, which load_pretrained reads and checks: "
-                f'keras_maskrcnn.load_pretrained("matterport_mask_rcnn_coco", weights="{name}"). '
-                "Weights saved by Keras 3 end with .weights.h5 or .keras"
-            )
-        check_saved_names(filepath, self.config)
-        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def freeze(self, stages: int) -> None:
         """Train from now on all but the first `stages` of the backbone: the model has Config.frozen_stages=stages.

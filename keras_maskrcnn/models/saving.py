@@ -1,10 +1,12 @@
-"""A model whose files are whole or not there."""
+"""A model whose files are whole or not there, and are checked before they are read."""
 
 import os
 from typing import Any
 
+from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.utils.files import written_whole
 from keras_maskrcnn.utils.keras_internals import BuiltModel, may_replace, weights_in_memory
+from keras_maskrcnn.weights.saved_names import check_saved_names
 
 
 class WholeFiles(BuiltModel):
@@ -12,6 +14,8 @@ class WholeFiles(BuiltModel):
 
     Keras writes in place: its ModelCheckpoint, which calls these methods, would lose the best model so far.
     """
+
+    config: Config
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Save as `keras.Model.save` does; a `.keras` file appears whole or not at all.
@@ -36,6 +40,23 @@ class WholeFiles(BuiltModel):
         elif overwrite or may_replace(filepath):
             with written_whole(filepath) as part:
                 part.write_bytes(weights_in_memory(self).getbuffer())
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Load weights that this class has saved, as `keras.Model.load_weights` does.
+
+        Raises:
+            ValueError: the file is of Keras 2, whose layers `by_name` would skip without a word; or it is a `.keras`
+                file that has this model's classes in another order. Of other classes there is a warning.
+        """
+        name = str(filepath)
+        if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
+            raise ValueError(
+                f"{name} is a file of Keras 2, which load_pretrained reads and checks: "
+                f'keras_maskrcnn.load_pretrained("matterport_mask_rcnn_coco", weights="{name}"). '
+                "Weights saved by Keras 3 end with .weights.h5 or .keras"
+            )
+        check_saved_names(filepath, self.config)
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
 
 
 def _is_local(path: Any, suffix: str) -> bool:
