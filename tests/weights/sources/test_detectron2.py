@@ -99,7 +99,7 @@ def test_without_a_pyramid_the_backbone_is_not_called_bottom_up():
 
 def test_a_dilated_res5_feeds_the_box_head():
     state = save(detectron2.table(tiny_model("dc5").network))
-    assert state["roi_heads.box_head.fc1.weight"].shape == (32, 512 * 7 * 7)
+    assert state["roi_heads.box_head.fc1.weight"].shape == (32, 2048 * 7 * 7)
 
 
 def test_res5_of_c4_belongs_to_the_heads():
