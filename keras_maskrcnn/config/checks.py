@@ -5,6 +5,9 @@ from __future__ import annotations
 import collections
 from typing import Any
 
+GROUPS = 32
+"""Of group normalisation (Wu and He 2018, section 4)."""
+
 
 def check(config: Any) -> None:
     """Raise a ValueError that names the first fields of a Config that do not go together.
@@ -16,6 +19,7 @@ def check(config: Any) -> None:
     _check_images(config)
     _check_anchors(config)
     _check_architecture(config)
+    _check_group_norm(config)
     _check_heads(config)
     _check_limits(config)
     _check_augmentation(config)
@@ -66,6 +70,31 @@ def _check_architecture(config: Any) -> None:
         )
 
 
+def _check_group_norm(config: Any) -> None:
+    """Check that channels can be grouped wherever a layer is to normalise them so."""
+    heads = config.head_norm == "group_norm"
+    has_convs = config.architecture != "c4"
+    masks = config.mask_head == "fcn" and config.mask_convs and has_convs
+    grouped = {
+        "group_width": config.norm == "group_norm"
+        and config.depth >= 50
+        and config.groups * config.group_width,
+        "fpn_channels": config.architecture == "fpn"
+        and (config.fpn_norm == "group_norm" or (heads and config.box_convs))
+        and config.fpn_channels,
+        "box_head_channels": heads and config.box_fc_norm and has_convs and config.box_head_channels,
+        "mask_head_channels": heads and (masks or config.mask_iou_head) and config.mask_head_channels,
+        "keypoint_head_channels": heads
+        and bool(config.keypoint_names and config.keypoint_convs)
+        and config.keypoint_head_channels,
+    }
+    for name, channels in grouped.items():
+        if channels % GROUPS:
+            raise ValueError(
+                f"Config.{name} must make a multiple of {GROUPS} channels for group_norm; got {channels}"
+            )
+
+
 def _check_anchors(config: Any) -> None:
     fpn = config.architecture == "fpn"
     levels = 5 if fpn else 1
@@ -81,6 +110,11 @@ def _check_anchors(config: Any) -> None:
 
 
 def _check_heads(config: Any) -> None:
+    if config.class_weights and len(config.class_weights) != config.num_classes:
+        raise ValueError(
+            f"Config.class_weights needs a number for each of the {config.num_classes} classes; got "
+            f"{config.class_weights}"
+        )
     if len(config.cascade_ious) != len(config.cascade_delta_weights):
         raise ValueError(
             "Config.cascade_delta_weights needs four values for each of "

@@ -200,6 +200,8 @@ class Config:
     """Weights of a proposal's deltas dx, dy, dw, dh."""
     box_smooth_l1_beta: float = ranged(1 / 9, 0)
     """Where the smooth L1 loss of the box head's deltas becomes linear."""
+    class_weights: tuple[float, ...] = ranged((), 0)
+    """Weight of each class's proposals in the mean of the class loss, the background's being 1; () weighs all alike."""
     class_agnostic_boxes: bool = structural(False)
     """Whether all classes share one box regression."""
     cascade_ious: tuple[float, ...] = ranged((), 0, 1, above=True)

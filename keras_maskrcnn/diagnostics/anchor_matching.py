@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.images.resize import resized_size
+from keras_maskrcnn.data.pipeline.sizes import typical_sizes
 from keras_maskrcnn.network.dense import level_strides
 from keras_maskrcnn.ops.anchors import base_anchors
 
@@ -32,17 +32,30 @@ _PAIRS = 1 << 19
 
 
 def resized_objects(records: Sequence[Record], config: Config) -> ResizedObjects:
+    """The objects of all records, once for each of the sizes that training images of a record have."""
     boxes, images, padded = [np.zeros((0, 4))], [], []
     for number in range(len(records)):
         record = records[number]
         own = record.boxes[~record.crowd].astype(np.float64)
-        for turn, min_size in enumerate(config.train_min_sizes or (config.min_size,)):
-            size = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
+        for size, image in typical_sizes(record, config):
             scaled = own * np.tile([size[1] / record.width, size[0] / record.height], 2)
-            boxes.append(_in_frame(scaled, size, config))
-            images += [turn * len(records) + number] * len(own)
-            padded += [padded_size(size, config)] * len(own)
+            for shown in _in_crops(scaled, config.crop_size):
+                boxes.append(_in_frame(shown, image, config))
+                images += [len(boxes)] * len(shown)
+                padded += [padded_size(image, config)] * len(shown)
     return ResizedObjects(np.concatenate(boxes), np.array(images, int), np.array(padded, int).reshape(-1, 2))
+
+
+def _in_crops(boxes: np.ndarray, side: int) -> list[np.ndarray]:
+    """Split objects by the crops that show them, each with what is in it of its objects; 0 is for no crops.
+
+    Random crops are taken to be those of a grid, and each object to be shown by the one that its centre lies in.
+    """
+    if not side:
+        return [boxes]
+    cells = np.floor((boxes[:, :2] + boxes[:, 2:]) / (2 * side))  # [N, 2]
+    shown = np.clip(boxes - np.tile(cells * side, 2), 0, side)
+    return [shown[(cells == cell).all(axis=1)] for cell in np.unique(cells, axis=0)]
 
 
 def _in_frame(boxes: np.ndarray, size: tuple[int, int], config: Config) -> np.ndarray:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.pipeline.sizes import typical_sizes
 from keras_maskrcnn.diagnostics.anchor_matching import (
     ResizedObjects,
     best_overlaps,
@@ -154,7 +155,8 @@ def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
     An anchor learns an object that it overlaps by config.rpn_positive_iou or more; an object without such an anchor
     has only those that overlap it most, if these overlap no other object more (Faster R-CNN, section 3.1.2). Each
     object is compared with all anchors of its image: at their real places, in the image resized as in training and
-    padded alone. With config.train_min_sizes, each size counts alike. `AnchorAdvice.verdict` compares with what is
+    padded alone. With config.train_min_sizes or scale_jitter, each size counts alike, and with crop_size the image is
+    cut into crops. `AnchorAdvice.verdict` compares with what is
     usual: 37% of COCO's objects overlap one of COCO's anchors by 0.7, and 0.6% train none.
 
     Other choices are computed in the same way: all anchor sizes times a factor (`SCALES`); with ratios at quantiles of
@@ -194,7 +196,7 @@ def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
     overlaps = best_overlaps(resized, config)
     matched = overlaps.max(axis=1) >= config.rpn_positive_iou
     count = len(matched)
-    times = len(config.train_min_sizes) or 1
+    times = len(typical_sizes(records[0], config))
     return AnchorAdvice(
         objects=count // times,
         positive_iou=config.rpn_positive_iou,
@@ -272,6 +274,8 @@ def _own_ratios(boxes: np.ndarray, count: int) -> tuple[float, ...]:
 
 def _larger_images(config: Config) -> dict[str, Any]:
     changes: dict[str, Any] = {"min_size": 2 * config.min_size, "max_size": 2 * config.max_size}
+    if config.crop_size:
+        changes["crop_size"] = 2 * config.crop_size
     if config.train_min_sizes:
         changes["train_min_sizes"] = tuple(2 * size for size in config.train_min_sizes)
     return changes

@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.pipeline.sizes import largest_size
 from keras_maskrcnn.diagnostics.anchor_matching import padded_size
-from keras_maskrcnn.images.resize import resized_size
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.network.dense import level_strides
 from keras_maskrcnn.network.network import Network, feature_channels, feature_maps
@@ -91,10 +91,10 @@ def training_memory(config: Config, batch_size: int, records: Sequence[Record]) 
 
 def _largest(records: Sequence[Record], config: Config, batch_size: int) -> tuple[int, int]:
     """Height and width of the largest batch: of the largest image, or of the highest beside the widest."""
-    min_size = max(config.train_min_sizes or (config.min_size,))
-    limits = min_size, config.max_size, config.size_rounding
     images = (records[number] for number in range(len(records)))
-    sizes = {padded_size(resized_size(one.height, one.width, *limits), config) for one in images}
+    sizes = {padded_size(largest_size(one, config).image, config) for one in images}
+    if config.rotate90_probability:
+        sizes |= {(width, height) for height, width in sizes}
     if batch_size == 1:
         return max(sizes, key=lambda size: size[0] * size[1])
     return max(height for height, _ in sizes), max(width for _, width in sizes)

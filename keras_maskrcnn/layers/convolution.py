@@ -3,9 +3,8 @@
 import keras
 from keras import ops
 
-from keras_maskrcnn.ops.convolution import conv3x3, grouped_conv
-
-GROUPS = 32  # of group normalisation (Wu and He 2018, section 4)
+from keras_maskrcnn.config.checks import GROUPS
+from keras_maskrcnn.ops.convolution import CHANNELS, conv3x3, grouped_conv
 
 
 class FrozenBatchNorm(keras.layers.Layer):
@@ -132,7 +131,7 @@ class ConvNorm(keras.layers.Layer):
         elif self.groups > 1:
             x = grouped_conv(x, kernel, self.strides, padding, self.dilation)
         else:
-            x = ops.conv(x, kernel, strides=self.strides, padding=padding, dilation_rate=self.dilation)
+            x = ops.conv(x, kernel, self.strides, padding, CHANNELS, self.dilation)
         return x if bias is None else x + ops.cast(bias, self.compute_dtype)
 
     def _folded(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:

@@ -15,7 +15,8 @@ class SelectDetections(keras.layers.Layer):
     """Class probabilities, deltas and boxes -> `boxes [B, D, 4]`, `scores [B, D]`, `classes [B, D]` int32, best first.
 
     Called with probabilities `[B * R, K + 1]`, deltas `[B * R, boxes, 4]`, the boxes `[B, R, 4]` they refine, `valid
-    [B, R]` and `windows [B, 4]`, which they are clipped to. Rows that hold no detection have class 0 and zeros.
+    [B, R]`, `windows [B, 4]`, which they are clipped to, and perhaps a `score_threshold [B]` in place of the layer's.
+    Rows that hold no detection have class 0 and zeros; a box without area is none.
 
     Args:
         score_threshold: detections must score more, 0..1.
@@ -54,8 +55,11 @@ class SelectDetections(keras.layers.Layer):
         proposals: keras.KerasTensor,
         valid: keras.KerasTensor,
         windows: keras.KerasTensor,
+        score_threshold: keras.KerasTensor | None = None,
     ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
         decoded, scores = self.candidates(probabilities, deltas, proposals, valid, windows)
+        threshold = self.score_threshold if score_threshold is None else score_threshold
+        scores = tf.where(scores > tf.reshape(threshold, [-1, 1, 1]), scores, -1.0)
         if self.class_agnostic_nms:
             return self._suppress_across_classes(decoded, scores)
         kept, kept_scores, classes, count = tf.image.combined_non_max_suppression(
@@ -64,7 +68,7 @@ class SelectDetections(keras.layers.Layer):
             max_output_size_per_class=self.max_detections,
             max_total_size=self.max_detections,
             iou_threshold=self.nms_iou,
-            score_threshold=self.score_threshold,
+            score_threshold=0.0,
             clip_boxes=False,
         )
         real = tf.range(self.max_detections)[None] < count[:, None]
@@ -89,7 +93,9 @@ class SelectDetections(keras.layers.Layer):
             deltas = deltas[:, :, 1:]
         decoded = boxes.decode(deltas, proposals[:, :, None], self.delta_weights, self.clamp)
         decoded = boxes.clip(decoded, windows)  # [B, R, K or 1, 4]
-        large = tf.reduce_all(decoded[..., 2:] - decoded[..., :2] >= self.min_size, axis=-1)
+        sides = decoded[..., 2:] - decoded[..., :2]
+        # one without area cannot be drawn, and would take the place of one that can
+        large = tf.reduce_all((sides >= self.min_size) & (sides > 0), axis=-1)
         return decoded, tf.where(valid[..., None] & large, scores, -1.0)
 
     def _suppress_across_classes(
@@ -98,7 +104,7 @@ class SelectDetections(keras.layers.Layer):
         def one_image(image: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             box, score = image  # [R, K or 1, 4], [R, K]
             box = tf.broadcast_to(box, tf.concat([tf.shape(score), [4]], axis=0))
-            chosen = tf.where(score > self.score_threshold)  # [pairs, 2]
+            chosen = tf.where(score > 0)  # [pairs, 2]
             box, score = tf.gather_nd(box, chosen), tf.gather_nd(score, chosen)
             kept = tf.image.non_max_suppression(box, score, self.max_detections, self.nms_iou)
             padding = [[0, self.max_detections - tf.shape(kept)[0]]]

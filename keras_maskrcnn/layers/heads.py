@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm, make_norm
+from keras_maskrcnn.ops.convolution import CHANNELS
 
 # He et al.: classifiers of 81 and 320 outputs start near zero, boxes nearer
 CLASS_STD = 0.01
@@ -51,7 +52,8 @@ class BoxHead(Composite):
         self.convs = [
             ConvNorm(conv_channels, 3, norm=norm, epsilon=epsilon, name=f"conv{i + 1}") for i in range(convs)
         ]
-        self.flatten = keras.layers.Flatten() if fcs else keras.layers.GlobalAveragePooling2D()
+        flat = keras.layers.Flatten if fcs else keras.layers.GlobalAveragePooling2D
+        self.flatten = flat(data_format=CHANNELS)
         self.fcs = [
             keras.layers.Dense(channels, kernel_initializer="he_normal", name=f"fc{i + 1}")
             for i in range(fcs)
@@ -119,10 +121,20 @@ class MaskHead(Composite):
             for i in range(convs)
         ]
         self.deconv = keras.layers.Conv2DTranspose(
-            channels, 2, 2, activation="relu", kernel_initializer="he_normal", name="deconv"
+            channels,
+            2,
+            2,
+            activation="relu",
+            kernel_initializer="he_normal",
+            data_format=CHANNELS,
+            name="deconv",
         )
         self.logits = keras.layers.Conv2D(
-            num_masks, 1, kernel_initializer=keras.initializers.RandomNormal(stddev=BOX_STD), name="logits"
+            num_masks,
+            1,
+            kernel_initializer=keras.initializers.RandomNormal(stddev=BOX_STD),
+            data_format=CHANNELS,
+            name="logits",
         )
 
     def call(self, pooled: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
@@ -141,7 +153,7 @@ class MLPMaskHead(keras.layers.Layer):
     def __init__(self, num_masks: int, channels: int, **kwargs):
         super().__init__(**kwargs)
         self.num_masks, self.channels = num_masks, channels
-        self.flatten = keras.layers.Flatten()
+        self.flatten = keras.layers.Flatten(data_format=CHANNELS)
         hidden = {"activation": "relu", "kernel_initializer": "he_normal"}
         self.fc1 = keras.layers.Dense(channels, name="fc1", **hidden)
         self.fc2 = keras.layers.Dense(channels, name="fc2", **hidden)
@@ -193,6 +205,7 @@ class KeypointHead(Composite):
             4,
             2,
             padding="same",
+            data_format=CHANNELS,
             kernel_initializer=keras.initializers.RandomNormal(stddev=BOX_STD),
             name="logits",
         )
@@ -203,5 +216,5 @@ class KeypointHead(Composite):
             x = conv(x, training=training)
         x = ops.cast(self.logits(x), "float32")
         return ops.image.resize(
-            x, (2 * x.shape[1], 2 * x.shape[2]), "bilinear", antialias=False, data_format="channels_last"
+            x, (2 * x.shape[1], 2 * x.shape[2]), "bilinear", antialias=False, data_format=CHANNELS
         )

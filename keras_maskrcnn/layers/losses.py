@@ -95,12 +95,24 @@ class ClassLoss(Loss):
     """Cross-entropy of the sampled proposals over K + 1 classes, averaged over them.
 
     Called with class logits `[B * S, K + 1]` and what `ProposalTargets` returns.
+
+    Args:
+        class_weights: of the average, K numbers; the background's is 1, and () weighs all alike.
     """
 
+    def __init__(self, class_weights: tuple[float, ...] = (), **kwargs):
+        super().__init__(**kwargs)
+        self.class_weights = tuple(class_weights)
+
     def call(self, logits: keras.KerasTensor, targets: dict[str, keras.KerasTensor]) -> keras.KerasTensor:
-        classes = ops.reshape(targets["classes"], (-1,))
+        classes, valid = (ops.reshape(targets[key], (-1,)) for key in ("classes", "valid"))
         losses = ops.sparse_categorical_crossentropy(classes, logits, from_logits=True)
-        return self.record(losses, ops.reshape(targets["valid"], (-1,)))
+        if not self.class_weights:
+            return self.record(losses, valid)
+        weights = ops.take(ops.convert_to_tensor((1.0, *self.class_weights), losses.dtype), classes)
+        total = ops.sum(weights * ops.cast(valid, losses.dtype))
+        # all may weigh nothing, as in a batch of a class that is not to count
+        return self.record(weights * losses, valid, ops.where(total > 0, total, 1))
 
 
 class BoxLoss(Loss):

@@ -11,6 +11,7 @@ from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.layers.detections import class_masks
 from keras_maskrcnn.layers.losses import Loss, select_class
+from keras_maskrcnn.ops.convolution import CHANNELS
 
 CONVS = 4
 FCS = 2
@@ -63,7 +64,7 @@ class MaskIoUHead(Composite):
             ConvNorm(conv_channels, 3, 2 if i == CONVS else 1, norm=norm, epsilon=epsilon, name=f"conv{i}")
             for i in range(1, CONVS + 1)
         ]
-        self.flatten = keras.layers.Flatten()
+        self.flatten = keras.layers.Flatten(data_format=CHANNELS)
         self.fcs = [
             keras.layers.Dense(fc_channels, activation="relu", kernel_initializer="he_normal", name=f"fc{i}")
             for i in range(1, FCS + 1)
@@ -78,7 +79,8 @@ class MaskIoUHead(Composite):
     def call(
         self, pooled: keras.KerasTensor, masks: keras.KerasTensor, training: bool = False
     ) -> keras.KerasTensor:
-        small = ops.max_pool(ops.cast(masks, pooled.dtype)[..., None], 2, 2, padding="valid")  # [M, P, P, 1]
+        masks = ops.cast(masks, pooled.dtype)[..., None]
+        small = ops.max_pool(masks, 2, 2, padding="valid", data_format=CHANNELS)  # [M, P, P, 1]
         x = ops.concatenate([pooled, small], axis=-1)
         for conv in self.convs:
             x = conv(x, training=training)

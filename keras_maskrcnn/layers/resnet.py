@@ -7,6 +7,7 @@ from keras import ops
 
 from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.ops.convolution import CHANNELS
 
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
@@ -146,7 +147,7 @@ class ResNet(Composite):
         # zeros pad as well as minus infinity would: x is not negative after ReLU
         first = 1 if self.pool_padding == "symmetric" else 0
         x = ops.pad(x, [[0, 0], [first, 1], [first, 1], [0, 0]])
-        x = ops.max_pool(x, 3, 2, padding="valid")
+        x = ops.max_pool(x, 3, 2, padding="valid", data_format=CHANNELS)
         features = {}
         for level, stage in enumerate(self.stages, start=2):
             for block in stage:

@@ -3,6 +3,8 @@
 B images; A anchors per cell; N_l = H_l * W_l * A anchors of level l; R proposals.
 """
 
+import functools
+
 import keras
 import tensorflow as tf
 from keras import ops
@@ -10,6 +12,7 @@ from keras import ops
 from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.ops import anchors, boxes
+from keras_maskrcnn.ops.convolution import CHANNELS
 
 Levels = dict[str, keras.KerasTensor]
 
@@ -38,8 +41,9 @@ class RPNHead(Composite):
             ConvNorm(channels, 3, initializer="lecun_normal", name=f"conv{i + 1}") for i in range(num_convs)
         ]
         outputs = 2 * num_anchors if softmax else num_anchors
-        self.logits = keras.layers.Conv2D(outputs, 1, kernel_initializer=_small(), name="logits")
-        self.deltas = keras.layers.Conv2D(4 * num_anchors, 1, kernel_initializer=_small(), name="deltas")
+        last = functools.partial(keras.layers.Conv2D, kernel_size=1, data_format=CHANNELS)
+        self.logits = last(outputs, kernel_initializer=_small(), name="logits")
+        self.deltas = last(4 * num_anchors, kernel_initializer=_small(), name="deltas")
 
     def call(self, features: Levels, training: bool = False) -> tuple[Levels, Levels]:
         logits, deltas = {}, {}

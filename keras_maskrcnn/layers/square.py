@@ -59,6 +59,45 @@ class FromSquare(keras.layers.Layer):
         return boxes - _shift(windows)
 
 
+class KeypointsToSquare(keras.layers.Layer):
+    """Keypoints `[B, N, J, 3]` of the batch's frame and windows `[B, 4]` -> the same in their squares.
+
+    There a pixel is its index, as boxes end on their last pixel's.
+
+    Args:
+        offset: of a pixel's centre from its index in the batch's frame, `Config.keypoint_offset`.
+    """
+
+    def __init__(self, offset: float, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.offset = offset
+
+    def call(self, keypoints: keras.KerasTensor, windows: keras.KerasTensor) -> keras.KerasTensor:
+        return keypoints + _keypoint_shift(windows, self.offset)
+
+
+class KeypointsFromSquare(keras.layers.Layer):
+    """The way back of `KeypointsToSquare`, for keypoints `[B, N, J, 3]` of detections.
+
+    Args:
+        offset: as there.
+    """
+
+    def __init__(self, offset: float, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.offset = offset
+
+    def call(
+        self, keypoints: keras.KerasTensor, windows: keras.KerasTensor, classes: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        moved = keypoints - _keypoint_shift(windows, self.offset)
+        return tf.where(classes[:, :, None, None] > 0, moved, 0.0)  # rows without a detection stay zeros
+
+
+def _keypoint_shift(windows: tf.Tensor, offset: float) -> tf.Tensor:
+    return tf.pad(windows[:, None, None, :2] - offset, [[0, 0], [0, 0], [0, 0], [0, 1]])  # [B, 1, 1, 3]
+
+
 def _shift(windows: tf.Tensor) -> tf.Tensor:
     origin = tf.tile(windows[:, None, :2], [1, 1, 2])  # [B, 1, 4]
     return origin - [0.0, 0.0, 1.0, 1.0]

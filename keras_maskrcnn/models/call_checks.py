@@ -9,6 +9,16 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.fields import fields_of
 
 BATCH = ("images", "sizes")
+WEIGHTS = {
+    "sample_weight": "compile(loss_weights=...) weighs losses, and repeat_factor_sampling repeats images",
+    "class_weight": "Config.class_weights weighs classes, and repeat_factor_sampling repeats images of rare ones",
+}
+"""What Keras would weigh by, and what does so here."""
+SEEN_ALIKE = (
+    "class_names", "keypoint_names", "keypoint_offset", "channels", "pixel_mean", "min_size",
+    "max_size", "size_rounding", "resize", "size_divisor", "square", "mask_head", "mask_crop_size",
+)  # fmt: skip
+"""Fields that say what an image and its objects are to a model. Augmentation may differ, and train_min_sizes."""
 
 
 def check_batch(inputs: Any) -> None:
@@ -48,6 +58,26 @@ def check_compile(
         raise ValueError(f"loss_weights names {', '.join(unknown)}; the losses are {', '.join(losses)}")
 
 
+def check_no_targets(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse targets and weights beside a batch: its ground truth is in it, and nothing would heed them.
+
+    Args:
+        name: of what they were given to.
+        args, kwargs: y, sample_weight and class_weight, as far as they were given.
+
+    Raises:
+        ValueError: one of them is not None; the message says what there is in its place.
+    """
+    given = {**dict(zip(("y", "sample_weight", "class_weight"), args, strict=False)), **kwargs}
+    if given.get("y") is not None:
+        raise ValueError(
+            f"{name} has targets y; ground truth travels in the batches, which make_dataset makes"
+        )
+    for weight, instead in WEIGHTS.items():
+        if given.get(weight) is not None:
+            raise ValueError(f"{weight} of {name} means nothing to a MaskRCNN: {instead}")
+
+
 def check_dataset_argument(
     method: str, x: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], config: Config
 ) -> None:
@@ -66,11 +96,7 @@ def check_dataset_argument(
     advice = f"model.{method}(make_dataset(records, model.config, batch_size=2{training}))"
     if kwargs.get("y") is not None or (args and args[0] is not None and not isinstance(args[0], int)):
         raise ValueError(f"{method}(x, y): ground truth travels in the batches; call {advice}")
-    for name in ("class_weight", "sample_weight"):
-        if kwargs.get(name) is not None:
-            raise ValueError(
-                f"{method}({name}=...) means nothing to a MaskRCNN; compile(loss_weights=...) weighs losses"
-            )
+    check_no_targets(method, (), {name: kwargs.get(name) for name in WEIGHTS})
     for name, dataset in ((method, x), (f"{method}(validation_data=...)", kwargs.get("validation_data"))):
         if dataset is None and name != method:
             continue
@@ -79,11 +105,11 @@ def check_dataset_argument(
             raise ValueError(
                 f"{name} takes a dataset of batches; got a {type(dataset).__name__}: call {advice}"
             )
+        made_for = getattr(dataset, "config", None)
+        if isinstance(made_for, Config):
+            _check_config(name, made_for, config)
         if isinstance(spec, Mapping):
             _check_spec(name, spec, config)
-        made_for = getattr(dataset, "config", None)
-        if made_for is not None:
-            _check_config(name, made_for, config)
 
 
 def _yields_batches(dataset: Any) -> bool:
@@ -113,9 +139,13 @@ def _check_spec(name: str, spec: Mapping[str, Any], config: Config) -> None:
 
 def _check_config(name: str, made_for: Config, config: Config) -> None:
     """Compare what batches mean."""
-    for field in ("class_names", "keypoint_names", "square", "keypoint_offset"):
+    for field in SEEN_ALIKE:
         theirs, own = getattr(made_for, field), getattr(config, field)
-        if theirs != own:
+        both_have_masks = field == "mask_head" and "none" not in (
+            theirs,
+            own,
+        )  # which are alike for all heads
+        if theirs != own and not both_have_masks:
             raise ValueError(
                 f"{name}: the dataset was made with Config.{field}={theirs!r}, and the model has {own!r}; make it with "
                 "this model's config"

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -14,60 +14,87 @@ from keras_maskrcnn.images.resize import pad_batch, resize_image, resized_size
 from keras_maskrcnn.layers.inputs import blank_batch
 from keras_maskrcnn.network.inference_graph import inference_graph
 from keras_maskrcnn.network.network import Network
+from keras_maskrcnn.utils.finite import WeightCheck
 
 Tensors = dict[str, tf.Tensor]
 
 
 class Detector:
-    """The inference graphs of a network: one for each Config that selects detections in its own way.
+    """The inference graphs of a network, assembled for one set of weights: quantized layers have others.
+
+    One graph serves every score threshold; each limit of detections above the config's has one of its own, and limits
+    are rounded up to the config's times a power of two, so that there are few.
 
     Args:
         network: whose layers they are assembled from.
         policy: the dtype policy of the layers without weights.
+        weights: of the layers.
     """
 
-    def __init__(self, network: Network, policy: Any):
-        self.network, self.policy = network, policy
-        self._graphs: dict[Config, keras.Model] = {}
-        self._functions: dict[Config, Callable[[Tensors], Tensors]] = {}
+    def __init__(self, network: Network, policy: Any, weights: Sequence[keras.Variable]):
+        self.network, self.policy, self.weights = network, policy, list(weights)
+        self.check_weights = WeightCheck(self.weights)
+        self._graphs: dict[int, keras.Model] = {}
+        self._functions: dict[int, Callable[[Tensors], Tensors]] = {}
 
-    def graph(self, config: Config) -> keras.Model:
-        """Return the graph that selects detections as `config` says."""
-        if config not in self._graphs:
-            with dtype_policy(self.policy):
-                self._graphs[config] = inference_graph(self.network, config)
-        return self._graphs[config]
+    def is_of(self, network: Network, weights: Sequence[keras.Variable]) -> bool:
+        """Whether the graphs are still those of these layers and weights."""
+        return network is self.network and list(map(id, weights)) == list(map(id, self.weights))
+
+    def run(self, inputs: Tensors) -> Tensors:
+        """Run the graph of the network's own config on a batch."""
+        config = self.network.config
+        return run_graph(self._graph(config.max_detections), _with_threshold(inputs, config), training=False)
 
     def detect(
         self, images: list[np.ndarray], wanted: Config
     ) -> Iterator[tuple[dict[str, np.ndarray], tuple[int, int]]]:
-        """Yield the outputs for a batch of images `[H, W, C]`, one by one, and the size that each was resized to."""
-        own = self.network.config
-        # what the model's own graph detects holds every stricter choice: a worse detection never suppresses a better
-        config = dataclasses.replace(
-            wanted,
-            score_threshold=min(wanted.score_threshold, own.score_threshold),
-            max_detections=max(wanted.max_detections, own.max_detections),
-        )
-        inputs = image_batch(images, config)
-        outputs = {key: value.numpy() for key, value in self._function(config)(inputs).items()}
-        chosen = outputs["scores"] > wanted.score_threshold
-        chosen[:, wanted.max_detections :] = False
-        outputs["classes"] = np.where(chosen, outputs["classes"], 0)
+        """Yield the outputs for a batch of images `[H, W, C]`, one by one, and the size that each was resized to.
+
+        Raises:
+            WeightsError: the weights hold NaN or Inf.
+        """
+        self.check_weights()
+        inputs = _with_threshold(image_batch(images, wanted), wanted)
+        outputs = {key: value.numpy() for key, value in self._function(wanted)(inputs).items()}
+        # the best are the same whatever the limit: a worse detection never suppresses a better
+        outputs = {key: value[:, : wanted.max_detections] for key, value in outputs.items()}
         for row, size in enumerate(inputs["sizes"].numpy().tolist()):
             yield {key: value[row] for key, value in outputs.items()}, tuple(size)
 
-    def _function(self, config: Config) -> Callable[[Tensors], Tensors]:
-        if config not in self._functions:
-            graph = self.graph(config)
+    def _graph(self, limit: int) -> keras.Model:
+        if limit not in self._graphs:
+            config = dataclasses.replace(self.network.config, max_detections=limit)
+            with dtype_policy(self.policy):
+                self._graphs[limit] = inference_graph(self.network, config)
+        return self._graphs[limit]
+
+    def _function(self, wanted: Config) -> Callable[[Tensors], Tensors]:
+        limit = _limit(wanted.max_detections, self.network.config)
+        if limit not in self._functions:
+            graph = self._graph(limit)
             signature = {
-                "images": tf.TensorSpec((None, None, None, config.channels), tf.float32),
+                "images": tf.TensorSpec((None, None, None, wanted.channels), tf.float32),
                 "sizes": tf.TensorSpec((None, 2), tf.int32),
+                "score_threshold": tf.TensorSpec((None,), tf.float32),
             }
-            self._functions[config] = tf.function(
+            self._functions[limit] = tf.function(
                 lambda inputs: run_graph(graph, inputs, training=False), input_signature=[signature]
             )
-        return self._functions[config]
+        return self._functions[limit]
+
+
+def _limit(wanted: int, config: Config) -> int:
+    """Return the detections per image of the graph that finds this many."""
+    limit = config.max_detections
+    while limit < wanted:
+        limit *= 2
+    return min(limit, config.post_nms_top_k * config.num_classes)  # the most that there can be
+
+
+def _with_threshold(inputs: Tensors, config: Config) -> Tensors:
+    threshold = tf.fill(tf.shape(inputs["sizes"])[:1], config.score_threshold)
+    return {**inputs, "score_threshold": threshold}
 
 
 @contextlib.contextmanager

@@ -9,14 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.pipeline.batches import BatchDataset
+from keras_maskrcnn.data.pipeline.dataset import is_for_training
 from keras_maskrcnn.layers.resnet import ResNet
+from keras_maskrcnn.training.averages import check_beside_averages
 from keras_maskrcnn.utils.keras_internals import strategy_of
 
 
 def check_fit(
     model: keras.Model, backbone: keras.layers.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> None:
-    """Warn of a fit that would train nothing, or a backbone that stays random.
+    """Warn of a fit that would train nothing, of a backbone that stays random, and of datasets for the other purpose.
 
     Args:
         model: to be trained.
@@ -24,9 +27,11 @@ def check_fit(
         args, kwargs: what `fit` was called with.
 
     Raises:
-        ValueError: gradients are to accumulate under a strategy, which Keras cannot.
+        ValueError: gradients are to accumulate under a strategy, which Keras cannot; or a callback keeps weights of
+            which it was told the scores of averages.
     """
     _check_accumulation(model)
+    _warn_of_datasets(args[0], kwargs.get("validation_data"))
     if _is_frozen_at_random(backbone):
         warnings.warn(
             "The backbone's batch norm is frozen and no weights were loaded: what is frozen stays random. To train "
@@ -35,12 +40,28 @@ def check_fit(
         )
     given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
     given.apply_defaults()
+    check_beside_averages(given.arguments["callbacks"])
     first, epochs = given.arguments["initial_epoch"], given.arguments["epochs"]
     if first >= epochs:
         warnings.warn(
             f"fit was asked to train from epoch {first} to epoch {epochs}: nothing is left to train. `epochs` is the "
             "number of the last epoch, not how many are added",
             stacklevel=3,
+        )
+
+
+def _warn_of_datasets(dataset: Any, validation: Any) -> None:
+    if isinstance(dataset, BatchDataset) and not is_for_training(dataset):
+        warnings.warn(
+            "fit was given a dataset that was made without training=True: its images come in the same order in each "
+            "epoch, and never flipped or augmented",
+            stacklevel=4,
+        )
+    if is_for_training(validation):
+        warnings.warn(
+            "fit was given a validation_data that was made with training=True: its images are augmented anew in each "
+            "epoch, so that val_loss is of other images each time",
+            stacklevel=4,
         )
 
 

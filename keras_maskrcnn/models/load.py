@@ -18,7 +18,8 @@ def load_model(path: str | os.PathLike, compile: bool = True) -> MaskRCNN:
         compile: whether the model is compiled as it was saved, to go on training.
 
     Raises:
-        ValueError: the file is missing or damaged, or holds another kind of model; the message names it.
+        ValueError: the file is missing or damaged, or holds another kind of model, or weights that are NaN or Inf; the
+            message names it.
 
     Example:
         ```python

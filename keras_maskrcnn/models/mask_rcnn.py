@@ -3,34 +3,32 @@
 import contextlib
 import dataclasses
 import functools
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import keras
-import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.detections.batching import detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.images.given import as_list
 from keras_maskrcnn.images.io import read_image
-from keras_maskrcnn.models.call_checks import check_batch, check_compile, check_dataset_argument
+from keras_maskrcnn.models.call_checks import check_batch
 from keras_maskrcnn.models.detector import Detector, Tensors, dtype_policy, run_graph
-from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
+from keras_maskrcnn.models.quantized import check_quantization, quantize_layers, quantized_layers
 from keras_maskrcnn.models.recipe import Recipe
-from keras_maskrcnn.models.saving import WholeFiles
+from keras_maskrcnn.models.trained_model import TrainedModel
 from keras_maskrcnn.network.backbone import ALL_STAGES, freeze_backbone
 from keras_maskrcnn.network.network import make_network
 from keras_maskrcnn.network.training_graph import training_graph
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
-from keras_maskrcnn.utils.keras_internals import check_compiled, set_first_epoch
 from keras_maskrcnn.weights.pretrained import build_pretrained
-from keras_maskrcnn.weights.saved_names import check_saved_names
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
-class MaskRCNN(WholeFiles):
+class MaskRCNN(TrainedModel):
     """Mask R-CNN (He et al. 2017) and its variants: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
 
     `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise losses that
@@ -72,10 +70,10 @@ class MaskRCNN(WholeFiles):
             )
         super().__init__(autocast=False, **kwargs)
         self.supports_jit = False  # RoIAlign has no XLA kernel
-        self.config = config
         self._recipe = Recipe()
+        self._latest_detector: Detector | None = None
         with self.own_precision():
-            self._make_layers(backbone)
+            self._make_layers(config, backbone)
             self.built = self.training_graph.built  # assembling the graph has created every weight
 
     @classmethod
@@ -87,108 +85,35 @@ class MaskRCNN(WholeFiles):
         """Give new layers this model's dtype policy, within a `with` block."""
         return dtype_policy(self.dtype_policy)
 
-    def _make_layers(self, backbone: keras.layers.Layer | None) -> None:
-        made = self.network = make_network(self.config, backbone)
+    def _make_layers(self, config: Config, backbone: keras.layers.Layer | None) -> None:
+        made = self.network = make_network(config, backbone)
         # Keras tracks and saves these by their names.
         self.backbone, self.fpn, self.res5, self.rpn_head = made.backbone, made.fpn, made.res5, made.rpn_head
         self.box_heads, self.loss_layers = made.box_heads, list(made.losses_by_name.values())
         for name, layer in made.head_layers.items():
             setattr(self, f"{name}_head", layer)
 
-    # Graphs hold no weights of their own. A cached_property keeps them out of Keras' tracking of layers.
+    # The graph holds no weights of its own. A cached_property keeps it out of Keras' tracking of layers.
     @functools.cached_property
     def training_graph(self) -> keras.Model:
         """The functional graph from a batch with ground truth to {loss name: scalar}."""
         return training_graph(self.network)
 
-    @functools.cached_property
+    @property
     def _detector(self) -> Detector:
-        return Detector(self.network, self.dtype_policy)
+        """The graphs of inference, made anew where layers have got other weights: frozen, quantized, LoRA."""
+        latest, weights = self._latest_detector, self.weights
+        if latest is None or not latest.is_of(self.network, weights):
+            if latest is not None:
+                self.predict_function = None  # of Keras, which has traced the former ones
+            latest = self._latest_detector = Detector(self.network, self.dtype_policy, weights)
+        return latest
 
     def call(self, inputs: Tensors, training: bool = False) -> Tensors:
         check_batch(inputs)
-        graph = self.training_graph if "gt_boxes" in inputs else self._detector.graph(self.config)
-        return run_graph(graph, inputs, training)
-
-    def compile(
-        self,
-        optimizer: Any = None,
-        loss: None = None,
-        loss_weights: Mapping[str, float] | None = None,
-        metrics: None = None,
-        weighted_metrics: None = None,
-        **options: Any,
-    ) -> None:
-        """Configure the model for training; without arguments by the published recipe.
-
-        Args:
-            optimizer: of Keras, or its name. None is the published recipe: SGD with momentum 0.9 and coupled weight
-                decay 1e-4, at a learning rate of 0.02 for 16 images per step, scaled to `fit`'s batches, that warms up
-                and is divided by ten after 8/12 and 11/12 of the steps.
-            loss_weights: {loss name: factor}, 1 for those that are not named; the logs show each loss without its
-                factor, and their sum with.
-            loss, metrics, weighted_metrics: must be None: the losses are layers of the model, and `CocoEvaluation`
-                computes the metrics.
-            options: `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss`, as in Keras.
-
-        Raises:
-            ValueError: an argument that means nothing here is given, or a loss has no such name.
-        """
-        check_compile(loss, metrics, weighted_metrics, loss_weights, self.network.losses_by_name)
-        self._recipe = Recipe(is_wanted=optimizer is None)
-        chosen = self._recipe.optimizer() if optimizer is None else optimizer
-        super().compile(optimizer=chosen, loss_weights=loss_weights, **options)
-        for name, layer in self.network.losses_by_name.items():
-            layer.weight = (loss_weights or {}).get(name, 1.0)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compile as the model was that was saved; Keras asks it of models with a `compile` of their own."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        self.optimizer.build(self.trainable_variables)
-
-    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned.
-
-        Raises:
-            ValueError: `x` is no such dataset; the message says how to make one.
-        """
-        check_compiled(self)
-        check_dataset_argument("fit", x, args, kwargs, self.config)
-        check_fit(self, self.backbone, (x, *args), kwargs)
-        self._recipe.adapt(self.optimizer, x, kwargs.get("epochs", 1))
-        set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
-        kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
-        try:
-            return super().fit(x, *args, **kwargs)
-        except tf.errors.ResourceExhaustedError as error:
-            error.add_note(memory_advice(self.config, self.optimizer))
-            raise
-
-    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Compute the losses of a dataset that `make_dataset` returned; `evaluate_coco` computes COCO's metrics.
-
-        Raises:
-            ValueError: `x` is no such dataset; the message says how to make one.
-        """
-        check_dataset_argument("evaluate", x, args, kwargs, self.config)
-        return super().evaluate(x, *args, **kwargs)
-
-    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Load weights that this class has saved, as `keras.Model.load_weights` does.
-
-        Raises:
-            ValueError: the file is of Keras 2, whose layers `by_name` would skip without a word; or it is a `.keras`
-                file that has this model's classes in another order. Of other classes there is a warning.
-        """
-        name = str(filepath)
-        if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
-            raise ValueError(
-                f"{name} is a file of Keras 2, which load_pretrained reads and checks: "
-                f'keras_maskrcnn.load_pretrained("matterport_mask_rcnn_coco", weights="{name}"). '
-                "Weights saved by Keras 3 end with .weights.h5 or .keras"
-            )
-        check_saved_names(filepath, self.config)
-        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        if "gt_boxes" in inputs:
+            return run_graph(self.training_graph, inputs, training)
+        return self._detector.run(inputs)
 
     def freeze(self, stages: int) -> None:
         """Train from now on all but the first `stages` of the backbone: the model has Config.frozen_stages=stages.
@@ -199,13 +124,37 @@ class MaskRCNN(WholeFiles):
         Raises:
             ValueError: `stages` is not in 0..5.
         """
-        self.config = dataclasses.replace(self.config, frozen_stages=stages)
-        self.network = dataclasses.replace(self.network, config=self.config)
+        config = dataclasses.replace(self.config, frozen_stages=stages)
+        self.network = dataclasses.replace(self.network, config=config)
         freeze_backbone(self.backbone, stages)
         if self.res5 is not None:
             self.res5.trainable = stages < ALL_STAGES
-        del self._detector  # its graphs know the network of before
         self.compiled = False
+
+    def quantize(self, mode: Any = None, config: Any = None, filters: Any = None, **kwargs: Any) -> None:
+        """Make 8-bit integers of the weights of fully connected layers: `quantize("int8")`, as Keras does.
+
+        The model is saved and loaded so. Convolutions stay as they are; `filters` are of Keras, and name the layers.
+
+        Raises:
+            ValueError: another mode is asked for, or another `config` than the mode's own: Keras could not load what it
+                had saved.
+        """
+        check_quantization(mode, config)
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", "Layer .* does not have a `quantize"
+            )  # one for each convolution
+            super().quantize(mode, filters=filters, **kwargs)
+
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the padded detections of a batch or of a dataset of batches, as `keras.Model.predict` does.
+
+        Raises:
+            ValueError: `x` holds no batches, or the weights are NaN.
+        """
+        self._detector.check_weights()
+        return super().predict(x, *args, **kwargs)
 
     def predict_step(self, data: Any) -> Tensors:
         """Run the inference graph on a batch, whether or not it holds ground truth."""
@@ -236,10 +185,10 @@ class MaskRCNN(WholeFiles):
             batch_size: images or tiles that go through the network together. Batches are padded to their largest
                 image, which moves scores slightly.
             score_threshold: detections must score more, 0..1; None is the config's.
-            max_detections: at most this many per image; None is the config's. A lower threshold or a larger
-                number than the config's makes a graph of its own, which takes seconds the first time. With tiles, None
-                is the config's for each tile, and all of the image; a number is for the image, and for each tile
-                it or the config's post_nms_top_k, whichever is less.
+            max_detections: at most this many per image; None is the config's. Above it, a larger graph is made, which
+                takes seconds once for each doubling. With tiles, None is the config's for each tile, and all of the
+                image; a number is for the image, and for each tile it or the config's post_nms_top_k, whichever is
+                less.
             masks: "bool" for arrays, "rle" for COCO RLE dicts, which take little memory, None for none.
             tile: side of the tiles in pixels of the image; None for no tiles.
             tile_overlap: pixels that neighbouring tiles have in common at least; None is a quarter of `tile`. Objects
@@ -251,7 +200,8 @@ class MaskRCNN(WholeFiles):
 
         Raises:
             FileNotFoundError: a path does not exist.
-            ValueError: an image cannot be read or does not have the model's channels; an argument is out of range.
+            ValueError: an image cannot be read or does not have the model's channels; an argument is out of range; or
+                the weights are NaN.
         """
         limits = batch_size, score_threshold, max_detections
         return list(self.detect_iter(images, *limits, masks, tile, tile_overlap, tile_whole))
@@ -289,13 +239,16 @@ class MaskRCNN(WholeFiles):
         values = {**super().get_config(), "config": self.config.to_dict()}
         if self.network.has_custom_backbone:
             values["backbone"] = keras.saving.serialize_keras_object(self.backbone)
-        return values
+        quantized = quantized_layers(self)
+        return {**values, "int8_layers": quantized} if quantized else values
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MaskRCNN":
         """Build the model that `get_config` described, with new weights."""
         values = dict(config)
-        backbone = values.pop("backbone", None)
+        backbone, quantized = values.pop("backbone", None), values.pop("int8_layers", [])
         if backbone is not None:
             backbone = keras.saving.deserialize_keras_object(backbone, custom_objects)
-        return cls(Config.from_dict(values.pop("config")), backbone, **values)
+        model = cls(Config.from_dict(values.pop("config")), backbone, **values)
+        quantize_layers(model, quantized)
+        return model

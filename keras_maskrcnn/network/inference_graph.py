@@ -7,29 +7,32 @@ from keras import KerasTensor, ops
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.detections import DetectedRoIs, SelectDetections
-from keras_maskrcnn.layers.square import FromSquare
+from keras_maskrcnn.layers.square import FromSquare, KeypointsFromSquare
 from keras_maskrcnn.network.box_branch import box_branch, refine_layer, stage_weights
 from keras_maskrcnn.network.dense import Tensors, dense_outputs, image_inputs, proposal_layer
 from keras_maskrcnn.network.network import Network
 
 
 def inference_graph(network: Network, config: Config) -> keras.Model:
-    """Assemble image and size -> padded detections, selected as `config` (not `network.config`) says.
+    """Assemble image, size and threshold -> padded detections, selected as `config` (not `network.config`) says.
 
+    Inputs: `images [B, H, W, C]`, `sizes [B, 2]` and `score_threshold [B]`, so that one graph serves all thresholds.
     Outputs: `boxes [B, D, 4]` float32 in pixels of the input image, `scores [B, D]` float32, `classes [B, D]`
     int32 (0 where padded) and, with such heads, `masks [B, D, P, P]` float32 probabilities, `mask_scores [B, D]`
     float32 and `keypoints [B, D, J, 3]` float32 x, y in pixels of the input image and score.
     """
-    images = image_inputs(config)
-    return assemble(images, inference_stages(network, config, images)["outputs"], "inference")
+    inputs = image_inputs(config)
+    inputs["score_threshold"] = keras.Input((), dtype="float32", name="score_threshold")
+    return assemble(inputs, inference_stages(network, config, inputs)["outputs"], "inference")
 
 
 def inference_stages(network: Network, config: Config, images: dict[str, Any]) -> dict[str, Any]:
     """Compute, from images and sizes, what `inference_graph` returns as "outputs", and what leads there.
 
-    That is "dense" (`DenseOutputs`), "proposals" `[B, R, 4]`, "valid" `[B, R]` and "box_stages", a list with one dict
-    for each box stage: "boxes" `[B, R, 4]`, "probabilities" `[B * R, K + 1]`, "deltas" `[B * R, boxes, 4]` and
-    "pooled", the box head's input; and what the RoI heads add.
+    What leads there is "dense" (`DenseOutputs`), "proposals" `[B, R, 4]`, "valid" `[B, R]` and "box_stages", a list
+    with one dict for each box stage: "boxes" `[B, R, 4]`, "probabilities" `[B * R, K + 1]`, "deltas" `[B * R, boxes,
+    4]` and "pooled", the box head's input; and what the RoI heads add. The config's score_threshold counts unless
+    `images` has one.
     """
     dense = dense_outputs(network, images)
     boxes, valid = proposal_layer(config, training=False)(
@@ -44,7 +47,12 @@ def inference_stages(network: Network, config: Config, images: dict[str, Any]) -
         if stage + 1 < len(network.box_heads):
             boxes = refine_layer(config, stage)(boxes, deltas, dense.windows)
     detected, scores, classes = postprocess_layer(config)(
-        mean_probabilities(stages["box_stages"]), deltas, boxes, valid, dense.windows
+        mean_probabilities(stages["box_stages"]),
+        deltas,
+        boxes,
+        valid,
+        dense.windows,
+        score_threshold=images.get("score_threshold"),
     )
     outputs = stages["outputs"] = {"boxes": detected, "scores": scores, "classes": classes}
     if network.roi_heads:
@@ -55,6 +63,9 @@ def inference_stages(network: Network, config: Config, images: dict[str, Any]) -
         stages |= added
     if config.square:
         outputs["boxes"] = FromSquare(name="from_square")(detected, dense.windows)
+        if config.keypoint_names:
+            from_square = KeypointsFromSquare(config.keypoint_offset, name="keypoints_from_square")
+            outputs["keypoints"] = from_square(outputs["keypoints"], dense.windows, classes)
     return stages
 
 

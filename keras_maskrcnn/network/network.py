@@ -162,7 +162,9 @@ def _box_losses(config: Config) -> list[losses.Loss]:
         losses.AnchorBoxLoss(beta=config.rpn_smooth_l1_beta, anchors_per_image=anchors, name="rpn_box_loss"),
     ]
     for stage in range(1 + len(config.cascade_ious)):
-        layers.append(losses.ClassLoss(name=stage_name("class_loss", stage)))
+        layers.append(
+            losses.ClassLoss(class_weights=config.class_weights, name=stage_name("class_loss", stage))
+        )
         layers.append(
             losses.BoxLoss(
                 beta=config.box_smooth_l1_beta,

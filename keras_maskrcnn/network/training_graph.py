@@ -7,7 +7,7 @@ import keras
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.fields import fields_of
 from keras_maskrcnn.layers.cascade import StageTargets
-from keras_maskrcnn.layers.square import ToSquare
+from keras_maskrcnn.layers.square import KeypointsToSquare, ToSquare
 from keras_maskrcnn.layers.targets import AnchorTargets, PositiveRoIs, ProposalTargets
 from keras_maskrcnn.network.box_branch import box_branch, refine_layer, stage_weights
 from keras_maskrcnn.network.dense import (
@@ -47,6 +47,9 @@ def training_stages(network: Network, inputs: dict[str, Any]) -> dict[str, Any]:
     truth = {name: x for name, x in inputs.items() if name not in ("images", "sizes")}
     if config.square:
         truth["gt_boxes"] = ToSquare(name="gt_to_square")(inputs["gt_boxes"], dense.windows)
+        if config.keypoint_names:
+            to_square = KeypointsToSquare(config.keypoint_offset, name="gt_keypoints_to_square")
+            truth["gt_keypoints"] = to_square(inputs["gt_keypoints"], dense.windows)
     stages: dict[str, Any] = {"dense": dense, "truth": truth}
     stages["anchor_targets"] = anchor_target_layer(config)(
         dense.anchors, truth["gt_boxes"], truth["gt_classes"], truth["gt_crowd"], truth["seeds"]

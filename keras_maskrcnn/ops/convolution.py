@@ -8,6 +8,9 @@ import tensorflow as tf
 from keras_maskrcnn.ops import winograd
 from keras_maskrcnn.ops.library import library
 
+CHANNELS = "channels_last"
+"""The order of all features here, whatever `keras.config.image_data_format` is."""
+
 
 @tf.autograph.experimental.do_not_convert
 def conv3x3(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -52,7 +55,7 @@ def grouped_conv(
     """
     if dilation == 1 and _has_grouped_gradient(images.dtype):
         return tf.nn.conv2d(images, kernel, strides, padding.upper())
-    return keras.ops.conv(images, kernel, strides, padding, dilation_rate=dilation)
+    return keras.ops.conv(images, kernel, strides, padding, CHANNELS, dilation)
 
 
 @functools.cache

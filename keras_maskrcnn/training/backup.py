@@ -14,11 +14,10 @@ from keras import ops
 
 from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
 from keras_maskrcnn.training.epochs import check_epochs_are_whole
+from keras_maskrcnn.training.memory import CallbackMemory
 from keras_maskrcnn.utils.files import written_whole
+from keras_maskrcnn.utils.finite import not_finite
 from keras_maskrcnn.utils.keras_internals import set_first_epoch, weights_in_memory
-
-REMEMBERED = ("best", "wait", "best_epoch")
-"""The attributes in which Keras' EarlyStopping, ModelCheckpoint and ReduceLROnPlateau keep what happened before."""
 
 
 class _EndOfEpoch:
@@ -37,16 +36,18 @@ class TrainingBackup(keras.callbacks.Callback):
         dataset: the training dataset of `make_dataset`, which resumes at the same step.
         save_freq: "epoch", or a number of steps (at least 1) between backups; every end of an epoch is backed up too.
         delete_checkpoint: whether to remove the file after training has ended normally.
-        remember: callbacks whose best value and patience are part of the backup, such as Keras' EarlyStopping and
-            ModelCheckpoint. The backup must come after them in `fit`'s list.
+        remember: callbacks whose own attributes are part of the backup, such as Keras' EarlyStopping, ModelCheckpoint
+            and ReduceLROnPlateau, or one of yours that keeps numbers, strings, arrays, and lists or dicts of these. The
+            backup must come after them in `fit`'s list.
 
     Weights with NaN or Inf are never written: the file keeps those from before.
 
     Raises:
         ValueError: the path has another ending, `save_freq` is below 1, the dataset was not made by `make_dataset`, or
-            a callback to remember keeps weights itself (`restore_best_weights`); when training begins, the file is no
-            backup of such a run, is of another model, optimizer or length of epochs, remembers another number of
-            callbacks, or `fit` was given `steps_per_epoch`.
+            a callback to remember keeps weights itself (`restore_best_weights`) or something else that a backup cannot
+            hold, which the message names; when training begins, the file is no backup of such a run, is of another
+            model, optimizer or length of epochs, remembers another number of callbacks, or `fit` was given
+            `steps_per_epoch`.
 
     Example:
         ```python
@@ -90,7 +91,7 @@ class TrainingBackup(keras.callbacks.Callback):
                 "EarlyStopping(restore_best_weights=True)"
             )
         check_is_for_training(dataset, "TrainingBackup")
-        self.remember = list(remember)
+        self.remember = [CallbackMemory(callback) for callback in remember]
         self.clock, self.steps = dataset.clock, int(dataset.cardinality())
         self._resumed: tuple[int, int, list[Any], list[dict[str, Any]]] | None = None
         self._epoch = self._first_step = self._written = 0
@@ -141,8 +142,8 @@ class TrainingBackup(keras.callbacks.Callback):
         self._epoch, self._first_step = epoch, 0
         if self._resumed is not None and self._resumed[0] == epoch:
             _, self._first_step, means, remembered = self._resumed
-            for callback, state in zip(self.remember, remembered, strict=True):
-                vars(callback).update(state)
+            for memory, state in zip(self.remember, remembered, strict=True):
+                memory.write(state)
             if self._first_step:
                 for variable, value in zip(_mean_variables(self.model), means, strict=True):
                     variable.assign(value)
@@ -169,11 +170,11 @@ class TrainingBackup(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Remove the backup if asked to; the next `fit` begins at its `initial_epoch` again."""
         set_first_epoch(self.model, None)
-        if self.delete_checkpoint and _is_finite(self.model):
+        if self.delete_checkpoint and not not_finite(self.model.weights):
             self.path.unlink(missing_ok=True)
 
     def _write(self, epoch: int, step: int) -> None:
-        if not _is_finite(self.model):
+        if not_finite(self.model.weights):
             warnings.warn(
                 f"The weights hold NaN or Inf after step {step} of epoch {epoch + 1}: {self.path} keeps older ones",
                 stacklevel=2,
@@ -183,7 +184,7 @@ class TrainingBackup(keras.callbacks.Callback):
         content = weights_in_memory(self.model)
         with h5py.File(content, "a") as file:
             file.attrs["epoch"], file.attrs["step"], file.attrs["steps"] = epoch, step, self.steps
-            file.attrs["remembered"] = json.dumps([_memory(callback) for callback in self.remember])
+            file.attrs["remembered"] = json.dumps([memory.read() for memory in self.remember])
             for i, variable in enumerate(_mean_variables(self.model)):
                 file[f"means/{i}"] = ops.convert_to_numpy(variable)
         with written_whole(self.path) as part:
@@ -192,12 +193,3 @@ class TrainingBackup(keras.callbacks.Callback):
 
 def _mean_variables(model: keras.Model) -> list[keras.Variable]:
     return [variable for metric in model.metrics for variable in metric.variables]
-
-
-def _is_finite(model: keras.Model) -> bool:
-    return all(bool(tf.reduce_all(tf.math.is_finite(weight.value))) for weight in model.weights)
-
-
-def _memory(callback: keras.callbacks.Callback) -> dict[str, float | None]:
-    known = {name: value for name, value in vars(callback).items() if name in REMEMBERED}
-    return {name: None if value is None else float(value) for name, value in known.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
-from keras_maskrcnn.images.resize import resized_size
+from keras_maskrcnn.data.pipeline.sizes import largest_size
 
 _log = logging.getLogger(__name__)
 _FEWEST, _ENOUGH = 10, 50
@@ -97,15 +97,16 @@ class SlowInputAdvice(keras.callbacks.Callback):
 
     def _about_sizes(self) -> str:
         """Return a sentence on images that are much larger than the network's input, or nothing."""
-        config, records = self.model.config, self.dataset.records
+        config, records = self.dataset.config, self.dataset.records
         chosen = np.unique(np.linspace(0, len(records) - 1, 20).astype(int))
-        sizes = [(records[int(i)].height, records[int(i)].width) for i in chosen]
-        seen = [resized_size(*size, config.min_size, config.max_size, config.size_rounding) for size in sizes]
+        sample = [records[int(i)] for i in chosen]
+        sizes = [(record.height, record.width) for record in sample]
+        seen = [largest_size(record, config).resized for record in sample]
         height, width = np.mean(sizes, axis=0)
         seen_height, seen_width = np.mean(seen, axis=0)
         if height * width < 2 * seen_height * seen_width:
             return ""
         return (
             f" The images have {width:.0f} x {height:.0f} pixels on average, of which the network sees "
-            f"{seen_width:.0f} x {seen_height:.0f}: files of that size are decoded sooner."
+            f"{seen_width:.0f} x {seen_height:.0f} at most: files of that size are decoded sooner."
         )

@@ -72,6 +72,14 @@ def check_compiled(model: keras.Model) -> None:
     model._assert_compile_called("fit")
 
 
+def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers of a model at all depths.
+
+    Private: `Layer._flatten_layers`. Without it nothing would say which layers of a model are quantized.
+    """
+    return model._flatten_layers(include_self=False)
+
+
 def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
     """Let `fit` begin at this epoch, counted from 0, whatever it was asked; None lets it begin where it was asked to.
 

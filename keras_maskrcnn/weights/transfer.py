@@ -16,6 +16,7 @@ import numpy as np
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
+from keras_maskrcnn.utils.finite import check_finite
 from keras_maskrcnn.weights.files.keras_file import check_keras_file
 from keras_maskrcnn.weights.sources.table import load_weights
 
@@ -45,7 +46,8 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
         compile: whether the model is compiled as it was saved.
 
     Raises:
-        ValueError: the file is missing or damaged, or holds another kind of model; the message names the file.
+        ValueError: the file is missing or damaged, or holds another kind of model, or weights that are NaN or Inf; the
+            message names the file.
     """
     if not os.path.exists(path):
         raise ValueError(f"{path}: there is no such file")
@@ -54,12 +56,14 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
         raise ValueError(f"{path}: the file is damaged, or no .keras file")
     check_keras_file(path, model_class)
     try:
-        return keras.saving.load_model(path, compile=compile)
+        model: Any = keras.saving.load_model(path, compile=compile)
     except (
         *(ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError),
         *(OSError, zipfile.BadZipFile, zlib.error),
     ) as error:
         raise ValueError(f"{path}: the model cannot be read: {error}") from error
+    check_finite(model.weights, path)
+    return model
 
 
 def new_layers(config: Config, source: Config) -> tuple[str, ...]:

@@ -53,6 +53,27 @@ def test_nms_within_a_class(agnostic):
     np.testing.assert_array_equal(boxes, [BOX])
 
 
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_a_box_without_area_takes_no_place(agnostic):
+    flat, thin = [120.0, 10, 150, 50], [98.0, 10, 98, 50]  # one beyond the right border, which clips it
+    probabilities = [[0.1, 0.9, 0.0], [0.1, 0.8, 0.1], [0.3, 0.7, 0.0]]
+    options = {"min_size": 0.0, "max_detections": 1, "class_agnostic_nms": agnostic}
+    boxes, _, _ = select([flat, thin, BOX], probabilities, **options)
+    np.testing.assert_array_equal(boxes, [BOX])
+
+
+@pytest.mark.parametrize("agnostic", [False, True])
+def test_each_image_may_have_a_threshold_of_its_own(agnostic):
+    layer = SelectDetections(**{**OPTIONS, "class_agnostic_nms": agnostic})
+    probabilities = tf.constant([[0.4, 0.6, 0.0], [0.7, 0.0, 0.3]] * 2)
+    boxes = tf.constant([[BOX, FAR]] * 2)
+    windows = tf.constant([[0.0, 0, 100, 100]] * 2)
+    given = probabilities, tf.zeros((4, 3, 4)), boxes, tf.ones((2, 2), tf.bool), windows
+    _, scores, _ = layer(*given, score_threshold=tf.constant([0.3, 0.2]))
+    np.testing.assert_allclose(scores[:, :2], [[0.6, 0.0], [0.6, 0.3]], rtol=1e-6)
+    np.testing.assert_allclose(layer(*given)[1][:, :2], [[0.6, 0.3]] * 2, rtol=1e-6)
+
+
 def test_one_class_per_box_is_its_best_or_none():
     assert select([BOX], [[0.2, 0.5, 0.3]], one_class=True)[2].tolist() == [1]
     assert select([BOX], [[0.5, 0.2, 0.3]], one_class=True)[2].tolist() == []

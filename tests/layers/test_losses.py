@@ -81,6 +81,14 @@ def test_class_loss_by_hand():
     assert float(ClassLoss()(logits, PROPOSAL_TARGETS)) == pytest.approx(expected, rel=1e-5)
 
 
+def test_classes_weigh_what_they_are_given_in_the_mean():
+    logits = tf.math.log(tf.constant([[0.1, 0.2, 0.7], [0.5, 0.3, 0.2], [1e-9, 0.5, 0.5]]))
+    expected = -(3 * math.log(0.7) + math.log(0.5)) / 4  # class 2 and the background
+    assert float(ClassLoss((5.0, 3.0))(logits, PROPOSAL_TARGETS)) == pytest.approx(expected, rel=1e-5)
+    only = {**PROPOSAL_TARGETS, "classes": tf.constant([[2, 2, 2]])}
+    assert float(ClassLoss((1.0, 0.0))(logits, only)) == 0
+
+
 @pytest.mark.parametrize(("boxes", "background"), [(3, True), (2, False), (1, True)])
 def test_box_loss_looks_at_the_true_class_only(boxes, background):
     deltas = np.full((3, boxes, 4), 100.0, np.float32)

@@ -1,7 +1,15 @@
 import numpy as np
+import pytest
 import tensorflow as tf
 
-from keras_maskrcnn.layers.square import CenterInSquare, FromSquare, SquareWindows, ToSquare
+from keras_maskrcnn.layers.square import (
+    CenterInSquare,
+    FromSquare,
+    KeypointsFromSquare,
+    KeypointsToSquare,
+    SquareWindows,
+    ToSquare,
+)
 
 SIZES = tf.constant([[3, 8], [7, 2]])
 
@@ -23,3 +31,19 @@ def test_boxes_there_and_back():
     square = ToSquare()(boxes, windows)
     np.testing.assert_array_equal(square, [[[0, 2, 7, 4]], [[4, 2, 4, 6]]])
     np.testing.assert_array_equal(FromSquare()(square, windows), boxes)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.5])
+def test_keypoints_there_and_back_stay_in_their_boxes(offset):
+    windows = SquareWindows(8)(SIZES)
+    corners = [
+        [[[0 + offset, 0 + offset, 2], [7 + offset, 2 + offset, 1]]],
+        [[[1 + offset, 6 + offset, 2]] * 2],
+    ]
+    keypoints = tf.constant(corners, tf.float32)  # the first and the last pixel of the first image
+    square = KeypointsToSquare(offset)(keypoints, windows)
+    np.testing.assert_array_equal(square[0, 0], [[0, 2, 2], [7, 4, 1]])  # the corners of its window
+    np.testing.assert_array_equal(square[1, 0, 0], [4, 6, 2])
+    back = KeypointsFromSquare(offset)(square, windows, tf.constant([[1], [0]]))
+    np.testing.assert_array_equal(back[0], keypoints[0])
+    assert not back[1].numpy().any()  # no detection

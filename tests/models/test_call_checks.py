@@ -7,6 +7,7 @@ import tensorflow as tf
 from examples import batch, drawn_records, tiny
 
 import keras_maskrcnn as km
+from keras_maskrcnn.models.call_checks import check_dataset_argument
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,18 @@ def test_targets_travel_in_the_batches(model):
     with pytest.raises(ValueError, match="ground truth travels in the batches"):
         model.fit(data, y=np.zeros(2))
     for name in ("class_weight", "sample_weight"):
-        with pytest.raises(ValueError, match=rf"fit\({name}=...\) means nothing"):
+        with pytest.raises(ValueError, match=f"{name} of fit means nothing.*repeat_factor_sampling"):
             model.fit(data, **{name: {1: 2.0}})
+        with pytest.raises(ValueError, match=f"{name} of train_on_batch means nothing"):
+            model.train_on_batch(batch(), **{name: {1: 2.0}})
+    with pytest.raises(ValueError, match="train_on_batch has targets y"):
+        model.train_on_batch(batch(), np.zeros(2))
+
+
+def test_targets_that_a_dataset_yields_are_refused(model):
+    model.compile(run_eagerly=True)
+    with pytest.raises(ValueError, match="a dataset of this model has targets y"):
+        model.fit(tf.data.Dataset.from_tensors((batch(), np.zeros(2))), verbose=0)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +82,26 @@ def test_classes_in_another_order_are_refused(model):
     dataset = km.make_dataset(drawn_records(2), other, batch_size=2, training=True)
     with pytest.raises(ValueError, match=r"made with Config\.class_names=.*make it with this model's config"):
         model.fit(dataset)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"pixel_mean": (0, 0, 0)}, {"min_size": 32}, {"resize": "pillow"}, {"mask_crop_size": 14}],
+    ids=str,
+)
+def test_the_field_that_a_dataset_was_made_otherwise_with_is_named(model, fields):
+    (name,) = fields
+    dataset = km.make_dataset(drawn_records(1), tiny(**fields), training=True)
+    with pytest.raises(ValueError, match=rf"fit: the dataset was made with Config\.{name}="):
+        model.fit(dataset)
+    with pytest.raises(ValueError, match=rf"evaluate: the dataset was made with Config\.{name}="):
+        model.evaluate(dataset)
+
+
+def test_augmentation_may_be_another_than_the_models(model):
+    other = tiny(train_min_sizes=(48, 64), scale_jitter=(0.5, 1.0), vertical_flip_probability=0.5)
+    dataset = km.make_dataset(drawn_records(1), other, training=True)
+    check_dataset_argument("fit", dataset, (), {}, model.config)
 
 
 @pytest.mark.parametrize("argument", ["loss", "metrics", "weighted_metrics"])

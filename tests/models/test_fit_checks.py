@@ -1,13 +1,16 @@
 import dataclasses
+import warnings
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from examples import batch, tiny
+from examples import batch, drawn_records, tiny
 
+from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.training.averages import WithAveragedWeights
 from keras_maskrcnn.training.optimizers import sgd
 
 CONFIG = tiny(mask_head="none")
@@ -117,3 +120,56 @@ def test_when_memory_does_not_suffice_the_error_names_the_knobs(model):
         "box_batch_size (16)",
     ):
         assert knob in advice
+
+
+def dataset(**options):
+    return make_dataset(drawn_records(1), CONFIG, **options)
+
+
+def test_a_dataset_for_evaluation_is_trained_on_with_a_warning(model):
+    with pytest.warns(UserWarning, match="made without training=True"):
+        compiled(model).fit(dataset(), verbose=0)
+
+
+def test_a_dataset_for_training_is_validated_on_with_a_warning(model):
+    with pytest.warns(UserWarning, match="validation_data that was made with training=True"):
+        compiled(model).fit(dataset(training=True), validation_data=dataset(training=True), verbose=0)
+
+
+def test_each_for_its_purpose_is_used_in_silence(model):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        compiled(model).fit(dataset(training=True), validation_data=dataset(), verbose=0)
+
+
+@pytest.mark.parametrize("option", ["restore_best_weights", "save_best_only"])
+def test_what_keeps_the_best_weights_belongs_among_the_averages(model, option, tmp_path):
+    keeps = {
+        "restore_best_weights": lambda: keras.callbacks.EarlyStopping("loss", restore_best_weights=True),
+        "save_best_only": lambda: keras.callbacks.ModelCheckpoint(
+            tmp_path / "best.keras", save_best_only=True
+        ),
+    }[option]()
+    averages = WithAveragedWeights([keras.callbacks.Callback()])
+    with pytest.raises(ValueError, match=rf"\({option}=True\) beside WithAveragedWeights"):
+        compiled(model, use_ema=True).fit(data(), verbose=0, callbacks=[averages, keeps])
+
+
+class Spoiling(keras.callbacks.Callback):
+    """Makes a weight NaN after the epoch, as a step that diverged would."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        spoil(self.model)
+
+
+def spoil(model):
+    bias = model.box_heads[0].logits.bias
+    bias.assign([*[0.0] * (bias.shape[0] - 1), np.nan])
+
+
+def test_weights_that_are_nan_are_not_trained_and_not_left_in_silence():
+    model = compiled(MaskRCNN(CONFIG))
+    with pytest.warns(UserWarning, match="hold NaN or Inf after this fit.*StopOnNaN"):
+        model.fit(data(), verbose=0, callbacks=[Spoiling()])
+    with pytest.raises(ValueError, match=r"fit: the weights box_head/logits/bias hold NaN or Inf"):
+        model.fit(data(), verbose=0)

@@ -1,5 +1,7 @@
 """Callbacks whose memory is part of the backup."""
 
+import copy
+
 import keras
 import pytest
 from examples import drawn_records, tiny
@@ -7,6 +9,8 @@ from killed_training import MeanColor
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.training.backup import TrainingBackup
+from keras_maskrcnn.training.not_a_number import StopOnNaN
+from keras_maskrcnn.training.slow_input import SlowInputAdvice
 
 CONFIG = tiny(mask_head="none")
 METRICS = (0.1, 0.5, 0.4, 0.3, 0.2, 0.1)
@@ -76,3 +80,55 @@ def test_another_optimizer_is_refused(tmp_path):
 def test_weights_that_a_callback_keeps_are_refused(tmp_path):
     with pytest.raises(ValueError, match="A backup holds no best weights"):
         train(tmp_path, restore_best_weights=True)
+
+
+class History(keras.callbacks.Callback):
+    """Somebody's own: the learning rate of each epoch."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.rates.append((epoch, float(self.model.optimizer.learning_rate)))
+
+
+def train_on_plateau(path, killed_after=None):
+    """Train with a metric that never improves; return the learning rates that a callback of one's own remembers."""
+    model = MeanColor()
+    model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
+    model(next(iter(make_dataset(drawn_records(1), CONFIG))))
+    data = make_dataset(drawn_records(1), CONFIG, training=True)
+    plateau = keras.callbacks.ReduceLROnPlateau("val_metric", mode="max", patience=1, cooldown=2, min_delta=1)
+    history = History()
+    backup = TrainingBackup(path, data, delete_checkpoint=False, remember=[plateau, history])
+    callbacks = [Evaluation(killed_after), plateau, history, backup]
+    model.fit(data, epochs=6, verbose=0, shuffle=False, callbacks=callbacks)
+    return history.rates
+
+
+@pytest.mark.parametrize("killed_after", [2, 3, 4])
+def test_cooldown_and_a_history_of_ones_own_go_along(tmp_path, killed_after):
+    whole = train_on_plateau(tmp_path / "whole.weights.h5")
+    assert len({rate for _, rate in whole}) > 2
+    with pytest.raises(KeyboardInterrupt):
+        train_on_plateau(tmp_path / "killed.weights.h5", killed_after)
+    assert train_on_plateau(tmp_path / "killed.weights.h5") == whole
+
+
+def test_a_callback_that_cannot_be_remembered_is_named(tmp_path):
+    history = History()
+    history.rates = iter(())
+    data = make_dataset(drawn_records(1), CONFIG, training=True)
+    with pytest.raises(ValueError, match=r"History\.rates cannot be remembered: it holds a tuple_iterator"):
+        TrainingBackup(tmp_path / "b.weights.h5", data, remember=[history])
+
+
+@pytest.mark.parametrize("kind", [StopOnNaN, SlowInputAdvice, TrainingBackup])
+def test_copies_of_callbacks_steer_the_same_dataset(kind, tmp_path):
+    data = make_dataset(drawn_records(1), CONFIG, training=True)
+    callback = kind(tmp_path / "b.weights.h5", data) if kind is TrainingBackup else kind(data)
+    for copied in (copy.deepcopy(callback), copy.deepcopy([callback])[0]):
+        assert copied is not callback
+        clock = copied.clock if kind is TrainingBackup else copied.dataset.clock
+        assert clock is data.clock

@@ -17,7 +17,8 @@ from keras_maskrcnn.data.augment.compose import (
 from keras_maskrcnn.data.augment.composed_image import ComposedImage
 from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.fields import Field
-from keras_maskrcnn.data.pipeline.examples import load_example, read_pixels, scaled_size
+from keras_maskrcnn.data.pipeline.examples import load_example, read_pixels
+from keras_maskrcnn.data.pipeline.sizes import scale_range, training_size
 from keras_maskrcnn.data.records import Record
 
 Stream = Callable[[int], np.random.Generator]
@@ -87,8 +88,7 @@ def _stream(*entropy: int) -> Stream:
 
 
 def _scale(config: Config, stream: Stream) -> float:
-    low, high = config.scale_jitter or (1.0, 1.0)
-    return float(stream(_SCALE).uniform(low, high))
+    return float(stream(_SCALE).uniform(*scale_range(config)))
 
 
 def _transform(
@@ -100,14 +100,13 @@ def _transform(
     larger, it begins at the upper left corner, but on the `canvas` of another image anywhere; there it may be flipped
     too, since that other image is flipped only at the end.
     """
-    height, width = scaled_size(record, config, min_size, _scale(config, stream))
+    (height, width), own = training_size(record, config, min_size, _scale(config, stream))
     resized = np.diag([width / record.width, height / record.height, 1.0])
     angle = np.deg2rad(stream(_ANGLE).uniform(-config.max_rotation_degrees, config.max_rotation_degrees))
     rotation = _about(
         width / 2, height / 2, np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     )
     matrix = rotation @ resized
-    own = (config.crop_size, config.crop_size) if config.crop_size else (height, width)
     spare = np.array(canvas or own) - [height, width]
     if canvas is None:
         spare = np.minimum(spare, 0)

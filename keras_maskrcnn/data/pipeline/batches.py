@@ -23,6 +23,9 @@ class BatchDataset(tf.data.Dataset):
     def _inputs(self) -> list[tf.data.Dataset]:
         return [self._dataset]
 
+    def __deepcopy__(self, memo: Any) -> "BatchDataset":
+        return self  # copies of callbacks, as tuners make them, steer the dataset that is trained on
+
     @property
     def element_spec(self) -> Any:
         """Shapes and dtypes of a batch by key."""

@@ -25,6 +25,9 @@ class Clock:
                 _variable, "delivered", 0.0, tf.float64
             ).result()
 
+    def __deepcopy__(self, memo: Any) -> "Clock":
+        return self  # there is one time: a copied callback sets that of its dataset
+
     def start(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Return (epoch, first step) for one iteration, and move on to the next epoch."""
         epoch, first_step = self.epoch.read_value(), self.first_step.read_value()

@@ -1,6 +1,7 @@
 """From records to batches: `tf.data` that decodes, resizes, augments, pads, and repeats itself exactly."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,7 @@ from keras_maskrcnn.data.pipeline.batches import BatchDataset
 from keras_maskrcnn.data.pipeline.clock import Clock
 from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
 from keras_maskrcnn.data.pipeline.examples import load_example
+from keras_maskrcnn.data.pipeline.sizes import short_sides
 from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.images.resize import pad_to_multiple, resize_image
 
@@ -133,14 +135,14 @@ def make_examples(
 
     def example(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
         random = _Random(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
-        short_sides = tf.constant((training and config.train_min_sizes) or (config.min_size,))
-        short_side = short_sides[random.whole("size", len(short_sides))]
+        sides = tf.constant(short_sides(config) if training else (config.min_size,))
+        short_side = sides[random.whole("size", len(sides))]
         inputs = [epoch, first, position, index, short_side, random.seed("example")]
         loaded = _loaded(load, inputs, config.channels, fields)
-        if jitter is not None:
-            loaded["images"] = jitter(loaded["images"], random.uniform)
         if config.resize == "bilinear" and not (training and composes_images(config)):
             loaded["images"] = resize_image(loaded["images"], loaded["sizes"])
+        if jitter is not None:  # of the resized image, which has fewer pixels
+            loaded["images"] = jitter(loaded["images"], random.uniform)
         if training:
             loaded = _augmented(loaded, config, fields, random)
         loaded["seeds"] = tf.random.stateless_uniform([2], random.seed("model"), None, None, tf.int32)
@@ -165,9 +167,14 @@ class _Random:
         return tf.random.stateless_uniform([], self.seed(purpose), 0, count, tf.int32)
 
 
+def is_for_training(dataset: Any) -> bool:
+    """Tell whether `make_dataset(..., training=True)` made this."""
+    return isinstance(dataset, _TrainingDataset)
+
+
 def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
     """Raise a ValueError, in the name of `who`, unless `make_dataset(..., training=True)` made the dataset."""
-    if not isinstance(dataset, _TrainingDataset):
+    if not is_for_training(dataset):
         raise ValueError(f"{who} needs the dataset that make_dataset(..., training=True) returned")
 
 

@@ -22,6 +22,9 @@ class DroppedObjects:
         self._images, self._logged = images, logged
         self._lock = threading.Lock()
         self._begun: dict[int, Counts] = {}  # by epoch and position
+        self._missing: dict[
+            int, dict[int, int]
+        ] = {}  # by epoch and first position: images still to be loaded
         self._done: Counts = {}  # by epoch
 
     def add(self, epoch: int, position: int, first: int, objects: int, dropped: int) -> None:
@@ -36,10 +39,16 @@ class DroppedObjects:
         """
         with self._lock:
             counts = self._begun.setdefault(epoch, {})
+            missing = self._missing.setdefault(epoch, {})
+            if first not in missing:
+                missing[first] = sum(place not in counts for place in range(first, self._images))
+            if position not in counts:
+                for begin in missing:
+                    missing[begin] -= begin <= position
             counts[position] = objects, dropped
-            left = range(first, self._images)
-            if len(counts) < len(left) or not all(place in counts for place in left):
+            if missing[first]:
                 return
+            del self._missing[epoch]
             self._done[epoch] = _sums(self._begun.pop(epoch))
         if self._logged:
             logger.info(self._line(epoch))

@@ -7,15 +7,16 @@ import numpy as np
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.checks import clipped_box, error_prefix
 from keras_maskrcnn.data.fields import Field
+from keras_maskrcnn.data.pipeline.sizes import training_size
 from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.images.io import read_image
-from keras_maskrcnn.images.resize import resize_whole, resized_size
+from keras_maskrcnn.images.resize import resize_whole
 
 
 def load_example(
     record: Record, config: Config, fields: Sequence[Field], min_size: int, scale: float = 1.0
 ) -> tuple[np.ndarray, ...]:
-    """Read a record's image and bring its objects to the frame of the image resized as `scaled_size` says.
+    """Read a record's image and bring its objects to the frame of the image resized as `training_size` says.
 
     Returns:
         image [H, W, C] float32, already resized unless config.resize is "bilinear", which is left to TensorFlow;
@@ -28,7 +29,7 @@ def load_example(
     """
     image = read_pixels(record, config)
     with error_prefix(record.name):
-        size = scaled_size(record, config, min_size, scale)
+        size = training_size(record, config, min_size, scale).resized
         if config.resize != "bilinear":
             image = resize_whole(image, size, config.resize)
         truth = [field.load(record, size) for field in fields]
@@ -53,14 +54,3 @@ def read_pixels(record: Record, config: Config) -> np.ndarray:
             found = f"{image.shape[1]} x {image.shape[0]} (width x height)"
             raise ValueError(f"the image is {found}; its record says {record.width} x {record.height}")
     return image
-
-
-def scaled_size(record: Record, config: Config, min_size: int, scale: float = 1.0) -> tuple[int, int]:
-    """Return (height, width) in pixels with the short side at `min_size` and the long one at most at config.max_size,
-    both then times `scale`, which may exceed config.max_size only where a crop of config.crop_size follows."""
-    height, width = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
-    if scale == 1:
-        return height, width
-    if not config.crop_size:
-        scale = min(scale, config.max_size / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))

@@ -13,7 +13,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.augment.random import composes_images
 from keras_maskrcnn.data.checks import has_area
 from keras_maskrcnn.data.fields import vanishing
-from keras_maskrcnn.data.pipeline.examples import scaled_size
+from keras_maskrcnn.data.pipeline.sizes import smallest_size
 from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.diagnostics.anchors import anchor_advice
 from keras_maskrcnn.diagnostics.dataset.areas import area_issues
@@ -82,8 +82,7 @@ class _Look:
         except ValueError as error:
             yield Issue("error", "not what the model learns", _reason(error, record))
         if not composes_images(self.config):  # or what vanishes is dropped and counted
-            short_side = min(self.config.train_min_sizes or (self.config.min_size,))
-            height, width = scaled_size(record, self.config, short_side, *self.config.scale_jitter[:1])
+            height, width = smallest_size(record, self.config).resized
             for index in vanishing(record, (height, width)):
                 if has_area(record.boxes[index]):
                     reason = f"its box has no area left in the image resized to {width} x {height}"

@@ -173,8 +173,8 @@ def load(
         ignored: names that are knowingly not used, with "*" for any part.
 
     Raises:
-        ValueError: a tensor is missing, left over, of another shape or no floats, or a weight is not covered exactly
-            once; the message lists all of them.
+        ValueError: a tensor is missing, left over, of another shape, no floats, or NaN or Inf, or a weight is not
+            covered exactly once; the message lists all of them.
     """
     load_weights(list(table), state, model.weights, ignored)
 
@@ -222,6 +222,8 @@ def _misfits(
             yield f"{entry.key} has shape {array.shape}; the model needs {wanted}"
         elif array.dtype.kind != "f":
             yield f"{entry.key} holds {array.dtype}; the model needs floats"
+        elif not np.isfinite(array).all():
+            yield f"{entry.key} holds NaN or Inf, as a training that diverged leaves it"
     used = {entry.key for entry in entries}
     for key in state:
         if key not in used and not any(fnmatchcase(key, pattern) for pattern in ignored):

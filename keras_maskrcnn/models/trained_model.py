@@ -1,0 +1,150 @@
+"""How a MaskRCNN is compiled, trained and given weights: Keras' methods, which refuse what they could not heed."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.models.call_checks import check_compile, check_dataset_argument, check_no_targets
+from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
+from keras_maskrcnn.models.recipe import Recipe
+from keras_maskrcnn.models.saving import WholeFiles
+from keras_maskrcnn.network.network import Network
+from keras_maskrcnn.utils.finite import check_finite, not_finite
+from keras_maskrcnn.utils.keras_internals import check_compiled, set_first_epoch
+from keras_maskrcnn.weights.saved_names import check_saved_names
+
+
+class TrainedModel(WholeFiles):
+    """A model whose losses are the layers of a `Network`, and whose batches hold their own ground truth."""
+
+    network: Network
+    _recipe: Recipe
+
+    @property
+    def config(self) -> Config:
+        """Everything about the model, which cannot be changed: its layers and graphs were made so."""
+        return self.network.config
+
+    @config.setter
+    def config(self, config: Config) -> None:
+        raise AttributeError(
+            "A model's config cannot be changed, since its layers and graphs are made of it. Make another model with "
+            "the same weights: new = MaskRCNN(dataclasses.replace(model.config, ...)); "
+            "new.set_weights(model.get_weights()). model.freeze(stages) changes frozen_stages, and detect takes "
+            "score_threshold and max_detections"
+        )
+
+    def compile(
+        self,
+        optimizer: Any = None,
+        loss: None = None,
+        loss_weights: Mapping[str, float] | None = None,
+        metrics: None = None,
+        weighted_metrics: None = None,
+        **options: Any,
+    ) -> None:
+        """Configure the model for training; without arguments by the published recipe.
+
+        Args:
+            optimizer: of Keras, or its name. None is the published recipe: SGD with momentum 0.9 and coupled weight
+                decay 1e-4, at a learning rate of 0.02 for 16 images per step, scaled to `fit`'s batches, that warms up
+                and is divided by ten after 8/12 and 11/12 of the steps.
+            loss_weights: {loss name: factor}, 1 for those that are not named; the logs show each loss without its
+                factor, and their sum with.
+            loss, metrics, weighted_metrics: must be None: the losses are layers of the model, and `CocoEvaluation`
+                computes the metrics.
+            options: `run_eagerly`, `steps_per_execution`, `jit_compile` and `auto_scale_loss`, as in Keras.
+
+        Raises:
+            ValueError: an argument that means nothing here is given, or a loss has no such name.
+        """
+        check_compile(loss, metrics, weighted_metrics, loss_weights, self.network.losses_by_name)
+        self._recipe = Recipe(is_wanted=optimizer is None)
+        chosen = self._recipe.optimizer() if optimizer is None else optimizer
+        super().compile(optimizer=chosen, loss_weights=loss_weights, **options)
+        for name, layer in self.network.losses_by_name.items():
+            layer.weight = (loss_weights or {}).get(name, 1.0)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compile as the model was that was saved; Keras asks it of models with a `compile` of their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        self.optimizer.build(self.trainable_variables)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Train as `keras.Model.fit` does, with a dataset that `make_dataset(..., training=True)` returned.
+
+        Raises:
+            ValueError: `x` is no such dataset; the message says how to make one. Or the weights are NaN.
+        """
+        check_compiled(self)
+        check_dataset_argument("fit", x, args, kwargs, self.config)
+        check_fit(self, self.network.backbone, (x, *args), kwargs)
+        check_finite(self.weights, "fit")
+        self._recipe.adapt(self.optimizer, x, kwargs.get("epochs", 1))
+        set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
+        kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
+        try:
+            history = super().fit(x, *args, **kwargs)
+        except tf.errors.ResourceExhaustedError as error:
+            error.add_note(memory_advice(self.config, self.optimizer))
+            raise
+        if not_finite(self.weights):
+            warnings.warn(
+                "The weights hold NaN or Inf after this fit: the training diverged. StopOnNaN ends it at the first "
+                "such loss and names the images",
+                stacklevel=2,
+            )
+        return history
+
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Compute the losses of a dataset that `make_dataset` returned; `evaluate_coco` computes COCO's metrics.
+
+        Raises:
+            ValueError: `x` is no such dataset; the message says how to make one.
+        """
+        check_dataset_argument("evaluate", x, args, kwargs, self.config)
+        return super().evaluate(x, *args, **kwargs)
+
+    def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """Train on one batch, as `keras.Model.train_on_batch` does.
+
+        Raises:
+            ValueError: targets or weights of samples or classes are given, or `x` is no batch.
+        """
+        check_no_targets("train_on_batch", args, kwargs)
+        return super().train_on_batch(x, *args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Return the sum of the losses, which the layers have computed already."""
+        check_no_targets("a dataset of this model", (y, sample_weight), {})
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Load weights that this class has saved, as `keras.Model.load_weights` does.
+
+        Raises:
+            ValueError: the file is of Keras 2, whose layers `by_name` would skip without a word; or it is a `.keras`
+                file that has this model's classes in another order (of other classes there is a warning); or it holds
+                NaN or Inf.
+        """
+        name = str(filepath)
+        if name.endswith((".h5", ".hdf5")) and not name.endswith(".weights.h5"):
+            raise ValueError(
+                f"{name} is a file of Keras 2, which load_pretrained reads and checks: "
+                f'keras_maskrcnn.load_pretrained("matterport_mask_rcnn_coco", weights="{name}"). '
+                "Weights saved by Keras 3 end with .weights.h5 or .keras"
+            )
+        check_saved_names(filepath, self.config)
+        super().load_weights(filepath, skip_mismatch=skip_mismatch, **kwargs)
+        check_finite(self.weights, name)
