@@ -64,7 +64,7 @@ def inference_stages(network: Network, config: Config, images: dict[str, Any]) -
     if config.square:
         outputs["boxes"] = FromSquare(name="from_square")(detected, dense.windows)
         if config.keypoint_names:
-            from_square = KeypointsFromSquare(config.keypoint_offset, name="keypoints_from_square")
+            from_square = KeypointsFromSquare(offset=config.keypoint_offset, name="keypoints_from_square")
             outputs["keypoints"] = from_square(outputs["keypoints"], dense.windows, classes)
     return stages
 

@@ -48,7 +48,7 @@ def training_stages(network: Network, inputs: dict[str, Any]) -> dict[str, Any]:
     if config.square:
         truth["gt_boxes"] = ToSquare(name="gt_to_square")(inputs["gt_boxes"], dense.windows)
         if config.keypoint_names:
-            to_square = KeypointsToSquare(config.keypoint_offset, name="gt_keypoints_to_square")
+            to_square = KeypointsToSquare(offset=config.keypoint_offset, name="gt_keypoints_to_square")
             truth["gt_keypoints"] = to_square(inputs["gt_keypoints"], dense.windows)
     stages: dict[str, Any] = {"dense": dense, "truth": truth}
     stages["anchor_targets"] = anchor_target_layer(config)(

@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import numpy as np
 
-OF_KERAS = ("_model", "params")
-"""Attributes that `fit` gives to each callback."""
+OF_KERAS = ("_model", "params", "min_delta")
+"""Attributes that `fit` gives to each callback, and one that Keras' own turn round at the first end of an epoch, which
+they will do again."""
 
 
 class CallbackMemory:

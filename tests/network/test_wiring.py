@@ -69,6 +69,7 @@ FPN = {
     "box_positive_fraction": 0.26,
     "box_delta_weights": (11.0, 12.0, 6.0, 7.0),
     "box_smooth_l1_beta": 0.12,
+    "class_weights": (1.5, 0.5, 2.0),
     "class_agnostic_boxes": True,
     "cascade_ious": (0.61,),
     "cascade_delta_weights": ((21.0, 22.0, 13.0, 14.0),),
@@ -145,6 +146,8 @@ WIRING = [
     ("box_delta_weights", "infer.refine_boxes", "delta_weights"),
     ("clamp_deltas", "infer.refine_boxes", "clamp"),
     ("crowd_overlap", "stage_targets_2", "crowd_overlap"),
+    ("class_weights", "class_loss", "class_weights"),
+    ("class_weights", "class_loss_2", "class_weights"),
     ("box_smooth_l1_beta", "box_loss", "beta"),
     ("box_smooth_l1_beta", "box_loss_2", "beta"),
     ("background_outputs", "box_loss", "background"),
@@ -286,7 +289,7 @@ def test_inputs_follow_the_config():
         "gt_masks": (None, None, 28, 28),
         "gt_keypoints": (None, None, 3, 3),
     }
-    assert set(graph["infer"].input) == {"images", "sizes"}
+    assert set(graph["infer"].input) == {"images", "sizes", "score_threshold"}
 
 
 def test_the_square_has_the_side_of_max_size():

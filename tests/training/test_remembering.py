@@ -93,13 +93,13 @@ class History(keras.callbacks.Callback):
         self.rates.append((epoch, float(self.model.optimizer.learning_rate)))
 
 
-def train_on_plateau(path, killed_after=None):
+def train_on_plateau(path, mode, killed_after=None):
     """Train with a metric that never improves; return the learning rates that a callback of one's own remembers."""
     model = MeanColor()
     model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
     model(next(iter(make_dataset(drawn_records(1), CONFIG))))
     data = make_dataset(drawn_records(1), CONFIG, training=True)
-    plateau = keras.callbacks.ReduceLROnPlateau("val_metric", mode="max", patience=1, cooldown=2, min_delta=1)
+    plateau = keras.callbacks.ReduceLROnPlateau("val_metric", mode=mode, patience=1, cooldown=2, min_delta=1)
     history = History()
     backup = TrainingBackup(path, data, delete_checkpoint=False, remember=[plateau, history])
     callbacks = [Evaluation(killed_after), plateau, history, backup]
@@ -107,13 +107,15 @@ def train_on_plateau(path, killed_after=None):
     return history.rates
 
 
-@pytest.mark.parametrize("killed_after", [2, 3, 4])
-def test_cooldown_and_a_history_of_ones_own_go_along(tmp_path, killed_after):
-    whole = train_on_plateau(tmp_path / "whole.weights.h5")
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_cooldown_and_a_history_of_ones_own_go_along(tmp_path, mode):
+    whole = train_on_plateau(tmp_path / "whole.weights.h5", mode)
     assert len({rate for _, rate in whole}) > 2
-    with pytest.raises(KeyboardInterrupt):
-        train_on_plateau(tmp_path / "killed.weights.h5", killed_after)
-    assert train_on_plateau(tmp_path / "killed.weights.h5") == whole
+    for killed_after in (2, 3, 4):
+        path = tmp_path / f"killed{killed_after}.weights.h5"
+        with pytest.raises(KeyboardInterrupt):
+            train_on_plateau(path, mode, killed_after)
+        assert train_on_plateau(path, mode) == whole
 
 
 def test_a_callback_that_cannot_be_remembered_is_named(tmp_path):
