@@ -80,11 +80,6 @@ def all_layers(model: keras.Model) -> list[keras.layers.Layer]:
     return model._flatten_layers(include_self=False)
 
 
-def first_epoch(model: keras.Model) -> int | None:
-    """Return what `set_first_epoch` has set."""
-    return model._initial_epoch
-
-
 def set_first_epoch(model: keras.Model, epoch: int | None) -> None:
     """Let `fit` begin at this epoch, counted from 0, whatever it was asked; None lets it begin where it was asked to.
 

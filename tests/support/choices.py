@@ -57,11 +57,13 @@ def accepted(chosen):
 
 
 def completed(pair, fields):
-    """Choices that go with two, with at most one other that is not the default; None if the two are refused."""
-    if accepted(pair):
-        return pair
-    others = ({**pair, name: value} for name in fields if name not in pair for value in fields[name])
-    return next(filter(accepted, others), None)
+    """Choices that go with two, with at most two others that are not the defaults; None if the two are refused."""
+    others = [(name, value) for name in fields if name not in pair for value in fields[name][1:]]
+    for count in range(3):
+        tried = ({**pair, **dict(more)} for more in itertools.combinations(others, count))
+        if (found := next(filter(accepted, tried), None)) is not None:
+            return found
+    return None
 
 
 def pairs_of(fields):

@@ -79,7 +79,9 @@ def test_what_keras_gives_and_what_does_not_change_is_left_alone():
 
 
 @pytest.mark.parametrize(
-    "value", [collections.deque(), object(), [{"a": b"bytes"}], np.array(["x"])], ids=repr
+    "value",
+    [collections.deque(), object(), [{"a": b"bytes"}], np.array(["x"])],
+    ids=["deque", "object", "bytes", "array of text"],
 )
 def test_what_cannot_be_remembered_is_named(value):
     with pytest.raises(ValueError, match=r"Notes\.state cannot be remembered: it holds a "):
