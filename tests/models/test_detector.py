@@ -6,6 +6,7 @@ import warnings
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from examples import batch, tiny
 
 import keras_maskrcnn as km
@@ -30,38 +31,43 @@ def detected(model):
     return model.detect(IMAGE)[0].scores
 
 
-def check_alike(model):
-    scores = direct(model)
-    np.testing.assert_allclose(detected(model), scores[: len(detected(model))], atol=1e-6)
+def predicted(model):
     inputs = {key: value.numpy() for key, value in image_batch([IMAGE], model.config).items()}
-    np.testing.assert_allclose(model.predict(inputs, verbose=0)["scores"][0], scores, atol=1e-6)
+    return model.predict(inputs, verbose=0)["scores"][0]
 
 
-def test_thresholds_share_one_graph_and_limits_a_few():
+@pytest.fixture
+def untraced():
+    """Graphs are made, but not traced, which takes most of the time."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def test_thresholds_share_one_graph_and_limits_a_few(untraced):
     model = km.MaskRCNN(tiny(mask_head="none", score_threshold=0.3))
     all_scores = model.detect(IMAGE, score_threshold=0.0, max_detections=40)[0].scores
-    for threshold in np.linspace(0, 0.5, 7).tolist():
+    for threshold in (0.0, 0.1, 0.35, 0.5):
         found = model.detect(IMAGE, score_threshold=threshold, max_detections=40)[0].scores
         np.testing.assert_array_equal(found, all_scores[all_scores > np.float32(threshold)])
-    assert len(model._detector._functions) == 1
-    for limit in range(1, 41):
+    assert set(model._detector._functions) == {40}
+    for limit in (1, 5, 6, 9, 21, 39):
         found = model.detect(IMAGE, score_threshold=0.0, max_detections=limit)[0].scores
         np.testing.assert_array_equal(found, all_scores[:limit])
-    assert set(model._detector._functions) == {5, 10, 20, 40}
+    assert set(model._detector._functions) == {5, 10, 40}
 
 
 def test_a_quantized_model_detects_with_its_integers_and_is_loaded_so(model, tmp_path):
     before = detected(model)
     model.quantize("int8")
     assert model.box_heads[0].fcs[0].kernel.dtype == "int8"
-    check_alike(model)
-    assert not np.array_equal(detected(model), before)
+    found = detected(model)
+    np.testing.assert_allclose(found, direct(model)[: len(found)], atol=1e-6)
+    assert not np.array_equal(found, before)
     model.save(tmp_path / "int8.keras")
     loaded = km.load_model(tmp_path / "int8.keras")
     assert loaded.box_heads[0].fcs[0].kernel.dtype == "int8"
     np.testing.assert_array_equal(direct(loaded), direct(model))
-    loaded.save(tmp_path / "again.keras")
-    np.testing.assert_array_equal(direct(km.load_model(tmp_path / "again.keras")), direct(model))
 
 
 def test_some_layers_can_be_quantized(model, tmp_path):
@@ -87,13 +93,12 @@ def test_what_could_not_be_loaded_again_is_not_quantized(model):
 
 
 def test_low_rank_adapters_are_detected_with_and_trained(model, tmp_path):
-    check_alike(model)  # which traces the graphs of before
-    before = detected(model)
+    before = predicted(model)  # which Keras traces
     layer = model.box_heads[0].fcs[0]
     layer.enable_lora(2)
     layer.lora_kernel_b.assign(np.ones(layer.lora_kernel_b.shape))
-    check_alike(model)
-    assert not np.array_equal(detected(model), before)
+    np.testing.assert_allclose(predicted(model), direct(model), atol=1e-6)
+    assert not np.array_equal(predicted(model), before)
     model.compile(optimizer=keras.optimizers.SGD(0.1), run_eagerly=True)
     old = layer.lora_kernel_b.numpy(), layer._kernel.numpy()
     model.train_on_batch(batch(CONFIG))
@@ -109,7 +114,7 @@ def test_a_config_is_not_changed_but_carried_to_another_model(model):
     assert model.config == CONFIG
     new = km.MaskRCNN(other)
     new.set_weights(model.get_weights())
-    np.testing.assert_array_equal(detected(new), detected(model)[:3])
+    np.testing.assert_array_equal(direct(new), direct(model)[:3])
 
 
 def spoil(model):
@@ -126,8 +131,6 @@ def test_nothing_is_found_with_weights_that_are_nan(model, detects_before):
         model.detect(IMAGE)
     with pytest.raises(ValueError, match="box_head/fc1/kernel"):
         model.predict(image_batch([IMAGE], CONFIG), verbose=0)
-    model.box_heads[0].fcs[0].kernel.assign(np.zeros(model.box_heads[0].fcs[0].kernel.shape))
-    assert len(detected(model)) >= 0
 
 
 def test_files_with_weights_that_are_nan_are_not_loaded(model, tmp_path):

@@ -111,11 +111,10 @@ def train_on_plateau(path, mode, killed_after=None):
 def test_cooldown_and_a_history_of_ones_own_go_along(tmp_path, mode):
     whole = train_on_plateau(tmp_path / "whole.weights.h5", mode)
     assert len({rate for _, rate in whole}) > 2
-    for killed_after in (2, 3, 4):
-        path = tmp_path / f"killed{killed_after}.weights.h5"
-        with pytest.raises(KeyboardInterrupt):
-            train_on_plateau(path, mode, killed_after)
-        assert train_on_plateau(path, mode) == whole
+    path = tmp_path / "killed.weights.h5"
+    with pytest.raises(KeyboardInterrupt):
+        train_on_plateau(path, mode, killed_after=3)  # while it cools down
+    assert train_on_plateau(path, mode) == whole
 
 
 def test_a_callback_that_cannot_be_remembered_is_named(tmp_path):
