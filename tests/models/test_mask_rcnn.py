@@ -46,8 +46,22 @@ def test_logs_show_every_loss_by_name_and_their_sum():
     assert logs["loss"] == pytest.approx(sum(logs[name] for name in LOSSES), rel=1e-5)
 
 
-@pytest.mark.parametrize("mask_head", ["fcn", "mlp"])
-@pytest.mark.parametrize("mask_loss", ["sigmoid", "class_agnostic", "softmax"])
+@pytest.mark.parametrize(
+    ("mask_loss", "mask_head"),
+    [
+        ("class_agnostic", "mlp"),
+        ("softmax", "fcn"),
+        *(
+            pytest.param(*both, marks=pytest.mark.slow)
+            for both in (
+                ("sigmoid", "fcn"),
+                ("sigmoid", "mlp"),
+                ("class_agnostic", "fcn"),
+                ("softmax", "mlp"),
+            )
+        ),
+    ],
+)
 def test_every_mask_head_trains_and_detects(mask_head, mask_loss):
     config = tiny(mask_head=mask_head, mask_loss=mask_loss, score_threshold=0.0)
     model = MaskRCNN(config)

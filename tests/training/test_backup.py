@@ -68,7 +68,7 @@ def uninterrupted(tmp_path_factory):
     return train(tmp_path_factory.mktemp("run") / "backup.weights.h5")
 
 
-@pytest.mark.parametrize("interrupt_at", [2, 4])
+@pytest.mark.parametrize("interrupt_at", [pytest.param(2, marks=pytest.mark.slow), 4])
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, uninterrupted, interrupt_at):
     path = tmp_path / "backup.weights.h5"
     with pytest.raises(InterruptionError):
@@ -179,6 +179,7 @@ def test_backups_lie_save_freq_steps_apart_and_at_the_ends_of_epochs(save_freq, 
     assert written == [(epoch, step) for epoch in (0, 1) for step in steps]
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
