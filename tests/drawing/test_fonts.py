@@ -72,4 +72,5 @@ def test_captions_and_titles_are_drawn_alike():
 def test_line_ends_and_control_characters_are_no_letters():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        text_font("é\n\x1b\u200b\u00a0", 90, 240)
+        font = text_font("é\n\x1b\u200b\u00a0", 90, 240)
+    assert font.getname() == text_font("é", 90, 240).getname()

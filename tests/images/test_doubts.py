@@ -63,13 +63,13 @@ def test_files_of_sixteen_bits_are_told_too(tmp_path):
 def test_other_images_are_read_without_a_word(array):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_image(array)
+        assert read_image(array).shape == (*array.shape, 3)
 
 
 def test_bands_of_other_kinds_have_no_white():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_image(np.full((4, 4, 5), 2.5), channels=5)
+        assert read_image(np.full((4, 4, 5), 2.5), channels=5).shape == (4, 4, 5)
 
 
 @pytest.mark.parametrize(("largest", "white"), [(4095, 65535), (16383, 65535), (1, 255), (15, 255)])

@@ -61,27 +61,29 @@ print("loaded", len(state))
 """
 
 
-def loads(config, path, code):
+def output_of_loading(config, path, code):
+    """What a process prints that builds the model by this code and loads the file."""
     write_model(MaskRCNN(config), path)
     code = code.replace("model = build_model", 'cfg.MODEL.DEVICE = "cpu"\nmodel = build_model')
     done = subprocess.run([PYTHON, "-c", code + LOAD, path], capture_output=True, text=True)
-    assert "loaded" in done.stdout, code + done.stderr[-3000:]
+    assert done.returncode == 0, code + done.stderr[-3000:]
+    return done.stdout
 
 
 @pytest.mark.parametrize("changes", SHARED)
 def test_torchvision_loads_it(changes, tmp_path):
     config = tiny(**changes)
-    loads(config, tmp_path / "a.pth", torchvision.code(config))
+    assert "loaded" in output_of_loading(config, tmp_path / "a.pth", torchvision.code(config))
 
 
 @pytest.mark.parametrize("changes", [*SHARED, *MORE])
 def test_detectron2_loads_it(changes, tmp_path):
     config = tiny(**changes)
-    loads(config, tmp_path / "a.pkl", detectron2.code(config))
+    assert "loaded" in output_of_loading(config, tmp_path / "a.pkl", detectron2.code(config))
 
 
 def test_so_does_each_the_published_architecture_of_the_other(tmp_path):
     config = PRESETS["COCO-InstanceSegmentation/mask_rcnn_R_50_FPN_3x"].config
-    loads(config, tmp_path / "a.pth", torchvision.code(config))
+    assert "loaded" in output_of_loading(config, tmp_path / "a.pth", torchvision.code(config))
     config = PRESETS["maskrcnn_resnet50_fpn_v2_coco"].config
-    loads(config, tmp_path / "a.pkl", detectron2.code(config))
+    assert "loaded" in output_of_loading(config, tmp_path / "a.pkl", detectron2.code(config))
