@@ -56,7 +56,8 @@ class Run:
         from keras_maskrcnn.training.schedules import WarmUp
 
         # TensorFlow's threads, which look for NaN in parallel, are not there in a forked process.
-        backup._is_finite = lambda model: True
+        assert hasattr(backup, "not_finite")
+        backup.not_finite = lambda weights: []
 
         self.folder, self.report = RunFolder(folder), folder / "report"
         self.model = small_model()
