@@ -18,7 +18,7 @@ from keras_maskrcnn.utils.keras_internals import strategy_of
 
 def check_fit(
     model: keras.Model, backbone: keras.layers.Layer, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
+) -> int:
     """Warn of a fit that would train nothing, of a backbone that stays random, and of datasets for the other purpose.
 
     Args:
@@ -26,20 +26,23 @@ def check_fit(
         backbone: its own.
         args, kwargs: what `fit` was called with.
 
+    Returns:
+        The number of the last epoch.
+
     Raises:
         ValueError: gradients are to accumulate under a strategy, which Keras cannot; or a callback keeps weights of
             which it was told the scores of averages.
     """
     _check_accumulation(model)
-    _warn_of_datasets(args[0], kwargs.get("validation_data"))
+    given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
+    given.apply_defaults()
+    _warn_of_datasets(given.arguments["x"], given.arguments["validation_data"])
     if _is_frozen_at_random(backbone):
         warnings.warn(
             "The backbone's batch norm is frozen and no weights were loaded: what is frozen stays random. To train "
             'from scratch, use Config(norm="group_norm", fpn_norm=..., head_norm=..., frozen_stages=0).',
             stacklevel=3,
         )
-    given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
-    given.apply_defaults()
     check_beside_averages(given.arguments["callbacks"])
     first, epochs = given.arguments["initial_epoch"], given.arguments["epochs"]
     if first >= epochs:
@@ -48,6 +51,7 @@ def check_fit(
             "number of the last epoch, not how many are added",
             stacklevel=3,
         )
+    return epochs
 
 
 def _warn_of_datasets(dataset: Any, validation: Any) -> None:

@@ -122,11 +122,11 @@ class MaskRCNN(TrainedModel):
         model must be compiled again.
 
         Raises:
-            ValueError: `stages` is not in 0..5.
+            ValueError: `stages` is not in 0..5, or a custom backbone cannot be frozen in part.
         """
         config = dataclasses.replace(self.config, frozen_stages=stages)
-        self.network = dataclasses.replace(self.network, config=config)
         freeze_backbone(self.backbone, stages)
+        self.network = dataclasses.replace(self.network, config=config)
         if self.res5 is not None:
             self.res5.trainable = stages < ALL_STAGES
         self.compiled = False

@@ -81,9 +81,9 @@ class TrainedModel(WholeFiles):
         """
         check_compiled(self)
         check_dataset_argument("fit", x, args, kwargs, self.config)
-        check_fit(self, self.network.backbone, (x, *args), kwargs)
+        epochs = check_fit(self, self.network.backbone, (x, *args), kwargs)
         check_finite(self.weights, "fit")
-        self._recipe.adapt(self.optimizer, x, kwargs.get("epochs", 1))
+        self._recipe.adapt(self.optimizer, x, epochs)
         set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         try:

@@ -1,6 +1,6 @@
 """The backbone: a ResNet that the Config describes, or any Keras model or layer that returns feature maps by level."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import keras
 
@@ -14,13 +14,6 @@ LEVELS = {"fpn": tuple(STRIDES), "c4": ("C4",), "dc5": ("C5",)}
 SINGLE_STRIDE = 16
 """Of the one level without an FPN: a C4, or a C5 whose last stage is dilated."""
 ALL_STAGES = 5
-
-
-class Freezable(Protocol):
-    """A backbone that can freeze its first stages; without this method it is trained whole or not at all."""
-
-    def freeze(self, stages: int) -> None:
-        """Train all but the first `stages`, 0..5."""
 
 
 def resnet_arguments(config: Config) -> dict[str, Any]:

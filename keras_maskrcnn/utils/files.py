@@ -34,10 +34,12 @@ def image_files(folder: str | os.PathLike) -> list[Path]:
 
 def json_files(folder: str | os.PathLike) -> list[Path]:
     """Return the JSON files in a folder and those below it, sorted, but for hidden ones."""
-    found = sorted(Path(folder).rglob("*.json"))
-    return [
-        file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)
-    ]
+    return [file for file in sorted(Path(folder).rglob("*.json")) if not is_hidden(file, folder)]
+
+
+def is_hidden(path: Path, folder: str | os.PathLike) -> bool:
+    """Return whether what lies below a folder is hidden, or in a folder there that is."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def check_regular(path: str | os.PathLike) -> None:

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import Any
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.utils.finite import WeightsError
 from keras_maskrcnn.weights.files.read import read_checkpoint
 from keras_maskrcnn.weights.files.state import State
 from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
@@ -58,6 +59,8 @@ def read_checkpoint_of(model_class: ModelClass, config: Config, path: str | os.P
         model = model_class(config)
         try:
             model.load_weights(path)
+        except WeightsError:
+            raise
         except (ValueError, KeyError, OSError) as error:
             raise ValueError(f"{path} is not of the model that the Config describes: {error}") from error
         return model

@@ -1,13 +1,12 @@
 """What a `.keras` file says of its model's classes, before its weights are given to another model."""
 
-import json
 import os
 import warnings
-import zipfile
 from typing import Any
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.checks import check_order, error_prefix
+from keras_maskrcnn.weights.files.keras_file import contents
 
 
 def check_saved_names(path: str | os.PathLike, config: Config) -> None:
@@ -35,12 +34,9 @@ def check_saved_names(path: str | os.PathLike, config: Config) -> None:
 
 def _saved_config(path: str | os.PathLike) -> dict[str, Any]:
     """The Config in a `.keras` file; nothing if it is another kind of file, which Keras judges."""
-    if not zipfile.is_zipfile(path):
-        return {}
     try:
-        with zipfile.ZipFile(path) as file:
-            values = json.loads(file.read("config.json"))["config"]["config"]
-    except (KeyError, TypeError, ValueError, RecursionError, OSError, zipfile.BadZipFile):
+        values = contents(path)[0]["config"]["config"]
+    except (KeyError, TypeError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}
 

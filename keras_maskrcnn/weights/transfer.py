@@ -51,9 +51,6 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
     """
     if not os.path.exists(path):
         raise ValueError(f"{path}: there is no such file")
-    # Keras reports a damaged file as a missing one.
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: the file is damaged, or no .keras file")
     check_keras_file(path, model_class)
     try:
         model: Any = keras.saving.load_model(path, compile=compile)

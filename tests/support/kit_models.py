@@ -12,12 +12,11 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.models.load import load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.weights.checkpoint import SOURCES
 from keras_maskrcnn.weights.files.write import write_pkl, write_pth
-from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
 from keras_maskrcnn.weights.sources.table import Entry
 from keras_maskrcnn.weights.transfer import load_state
 
-SOURCES = {"torchvision": torchvision, "detectron2": detectron2, "matterport": matterport}
 RECORDED_SETTINGS = {
     "short": "min_size",
     "max_size": "max_size",

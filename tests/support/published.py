@@ -11,8 +11,9 @@ from names import random_state
 
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets.preset import Preset
+from keras_maskrcnn.weights.checkpoint import SOURCES
 from keras_maskrcnn.weights.files.write import write_pkl, write_pth
-from keras_maskrcnn.weights.sources import detectron2, matterport, torchvision
+from keras_maskrcnn.weights.sources import torchvision
 from keras_maskrcnn.weights.sources.table import save
 
 FROZEN = {"norm": "frozen_batch_norm"}
@@ -35,7 +36,6 @@ CONFIGS = {
     "keypoints": tiny(**FROZEN, **POINTS, keypoint_head_channels=32, keypoint_convs=2),
     "matterport": tiny(**FROZEN, **MATTERPORT),
 }
-SOURCES = {"torchvision": torchvision, "detectron2": detectron2, "matterport": matterport}
 ENDINGS = {"torchvision": ".pth", "detectron2": ".pkl", "matterport": ".h5"}
 CLASS_LAYERS = ("box_head/logits", "box_head/deltas", "mask_head/logits")
 

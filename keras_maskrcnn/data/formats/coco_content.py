@@ -81,11 +81,12 @@ def read_content(
 
 def hand_over(met: list[str], problems: list[str] | None) -> None:
     """Add the problems met to the caller's list, or raise the first where there is none."""
+    met = [message(problem) for problem in met]
     if problems is not None:
         problems.extend(met)
     elif met:
         more = f" (and {len(met) - 1} more problems like this)" if len(met) > 1 else ""
-        raise ValueError(message(met[0]) + more)
+        raise ValueError(met[0] + more)
 
 
 def _unreadable(images: dict[Any, ImageRow]) -> dict[Any, str]:

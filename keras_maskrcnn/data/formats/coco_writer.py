@@ -18,7 +18,7 @@ from keras_maskrcnn.masks.outlines import mask_outlines
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 from keras_maskrcnn.masks.segmentation_checks import checked_polygon
 from keras_maskrcnn.utils.counted import counted
-from keras_maskrcnn.utils.files import written_whole
+from keras_maskrcnn.utils.files import write_text
 from keras_maskrcnn.utils.ids import plain_id
 
 _log = logging.getLogger(__name__)
@@ -54,8 +54,8 @@ def write_coco(
     Raises:
         FileNotFoundError: there is no such folder.
         ValueError: an image is no file and save_images is False, or would be saved over another file, two images have
-            the same id, a class id is outside 1..K or a record's own names are in another order, or a mask is broken;
-            the message names the image.
+            the same id, category_ids are not one for each class, a class id is outside 1..K or a record's own names are
+            in another order, or a mask is broken; the message names the image.
 
     Example:
         ```python
@@ -95,8 +95,7 @@ def write_coco(
             for number, name in zip(category_ids, class_names, strict=True)
         ]
         content = {"images": images, "annotations": annotations, "categories": categories}
-        with written_whole(path) as part:
-            part.write_text(json.dumps(content), encoding="utf-8")
+        write_text(path, json.dumps(content))
     except BaseException:
         saved.remove()
         raise

@@ -14,7 +14,7 @@ from keras_maskrcnn.data.formats.yolo_names import YAML_SUFFIXES, find_names, re
 from keras_maskrcnn.data.formats.yolo_places import label_place, swapped
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.counted import counted
-from keras_maskrcnn.utils.files import image_files
+from keras_maskrcnn.utils.files import image_files, is_hidden
 from keras_maskrcnn.utils.text import read_text
 
 _OVERHANG = 0.01
@@ -110,9 +110,8 @@ def _class_names(labels: Path, given: Sequence[str] | str | Path | None) -> list
 
 def _images(folder: Path) -> tuple[list[Path], int]:
     """The images in a folder and below, and how many files ultralytics' trainers have cached beside them as .npy."""
-    below = sorted(path for path in folder.rglob("*") if path.is_dir())
-    hidden = [path for path in below if any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    found = [file for place in (folder, *below) if place not in hidden for file in image_files(place)]
+    below = sorted(path for path in folder.rglob("*") if path.is_dir() and not is_hidden(path, folder))
+    found = [file for place in (folder, *below) for file in image_files(place)]
     others = {file.with_suffix("") for file in found if file.suffix != ".npy"}
     images = [file for file in found if file.suffix != ".npy" or file.with_suffix("") not in others]
     return images, len(found) - len(images)
@@ -125,7 +124,7 @@ def _check_texts(
     others = {file.resolve() for file in names_files}
     images = Counter(texts.values())
     for file in sorted(labels.rglob("*.txt")):
-        if images[file] != 1 and file.resolve() not in others:
+        if images[file] != 1 and file.resolve() not in others and not is_hidden(file, labels):
             found = "several images have" if images[file] else "no image has"
             builder.problems.append(f"{file.relative_to(labels).as_posix()}: {found} this name")
 

@@ -29,9 +29,9 @@ def scale_range(config: Config) -> tuple[float, float]:
 
 
 def training_size(record: Record, config: Config, min_size: int, scale: float = 1.0) -> TrainingSize:
-    """Return the size of a record's training image with the short side at `min_size`, then scaled.
+    """Return the size of a record's image with the short side at `min_size`, in training scaled by `scale`.
 
-    The long side is at most at config.max_size before scaling, and after it too unless a crop follows.
+    The long side is at most config.max_size before scaling, and after it too unless a crop follows.
     """
     height, width = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
     if scale != 1:

@@ -68,9 +68,9 @@ class _Look:
     def _unfit(self, record: Record) -> Iterator[Issue]:
         """Yield what a model of the config cannot learn from."""
         try:
-            check_names(record, self.names)
+            check_names(record, self.names, self.config.keypoint_names if self.config else ())
         except ValueError as error:
-            yield Issue("error", "other class names", _reason(error, record))
+            yield Issue("error", "other names", _reason(error, record))
         for index in np.flatnonzero(record.class_ids > len(self.names)) if self.names else ():
             reason = f"class id {record.class_ids[index]} is outside 1..{len(self.names)}, the classes that have names"
             yield Issue("error", "unknown class", reason, object=int(index))

@@ -8,10 +8,9 @@ from PIL import Image
 
 from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.data.report import Records, listed_ids
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
 
-_IDS_SHOWN = 5
 _OBJECT = re.compile(rf"(object|{'|'.join(row.object_name for row in FORMATS)}) \S")
 """What the readers call an object."""
 
@@ -34,8 +33,7 @@ def left_out(records: Sequence[Record], split: str) -> Iterator[Issue]:
     """Yield what a reader left out as well-formed but of no use, an issue per reason."""
     unusable = records.report.unusable if isinstance(records, Records) else {}
     for why, ids in unusable.items():
-        listed = ", ".join(map(str, ids[:_IDS_SHOWN])) + (", ..." if len(ids) > _IDS_SHOWN else "")
-        reason = f"left out for having {why}: annotation {listed}"
+        reason = f"left out for having {why}: {listed_ids(ids)}"
         yield Issue("warning", "object left out", reason, count=len(ids), split=split)
 
 

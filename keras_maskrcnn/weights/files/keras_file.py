@@ -32,7 +32,7 @@ def check_keras_file(path: str | os.PathLike, model_class: type) -> None:
     Raises:
         ValueError: the file is damaged, or is refused; the message names it.
     """
-    described, stored = _contents(path)
+    described, stored = contents(path)
     found = _class(described)
     if not (isinstance(found, type) and issubclass(found, model_class)):
         named = str(described.get("class_name", "file without a model"))
@@ -51,8 +51,12 @@ def check_keras_file(path: str | os.PathLike, model_class: type) -> None:
         )
 
 
-def _contents(path: str | os.PathLike) -> tuple[dict[str, Any], int]:
-    """Return a file's description of its model, and the bytes of its weights."""
+def contents(path: str | os.PathLike) -> tuple[dict[str, Any], int]:
+    """Return a file's description of its model, and the bytes of its weights.
+
+    Raises:
+        ValueError: the file is damaged; the message names it.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             with archive.open("config.json") as file:

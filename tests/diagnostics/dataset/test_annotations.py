@@ -65,7 +65,7 @@ def test_a_class_named_like_no_object():
 def test_records_of_another_class_order(files):
     named = [dataclasses.replace(record, class_names=("square", "circle")) for record in files]
     report = check(named)
-    assert {(one.severity, one.kind) for one in report.issues} == {("error", "other class names")}
+    assert {(one.severity, one.kind) for one in report.issues} == {("error", "other names")}
     assert "in another order" in report.issues[0].reason and len(report.issues) == len(files)
     named = [dataclasses.replace(record, class_names=("circle", "square")) for record in files]
     assert not check(named).issues
