@@ -39,6 +39,11 @@ def _check_images(config: Any) -> None:
             raise ValueError(
                 f"Config.{name} needs one value per channel ({config.channels}); got {getattr(config, name)}"
             )
+    percentiles = config.intensity_percentiles
+    if percentiles and (len(percentiles) != 2 or percentiles[0] >= percentiles[1]):
+        raise ValueError(
+            f"Config.intensity_percentiles needs two percentiles, the lower one first; got {percentiles}"
+        )
     if config.bgr and config.channels != 3:
         raise ValueError(f"Config.bgr needs 3 channels; got {config.channels}")
     if config.min_size > config.max_size:
@@ -47,6 +52,9 @@ def _check_images(config: Any) -> None:
         raise ValueError(
             f"Config.train_min_sizes {config.train_min_sizes} exceeds max_size {config.max_size}"
         )
+    for name in ("train_min_sizes", "square"):
+        if config.image_scale and getattr(config, name):
+            raise ValueError(f"Config.image_scale takes the place of the sizes that Config.{name} is about")
     if config.square and config.max_size % 64:
         raise ValueError(f"Config.max_size must be a multiple of 64 with square=True; got {config.max_size}")
     if config.architecture == "fpn" and config.size_divisor % 32:
@@ -76,6 +84,7 @@ def _check_group_norm(config: Any) -> None:
     has_convs = config.architecture != "c4"
     masks = config.mask_head == "fcn" and config.mask_convs and has_convs
     grouped = {
+        "stem_channels": config.norm == "group_norm" and config.stem_channels,
         "group_width": config.norm == "group_norm"
         and config.depth >= 50
         and config.groups * config.group_width,

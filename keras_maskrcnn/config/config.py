@@ -1,19 +1,18 @@
 """Everything that defines a model, in one frozen value that serialises to JSON."""
 
 import dataclasses
-import json
-from typing import Any, Literal
+from typing import Literal
 
 from keras_maskrcnn.config.checks import check
 from keras_maskrcnn.config.fields import check_value, documented, frozen, ranged, structural
-from keras_maskrcnn.config.values import checked_values
+from keras_maskrcnn.config.values import JsonValues
 
 Norm = Literal["frozen_batch_norm", "batch_norm", "group_norm", "none"]
 
 
 @documented
 @dataclasses.dataclass(frozen=True)
-class Config:
+class Config(JsonValues):
     """A Mask R-CNN, its input images and its training rules.
 
     Read only where graphs are assembled and where data is made; layers take plain values. Variants are
@@ -36,6 +35,8 @@ class Config:
     # Images: raw pixels 0..255 go in; the model normalises them.
     channels: int = ranged(3, 1, network=True)
     """Channels of an image."""
+    intensity_percentiles: tuple[float, ...] = ranged((), 0, 100)
+    """(low, high) percentiles of each channel of an image that become 0 and 255, as (1, 99.8); () keeps the pixels."""
     bgr: bool = False
     """Whether the weights expect blue first; images, pixel_mean and pixel_std are in RGB order all the same."""
     pixel_mean: tuple[float, ...] = ranged((123.675, 116.28, 103.53))
@@ -46,6 +47,8 @@ class Config:
     """Short side of the resized image, unless the long side would exceed max_size."""
     max_size: int = ranged(1333, 1)
     """Long side that no resized image exceeds."""
+    image_scale: float = ranged(0.0, 0)
+    """Factor by which every image is resized, in place of min_size and max_size; 0 for these (microscopy)."""
     train_min_sizes: tuple[int, ...] = ranged((), 1)
     """Multi-scale training: each training image samples its short side from these; () means min_size."""
     horizontal_flip_probability: float = ranged(0.5, 0, 1)
@@ -96,6 +99,8 @@ class Config:
     """Features of proposals and RoIs: a pyramid, res4 with res5 on each RoI, or res5 dilated to stride 16."""
     depth: Literal[18, 34, 50, 101] = structural(50)
     """Layers of the ResNet."""
+    stem_channels: int = ranged(64, 1, network=True)
+    """Channels of the stem; res2, ..., res5 have 1, 2, 4, 8 times as many, and bottlenecks return 4 times those."""
     groups: int = ranged(1, 1, network=True)
     """Groups of a bottleneck's 3x3 convolution: 32 in a ResNeXt."""
     group_width: int = ranged(64, 1, network=True)
@@ -273,25 +278,3 @@ class Config:
     def mask_size(self) -> int:
         """Side of the predicted masks: the deconvolution doubles what was pooled, which res5 has halved before."""
         return self.mask_pool_size if self.architecture == "c4" else 2 * self.mask_pool_size
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON-ready values."""
-        return dataclasses.asdict(self)
-
-    def to_json(self) -> str:
-        """Return the config as JSON text; `Config.from_json` reads it back equal."""
-        return json.dumps(self.to_dict(), indent=1)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Config":
-        """Build a config from `to_dict`'s values; fields may have the names of version 0.1.0.
-
-        Raises:
-            ValueError: a key is not a field of Config, or as the class says.
-        """
-        return cls(**checked_values(cls, values))
-
-    @classmethod
-    def from_json(cls, text: str) -> "Config":
-        """Build a config from `to_json`'s text."""
-        return cls.from_dict(json.loads(text))

@@ -1,9 +1,10 @@
-"""Values of some of a Config's fields by name, as a file or a command line has them."""
+"""Values of a Config's fields by name, as JSON, a file or a command line has them."""
 
 import dataclasses
 import difflib
+import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from keras_maskrcnn.config.fields import check_value, frozen
 
@@ -38,3 +39,29 @@ def checked_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         checked[name] = frozen(value)
         check_value(fields[name], checked[name])
     return checked
+
+
+class JsonValues:
+    """A dataclass of plain values, which JSON can hold."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as JSON-ready values."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    def to_json(self) -> str:
+        """Return the config as JSON text; `Config.from_json` reads it back equal."""
+        return json.dumps(self.to_dict(), indent=1)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Build a config from `to_dict`'s values; fields may have the names of version 0.1.0.
+
+        Raises:
+            ValueError: a key is not a field of Config, or as the class says.
+        """
+        return cls(**checked_values(cls, values))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Build a config from `to_json`'s text."""
+        return cls.from_dict(json.loads(text))

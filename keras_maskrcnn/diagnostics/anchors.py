@@ -274,6 +274,8 @@ def _own_ratios(boxes: np.ndarray, count: int) -> tuple[float, ...]:
 
 def _larger_images(config: Config) -> dict[str, Any]:
     changes: dict[str, Any] = {"min_size": 2 * config.min_size, "max_size": 2 * config.max_size}
+    if config.image_scale:
+        changes = {"image_scale": 2 * config.image_scale}
     if config.crop_size:
         changes["crop_size"] = 2 * config.crop_size
     if config.train_min_sizes:

@@ -149,7 +149,7 @@ def inspect_model(model: MaskRCNN, image: Any, score_threshold: float | None = N
     config = model.config
     if score_threshold is not None:
         config = dataclasses.replace(config, score_threshold=score_threshold)
-    image = read_image(image, config.channels)
+    image = read_image(image, config.channels, percentiles=config.intensity_percentiles)
     batch = image_batch([image], config)
     with model.own_precision():
         stages = inference_stages(model.network, config, batch)

@@ -112,7 +112,7 @@ def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
     ```
     """
     config = model.config
-    image = read_image(record.image, config.channels)
+    image = read_image(record.image, config.channels, percentiles=config.intensity_percentiles)
     (batch,) = make_dataset([record], config)
     with model.own_precision():
         stages = training_stages(model.network, batch)

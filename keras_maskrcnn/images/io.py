@@ -1,6 +1,7 @@
 """Pixels: the one way to read an image."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ from keras_maskrcnn.images.decoding import decode, is_encoded, is_path, is_tiff,
 from keras_maskrcnn.images.doubts import Brightness, brightness, pages_doubt
 from keras_maskrcnn.images.exif import swaps_sides
 from keras_maskrcnn.images.opening import open_image
+from keras_maskrcnn.images.stretch import stretch_intensities
 from keras_maskrcnn.masks.segmentation_checks import check_pixels
 from keras_maskrcnn.utils.files import check_regular
 
 _LUMINOSITY = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, the weights of Pillow's mode "L"
 
 
-def read_image(source: Any, channels: int | None = 3, any_size: bool = False) -> np.ndarray:
+def read_image(
+    source: Any, channels: int | None = 3, any_size: bool = False, percentiles: Sequence[float] = ()
+) -> np.ndarray:
     """Read an image as it is displayed: decoded, rotated or flipped by its EXIF orientation, with `channels` channels.
 
     Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed; PNGs of
@@ -32,28 +36,33 @@ def read_image(source: Any, channels: int | None = 3, any_size: bool = False) ->
         channels: number of channels wanted; the source must have as many, unless 1 or 3 are wanted. None: as many as
             an array or `.npy` has, and 3 of other files.
         any_size: whether files of more pixels than Pillow's limit are read too, up to 2^31 - 1.
+        percentiles: (low, high) of each channel that become 0 and 255, as `stretch_intensities` does. Then values of
+            any number type may be any finite ones, and there is no warning of black images.
 
     Returns:
-        [H, W, channels] uint8, or float32 for 16-bit and float sources; values 0..255 (any finite values for
+        [H, W, channels] uint8, or float32 for 16-bit, float and stretched sources; values 0..255 (any finite values for
         float sources with other than 1 or 3 channels).
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, too large or no image, or the array has an unusable shape or range.
     """
-    pixels, bright, pages = read_with_doubts(source, channels, any_size)
+    pixels, bright, pages = read_with_doubts(source, channels, any_size, any_range=bool(percentiles))
     if pages is not None:
         warnings.warn(f"{source_name(source)}: {pages}", stacklevel=2)
-    if bright.doubt_of_one is not None:
+    if bright.doubt_of_one is not None and not percentiles:
         # Without the image's name, so that Python shows it once and not for each image of a dataset.
         warnings.warn(f"An image may be read too dark: {bright.doubt_of_one}", stacklevel=2)
-    return pixels
+    return stretch_intensities(pixels, percentiles)
 
 
 def read_with_doubts(
-    source: Any, channels: int | None = 3, any_size: bool = False
+    source: Any, channels: int | None = 3, any_size: bool = False, any_range: bool = False
 ) -> tuple[np.ndarray, Brightness, str | None]:
-    """Return what `read_image` does, how bright it is, and what is odd about its pages, if anything is."""
+    """Return what `read_image` does, how bright it is, and what is odd about its pages, if anything is.
+
+    With `any_range`, floats and integers of more than 16 bits may be any finite values, to be stretched.
+    """
     name = source_name(source)
     try:
         decoded = decode(source, channels, any_size)
@@ -64,7 +73,9 @@ def read_with_doubts(
     ) as error:  # Pillow's decoders raise whatever they meet: OSError, SyntaxError, struct.error, ...
         raise ValueError(f"{name}: the image cannot be read: {error}") from error
     try:
-        pixels = np.ascontiguousarray(_with_channels(_as_pixels(decoded.array, channels), channels))
+        pixels = np.ascontiguousarray(
+            _with_channels(_as_pixels(decoded.array, channels, any_range), channels)
+        )
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None
     # Of other channels than gray and colour nobody knows the range.
@@ -138,7 +149,7 @@ def source_name(source: Any) -> str:
     return f"image of type {type(source).__name__} and shape {shape}"
 
 
-def _as_pixels(array: np.ndarray, channels: int | None) -> np.ndarray:
+def _as_pixels(array: np.ndarray, channels: int | None, any_range: bool) -> np.ndarray:
     """Bring any number type to uint8 or float32 on the scale 0..255."""
     if array.dtype == np.uint8:
         return array
@@ -146,15 +157,15 @@ def _as_pixels(array: np.ndarray, channels: int | None) -> np.ndarray:
         return array.astype(np.uint8) * np.uint8(255)
     if array.dtype == np.uint16:
         return array.astype(np.float32) / 257
-    if np.issubdtype(array.dtype, np.integer):
+    if np.issubdtype(array.dtype, np.integer) and not any_range:
         if array.size and (array.min() < 0 or array.max() > 255):
             raise ValueError(f"{array.dtype} pixels must be 0..255; got {array.min()}..{array.max()}")
         return array.astype(np.uint8)
-    if not np.issubdtype(array.dtype, np.floating):
+    if not np.issubdtype(array.dtype, np.number) or np.iscomplexobj(array):
         raise ValueError(f"pixels must be numbers; got an array of {array.dtype}")
     if not np.isfinite(array).all():
         raise ValueError("the image has pixels that are NaN or infinite")
-    if channels in (1, 3) and array.size:
+    if channels in (1, 3) and array.size and not any_range:
         _check_float_range(array.min(), array.max())
     return array.astype(np.float32)
 

@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from keras_maskrcnn.config.config import Config
+
 
 def resized_size(height: int, width: int, min_size: int, max_size: int, rounding: str) -> tuple[int, int]:
     """Return (height, width) with the short side at `min_size`, but the long side at most at `max_size`.
@@ -32,6 +34,21 @@ def resized_size(height: int, width: int, min_size: int, max_size: int, rounding
         shrink = max_size / max(new_height, new_width)
         new_height, new_width = new_height * shrink, new_width * shrink
     return max(1, int(new_height + 0.5)), max(1, int(new_width + 0.5))
+
+
+def input_size(height: int, width: int, config: Config, min_size: int | None = None) -> tuple[int, int]:
+    """Return the (height, width) to which a config has an image resized.
+
+    Args:
+        height, width: of the image, in pixels.
+        config: has `image_scale`, by which sides are multiplied and rounded to at least 1, or the limits of
+            `resized_size`.
+        min_size: another short side than the config's, where it has no `image_scale`.
+    """
+    if config.image_scale:
+        return max(1, round(height * config.image_scale)), max(1, round(width * config.image_scale))
+    short_side = config.min_size if min_size is None else min_size
+    return resized_size(height, width, short_side, config.max_size, config.size_rounding)
 
 
 def resize_image(image: Any, size: Any, method: str = "bilinear") -> tf.Tensor:

@@ -91,6 +91,7 @@ class ResNet(Composite):
 
     Args:
         depth: 18, 34, 50 or 101.
+        stem_channels: of the stem; res2, ..., res5 have 1, 2, 4, 8 times as many, and bottlenecks return 4 times those.
         stride_in_1x1: where a bottleneck's stride sits.
         norm: normalisation of every convolution.
         epsilon: of the normalisation.
@@ -107,6 +108,7 @@ class ResNet(Composite):
     def __init__(
         self,
         depth: int = 50,
+        stem_channels: int = 64,
         stride_in_1x1: bool = False,
         norm: str = "frozen_batch_norm",
         epsilon: float = 1e-5,
@@ -122,10 +124,11 @@ class ResNet(Composite):
     ):
         super().__init__(**kwargs)
         self.norm, self.pool_padding, self.recompute = norm, pool_padding, recompute
-        self.stem = ConvNorm(64, 7, 2, norm=norm, epsilon=epsilon, bias=bias, name="stem")
+        self.stem = ConvNorm(stem_channels, 7, 2, norm=norm, epsilon=epsilon, bias=bias, name="stem")
         stage = functools.partial(
             residual_stage,
             depth=depth,
+            stem_channels=stem_channels,
             stride_in_1x1=stride_in_1x1,
             norm=norm,
             epsilon=epsilon,
@@ -171,6 +174,7 @@ class Res5(Composite):
         stride_in_1x1: bool,
         norm: str,
         epsilon: float,
+        stem_channels: int = 64,
         groups: int = 1,
         group_width: int = 64,
         bias: bool = False,
@@ -180,6 +184,7 @@ class Res5(Composite):
         self.blocks = residual_stage(
             5,
             depth=depth,
+            stem_channels=stem_channels,
             stride_in_1x1=stride_in_1x1,
             norm=norm,
             epsilon=epsilon,
@@ -198,6 +203,7 @@ def residual_stage(
     level: int,
     *,
     depth: int,
+    stem_channels: int,
     stride_in_1x1: bool,
     norm: str,
     epsilon: float,
@@ -208,6 +214,7 @@ def residual_stage(
 ) -> list[keras.layers.Layer]:
     """Return the blocks of res2, ..., res5 (`level`); `dilated` ones have dilation 2 instead of a stride."""
     scale, dilation = 2 ** (level - 2), 2 if dilated else 1
+    channels = stem_channels * scale
     blocks: list[keras.layers.Layer] = []
     for number in range(1, BLOCKS[depth][level - 2] + 1):
         strides = 2 if number == 1 and level > 2 and not dilated else 1
@@ -215,9 +222,9 @@ def residual_stage(
         project = number == 1 and (level > 2 or depth >= 50)
         name = f"res{level}_block{number}"
         if depth < 50:
-            blocks.append(BasicBlock(64 * scale, strides, project, norm, epsilon, dilation, name=name))
+            blocks.append(BasicBlock(channels, strides, project, norm, epsilon, dilation, name=name))
             continue
-        width, out = groups * group_width * scale, 256 * scale
+        width, out = groups * group_width * scale, 4 * channels
         blocks.append(
             Bottleneck(
                 width, out, strides, project, norm, epsilon, stride_in_1x1, groups, dilation, bias, name=name

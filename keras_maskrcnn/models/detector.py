@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.images.resize import pad_batch, resize_image, resized_size
+from keras_maskrcnn.images.resize import input_size, pad_batch, resize_image
 from keras_maskrcnn.layers.inputs import blank_batch
 from keras_maskrcnn.network.inference_graph import inference_graph
 from keras_maskrcnn.network.network import Network
@@ -114,8 +114,7 @@ def image_batch(images: list[np.ndarray], config: Config) -> Tensors:
     Returns:
         `images [B, H, W, C]` float32 raw pixels and `sizes [B, 2]` int32 (height, width) without the padding.
     """
-    limits = config.min_size, config.max_size, config.size_rounding
-    sizes = [resized_size(image.shape[0], image.shape[1], *limits) for image in images]
+    sizes = [input_size(image.shape[0], image.shape[1], config) for image in images]
     resized = [resize_image(image, size, config.resize) for image, size in zip(images, sizes, strict=True)]
     padded, image_sizes = pad_batch(resized, config.size_divisor)
     return {"images": padded, "sizes": image_sizes}

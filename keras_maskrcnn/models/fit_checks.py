@@ -94,12 +94,17 @@ def memory_advice(config: Config, optimizer: keras.optimizers.Optimizer) -> str:
     accumulation = (
         "accumulates" if getattr(optimizer, "gradient_accumulation_steps", None) else "can accumulate"
     )
+    sizes = (
+        f"Config.min_size (now {config.min_size}), max_size ({config.max_size}), train_min_sizes "
+        f"({config.train_min_sizes or 'none'})"
+    )
+    if config.image_scale:
+        sizes = f"Config.image_scale (now {config.image_scale:g}), crop_size ({config.crop_size or 'none'})"
     advice = [
         "Memory did not suffice. What takes less, what helps most first:",
         f"- a smaller batch_size of make_dataset, down to 1; the optimizer {accumulation} gradients over batches "
         "(gradient_accumulation_steps)",
-        f"- smaller images: Config.min_size (now {config.min_size}), max_size ({config.max_size}), train_min_sizes "
-        f"({config.train_min_sizes or 'none'})",
+        f"- smaller images: {sizes}",
         "- a backbone that is computed twice instead of kept: Config.recompute_backbone=True",
         f"- fewer sampled proposals: Config.box_batch_size ({config.box_batch_size}), post_nms_top_k_train "
         f"({config.post_nms_top_k_train})",

@@ -230,7 +230,8 @@ class MaskRCNN(TrainedModel):
             score_threshold=own.score_threshold if score_threshold is None else score_threshold,
             max_detections=most if tiles is None else min(most, own.post_nms_top_k),
         )
-        images = (read_image(image, wanted.channels, tiles is not None) for image in as_list(images))
+        reading = wanted.channels, tiles is not None, wanted.intensity_percentiles
+        images = (read_image(image, *reading) for image in as_list(images))
         run = functools.partial(self._detector.detect, wanted=wanted)
         yield from detect_in(images, run, wanted, batch_size, masks, tiles, max_detections)
 

@@ -20,6 +20,7 @@ def resnet_arguments(config: Config) -> dict[str, Any]:
     """Return what ResNet and its res5 on RoIs have in common."""
     return {
         "depth": config.depth,
+        "stem_channels": config.stem_channels,
         "stride_in_1x1": config.stride_in_1x1,
         "norm": config.norm,
         "epsilon": config.norm_epsilon,

@@ -103,7 +103,7 @@ def feature_channels(config: Config) -> int:
     """Return the channels of the features that proposals and RoIs are taken from, of a ResNet."""
     if config.architecture == "fpn":
         return config.fpn_channels
-    res2 = 256 if config.depth >= 50 else 64
+    res2 = config.stem_channels * (4 if config.depth >= 50 else 1)
     return res2 * (4 if config.architecture == "c4" else 8)
 
 

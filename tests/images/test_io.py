@@ -246,6 +246,18 @@ def test_arrays_that_cannot_be_pixels_are_refused(array, reason):
         read_image(array)
 
 
+def test_stretched_values_may_be_of_any_range(recwarn):
+    values = np.linspace(-2, 70000, 16).reshape(4, 4, 1)
+    expected = np.linspace(0, 255, 16).reshape(4, 4, 1)
+    for array in (values, values.round().astype(np.int32)):
+        np.testing.assert_allclose(read_image(array, channels=1, percentiles=(0, 100)), expected, atol=0.1)
+    twelve_bits = np.array([[0, 1000, 4000]], np.uint16)
+    np.testing.assert_allclose(read_image(twelve_bits, 1, percentiles=(0, 100))[0, :, 0], [0, 63.75, 255])
+    assert not recwarn.list  # of no dark image
+    with pytest.raises(ValueError, match="NaN"):
+        read_image(np.full((4, 4), np.nan), percentiles=(0, 100))
+
+
 def test_floats_0_to_255_and_black_ones_are_taken():
     assert read_image(np.full((4, 4, 3), 200.5)).dtype == np.float32
     assert read_image(np.zeros((4, 4, 3))).max() == 0

@@ -82,9 +82,17 @@ def test_group_norm_needs_whole_groups():
         ConvNorm(48, norm="group_norm")
 
 
-@pytest.mark.parametrize(("depth", "channels"), [(18, [64, 128, 256, 512]), (50, [256, 512, 1024, 2048])])
-def test_resnet_levels(depth, channels):
-    features = ResNet(depth, norm="none")(tf.zeros((1, 64, 96, 3)))
+@pytest.mark.parametrize(
+    ("depth", "stem_channels", "channels"),
+    [
+        (18, 64, [64, 128, 256, 512]),
+        (18, 16, [16, 32, 64, 128]),
+        (50, 64, [256, 512, 1024, 2048]),
+        (50, 8, [32, 64, 128, 256]),
+    ],
+)
+def test_resnet_levels(depth, stem_channels, channels):
+    features = ResNet(depth, stem_channels, norm="none")(tf.zeros((1, 64, 96, 3)))
     assert [f"{k} {v.shape[1:]}" for k, v in features.items()] == [
         f"C{level} {(64 // 2**level, 96 // 2**level, count)}"
         for level, count in zip(range(2, 6), channels, strict=True)

@@ -57,6 +57,17 @@ def test_thresholds_share_one_graph_and_limits_a_few(untraced):
     assert set(model._detector._functions) == {5, 10, 40}
 
 
+def test_intensity_percentiles_find_the_same_in_images_of_any_exposure(untraced):
+    keras.utils.set_random_seed(1)
+    model = km.MaskRCNN(tiny(mask_head="none", score_threshold=0.0, intensity_percentiles=(1, 99)))
+    exposures = [IMAGE, IMAGE // 8 * 8 + 7, IMAGE.astype(np.uint16) * 16, IMAGE.astype(np.float32) * 1e-3 - 2]
+    bright, coarse, deep, physical = model.detect(exposures)
+    for found in (deep, physical):
+        np.testing.assert_allclose(found.boxes, bright.boxes, atol=1e-2)
+        np.testing.assert_allclose(found.scores, bright.scores, atol=1e-4)
+    assert np.abs(coarse.scores - bright.scores).max() > 1e-4  # of other pixels, other scores
+
+
 def test_a_quantized_model_detects_with_its_integers_and_is_loaded_so(model, tmp_path):
     before = detected(model)
     model.quantize("int8")

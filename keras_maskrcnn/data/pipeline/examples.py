@@ -48,7 +48,7 @@ def read_pixels(record: Record, config: Config) -> np.ndarray:
         for index, box in enumerate(record.boxes.tolist()):
             with error_prefix(f"object {index}"):
                 clipped_box(box, record.height, record.width)
-    image = read_image(record.image, config.channels)
+    image = read_image(record.image, config.channels, percentiles=config.intensity_percentiles)
     with error_prefix(record.name):
         if image.shape[:2] != (record.height, record.width):
             found = f"{image.shape[1]} x {image.shape[0]} (width x height)"

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.images.resize import resized_size
+from keras_maskrcnn.images.resize import input_size
 
 Size = tuple[int, int]
 """Height and width in pixels."""
@@ -31,11 +31,12 @@ def scale_range(config: Config) -> tuple[float, float]:
 def training_size(record: Record, config: Config, min_size: int, scale: float = 1.0) -> TrainingSize:
     """Return the size of a record's image with the short side at `min_size`, in training scaled by `scale`.
 
-    The long side is at most config.max_size before scaling, and after it too unless a crop follows.
+    The long side is at most config.max_size before scaling, and after it too unless a crop follows. With
+    config.image_scale there is no limit.
     """
-    height, width = resized_size(record.height, record.width, min_size, config.max_size, config.size_rounding)
+    height, width = input_size(record.height, record.width, config, min_size)
     if scale != 1:
-        if not config.crop_size:
+        if not (config.crop_size or config.image_scale):
             scale = min(scale, config.max_size / max(height, width))
         height, width = max(1, round(height * scale)), max(1, round(width * scale))
     cropped = (config.crop_size, config.crop_size) if config.crop_size else (height, width)

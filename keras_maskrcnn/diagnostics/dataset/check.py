@@ -49,7 +49,8 @@ class _Look:
         found: list[Issue] = []
         bright = None
         if not self.quick:
-            found, bright = image_issues(record, self.config.channels if self.config else 3)
+            reading = (self.config.channels, bool(self.config.intensity_percentiles)) if self.config else (3,)
+            found, bright = image_issues(record, *reading)
         return _Seen(self._objects(record, found), content, bright)
 
     def _objects(self, record: Record, found: list[Issue]) -> list[Issue]:

@@ -17,23 +17,26 @@ from keras_maskrcnn.images.opening import open_image
 from keras_maskrcnn.utils.files import file_hash
 
 
-def image_issues(record: Record, channels: int) -> tuple[list[Issue], Brightness | None]:
+def image_issues(
+    record: Record, channels: int, stretched: bool = False
+) -> tuple[list[Issue], Brightness | None]:
     """Decode the image of a record, all of it.
 
     Args:
         channels: that the images need to have, as in `read_image`.
+        stretched: whether its intensities are brought to 0..255, whatever they are.
 
     Returns:
-        (what is wrong with it, how bright it is: None if it cannot be read).
+        (what is wrong with it, how bright it is: None if it cannot be read, or that does not matter).
     """
     try:
-        pixels, bright, pages = read_with_doubts(record.image, channels)
+        pixels, bright, pages = read_with_doubts(record.image, channels, any_range=stretched)
     except FileNotFoundError as error:
         return [Issue("error", "missing image", _reason(error, record))], None
     except ValueError as error:
         return [Issue("error", "unreadable image", _reason(error, record))], None
     issues = [] if pages is None else [Issue("warning", "several pages", pages)]
-    return [*issues, *_frame_issues(record, pixels.shape[:2])], bright
+    return [*issues, *_frame_issues(record, pixels.shape[:2])], None if stretched else bright
 
 
 def _frame_issues(record: Record, found: tuple[int, ...]) -> Iterator[Issue]:

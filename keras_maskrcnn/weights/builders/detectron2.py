@@ -83,6 +83,9 @@ def _others(config: Config, base: Config) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if config.depth < 50:
         settings["MODEL.RESNETS.RES2_OUT_CHANNELS"] = 64
+    elif config.stem_channels != base.stem_channels:
+        settings["MODEL.RESNETS.STEM_OUT_CHANNELS"] = config.stem_channels
+        settings["MODEL.RESNETS.RES2_OUT_CHANNELS"] = 4 * config.stem_channels
     if config.mask_head == "none":
         settings["MODEL.MASK_ON"] = False
     elif config.mask_loss == "class_agnostic":

@@ -52,6 +52,9 @@ def table(network: Network) -> list[Entry]:
             f'architecture="{config.architecture}" of depth {config.depth}': (
                 config.architecture != "fpn" and config.depth < 50
             ),
+            f"stem_channels other than 64 of depth {config.depth}": (
+                config.stem_channels != 64 and config.depth < 50
+            ),
             **unnamed_parts(network, heads=("mask", "keypoint")),
         },
     )

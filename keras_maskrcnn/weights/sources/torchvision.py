@@ -64,6 +64,7 @@ def table(network: Network) -> list[Entry]:
             f'architecture="{config.architecture}"': config.architecture != "fpn",
             **parts_not_in_torch(config),
             "rpn_channels other than fpn_channels": config.rpn_channels not in (0, config.fpn_channels),
+            "stem_channels other than 64": config.stem_channels != 64,
             "cascade_ious": bool(config.cascade_ious),
             "class_agnostic_boxes": config.class_agnostic_boxes,
             'mask_loss="class_agnostic"': config.mask_head != "none" and config.mask_loss == "class_agnostic",

@@ -22,6 +22,14 @@ from keras_maskrcnn.masks.rle import segmentation_to_mask, segmentation_to_rle
 needs_coco_mini = pytest.mark.skipif(not COCO_MINI.exists(), reason="the COCO sample is not on this machine")
 
 
+def test_intensities_are_stretched_before_all_else():
+    config = dataclasses.replace(SMALL, min_size=10, intensity_percentiles=(0, 100))
+    image = np.tile(np.array([10, 30], np.uint8)[:, None, None], (5, 16, 3))
+    record = make_record(image, masks=np.ones((1, 10, 16), bool), class_ids=[2], image_id="dark")
+    (batch,) = batches([record], config)
+    np.testing.assert_array_equal(batch["images"][0, :10, :16, 0], np.tile([[0.0], [255.0]], (5, 16)))
+
+
 def test_a_batch_has_the_promised_fields():
     config = dataclasses.replace(SMALL, min_size=10)
     (batch,) = batches([square(1), square(2, crowd=True, height=40)], config, batch_size=2)

@@ -9,6 +9,7 @@ from keras_maskrcnn.data.pipeline.sizes import largest_size, smallest_size, trai
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.diagnostics.anchors import anchor_advice
 from keras_maskrcnn.diagnostics.memory import _largest
+from keras_maskrcnn.models.detector import image_batch
 from keras_maskrcnn.training.slow_input import SlowInputAdvice
 
 IMAGE = np.zeros((200, 240, 3), np.uint8)
@@ -25,9 +26,27 @@ def test_an_image_is_resized_then_scaled_then_cropped():
     assert training_size(RECORD, tiny(max_size=120, min_size=100), 100, 1.5).image == (100, 120)
 
 
+def test_a_scale_of_images_takes_the_place_of_short_and_long_sides():
+    scaled = tiny(mask_head="none", max_size=96, image_scale=1.5)
+    assert training_size(RECORD, scaled, 64) == ((300, 360), (300, 360))
+    assert training_size(RECORD, scaled, 64, 2.0).image == (600, 720)
+    assert image_batch([IMAGE, IMAGE[:7, :9]], scaled)["sizes"].numpy().tolist() == [[300, 360], [10, 14]]
+    (batch,) = make_dataset([RECORD], scaled)
+    np.testing.assert_array_equal(batch["sizes"], [[300, 360]])
+    np.testing.assert_array_equal(batch["gt_boxes"], [[[0, 0, 90, 90]]])
+
+
 @pytest.mark.parametrize(
     "fields",
-    [{}, JITTER, {**JITTER, "crop_size": 48}, {"train_min_sizes": (32, 64)}, {"rotate90_probability": 1.0}],
+    [
+        {},
+        JITTER,
+        {"image_scale": 0.4},
+        {**JITTER, "image_scale": 0.4},
+        {**JITTER, "crop_size": 48},
+        {"train_min_sizes": (32, 64)},
+        {"rotate90_probability": 1.0},
+    ],
     ids=str,
 )
 def test_the_pipelines_images_lie_between_the_smallest_and_the_largest(fields):

@@ -37,6 +37,16 @@ def test_a_default_config_says_how_it_differs():
     assert own["MODEL.ROI_MASK_HEAD.POOLER_TYPE"] == "'ROIAlign'"
 
 
+def test_a_bottleneck_network_of_another_width_has_its_keys():
+    _, own = settings(dataclasses.replace(MASK, stem_channels=32, group_width=32))
+    assert own == {
+        "MODEL.ROI_HEADS.NUM_CLASSES": "80",
+        "MODEL.RESNETS.WIDTH_PER_GROUP": "32",
+        "MODEL.RESNETS.STEM_OUT_CHANNELS": "32",
+        "MODEL.RESNETS.RES2_OUT_CHANNELS": "128",
+    }
+
+
 def test_norms_widths_and_depths_have_their_keys():
     _, own = settings(
         dataclasses.replace(

@@ -149,6 +149,7 @@ def test_several_convolutions_of_the_rpn_have_numbers():
             'architecture="c4" of depth 18',
         ),
         (dict(FPN, rpn_softmax=True), "rpn_softmax"),
+        (dict(FPN, stem_channels=32), "stem_channels other than 64 of depth 18"),
     ],
 )
 def test_what_detectron2_does_not_have_is_refused_by_name(changes, part):

@@ -117,6 +117,7 @@ def test_a_file_with_a_tensor_under_both_names_is_refused(first):
         ({"mask_loss": "softmax"}, 'mask_loss="softmax"'),
         ({"keypoint_names": ("nose",), "head_norm": "batch_norm"}, "head_norm in a keypoint head"),
         ({"class_agnostic_boxes": True}, "class_agnostic_boxes"),
+        ({"stem_channels": 32}, "stem_channels other than 64"),
         ({"architecture": "dc5", "anchor_sizes": ((32, 64),)}, 'architecture="dc5"'),
         (
             {"rpn_softmax": True, "box_fc_norm": True, "head_norm": "batch_norm"},

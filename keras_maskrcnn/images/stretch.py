@@ -1,0 +1,27 @@
+"""Intensities brought to a common scale, whatever the exposure and the bits of an image were."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+
+def stretch_intensities(image: np.ndarray, percentiles: Sequence[float]) -> np.ndarray:
+    """Map each channel's low and high percentile to 0 and 255, and clip what lies outside.
+
+    Percentiles are those of `np.percentile`, which interpolates between values. A channel whose two percentiles are
+    equal becomes 0 at and below this value, and 255 above it.
+
+    Args:
+        image: `[H, W, C]` of any number type.
+        percentiles: (low, high) in 0..100; () returns the image as it is.
+
+    Returns:
+        `[H, W, C]` float32, 0..255.
+    """
+    if not len(percentiles):
+        return image
+    pixels = image.astype(np.float32)
+    low, high = np.percentile(pixels, percentiles, axis=(0, 1)).astype(np.float32)  # [C]
+    extent = np.maximum(high - low, np.finfo(np.float32).tiny)
+    with np.errstate(over="ignore"):  # of a channel without extent
+        return np.clip((pixels - low) * (255 / extent), 0, 255)
