@@ -13,7 +13,7 @@ from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.presets import PRESETS, find_preset
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 
-CHECKPOINTS = (".keras", ".pth", ".pkl")
+CHECKPOINTS = (".keras", ".pth", ".pkl", ".safetensors")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
 IMAGES_HELP = (
     f"folder of the images ({', '.join(row.name for row in FORMATS if not row.needs_images)} know theirs)"

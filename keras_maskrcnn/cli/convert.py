@@ -13,8 +13,8 @@ from keras_maskrcnn.presets import torchvision as torchvision_presets
 from keras_maskrcnn.weights.builders import detectron2 as detectron2_builder
 from keras_maskrcnn.weights.builders import torchvision as torchvision_builder
 from keras_maskrcnn.weights.checkpoint import read_checkpoint_of
-from keras_maskrcnn.weights.files.write import write_pkl, write_pth
-from keras_maskrcnn.weights.sources import detectron2, torchvision
+from keras_maskrcnn.weights.files.write import write_half, write_pkl, write_pth
+from keras_maskrcnn.weights.sources import detectron2, own, torchvision
 from keras_maskrcnn.weights.sources.table import save
 
 CONVENTIONS = (
@@ -62,6 +62,8 @@ def write_model(model: MaskRCNN, target: Path) -> None:
         write_pth(target, save(torchvision.table(model.network)))
     elif target.suffix == ".pkl":
         write_pkl(target, save(detectron2.table(model.network)))
+    elif target.suffix == ".safetensors":
+        write_half(target, save(own.table(model.network)), model.config.to_json())
     else:
         model.save(target)
 
@@ -70,6 +72,8 @@ def notes(config: Config, suffix: str) -> list[str]:
     """Return what a user of the written checkpoint has to know, a line each."""
     if suffix == ".keras":
         return []
+    if suffix == ".safetensors":
+        return ["The tensors are in half precision; the Config is in the file's metadata."]
     differences = {name: _differences(config, there) for name, there in REFERENCES[suffix].items()}
     nearest = min(differences, key=lambda name: len(differences[name]))
     names = ", ".join(config.class_names[:5]) + (", ..." if config.num_classes > 5 else "")

@@ -116,7 +116,8 @@ def _add_convert(commands: Any) -> None:
         "convert",
         "convert weights between formats",
         """
-        Convert weights to a .keras file, or back to what torchvision (.pth) or Detectron2 (.pkl) reads.
+        Convert weights to a .keras file, to half its size (.safetensors, in half precision), or back to what
+        torchvision (.pth) or Detectron2 (.pkl) reads.
         SOURCE is the name of a published model, which is downloaded (maskrcnn models lists them), a .keras
         file, a run folder (its best.keras), or a checkpoint (.pth, .pkl, .h5, .safetensors), whose architecture
         --model or --config says. What is printed with a .pth or .pkl file builds the model that it is for.
@@ -135,7 +136,7 @@ def _add_convert(commands: Any) -> None:
         "target",
         type=arguments.checkpoint_to_write,
         metavar="TARGET",
-        help="file to write, with the suffix .keras, .pth or .pkl; an existing one is replaced",
+        help="file to write, with the suffix .keras, .safetensors, .pth or .pkl; an existing one is replaced",
     )
     command.add_argument(
         "--model",

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from command_line import error
 from examples import tiny
+from safetensors import safe_open
 
 from keras_maskrcnn.cli.convert import notes, write_model
 from keras_maskrcnn.cli.main import main
@@ -11,7 +12,7 @@ from keras_maskrcnn.models.load import load_model
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.weights.files.read import read_checkpoint
-from keras_maskrcnn.weights.files.write import write_pth
+from keras_maskrcnn.weights.files.write import write_half, write_pth
 from keras_maskrcnn.weights.sources import detectron2, torchvision
 from keras_maskrcnn.weights.sources.table import save
 
@@ -50,6 +51,25 @@ def test_what_a_framework_has_no_names_for_is_refused_and_nothing_is_written(tmp
     line = error(capsys, "convert", tmp_path / "mine.keras", tmp_path / "mine.pkl")
     assert "Detectron2 has no names for a model with a mask_iou head" in line
     assert [path.name for path in tmp_path.iterdir()] == ["mine.keras"]
+
+
+def test_half_precision_is_half_the_size_and_comes_back(source, tmp_path):
+    half, config = tmp_path / "half.safetensors", tmp_path / "config.json"
+    write_model(source, half)
+    with safe_open(half, "np") as file:
+        assert Config.from_json(file.metadata()["config"]) == source.config
+    assert 0 < half.stat().st_size - 2 * source.count_params() < 40_000  # names and shapes
+    config.write_text(source.config.to_json())
+    assert main(["convert", str(half), str(tmp_path / "back.keras"), "--config", str(config)]) == 0
+    for ours, theirs in zip(load_model(tmp_path / "back.keras").weights, source.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=2**-11, atol=2**-25)
+
+
+def test_a_weight_beyond_half_precision_is_named(tmp_path):
+    state = {"a": np.ones(2, np.float32), "b": np.full(2, 7e4, np.float32)}
+    with pytest.raises(ValueError, match="b holds values that half precision cannot"):
+        write_half(tmp_path / "half.safetensors", state, "{}")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("ending, changes", ROUND_TRIPS)
@@ -104,7 +124,9 @@ def test_arguments_that_do_not_go_together_are_refused(tmp_path, capsys):
     out = tmp_path / "out.keras"
     assert "a.pth: --model NAME must say" in error(capsys, "convert", checkpoint, out)
     assert "no.pth: there is no such file" in error(capsys, "convert", tmp_path / "no.pth", out)
-    assert "it must end in .keras, .pth, .pkl" in error(capsys, "convert", checkpoint, tmp_path / "out.onnx")
+    assert "it must end in .keras, .pth, .pkl, .safetensors" in error(
+        capsys, "convert", checkpoint, tmp_path / "out.onnx"
+    )
     line = error(capsys, "convert", "resnet50", out, "--classes", "cat")
     assert "resnet50 says itself what it is: leave out --model, --config and --classes" in line
     (tmp_path / "config.json").write_text('{"depth": 18}')

@@ -1,7 +1,7 @@
-"""Checkpoints for torchvision and Detectron2, written without them.
+"""Checkpoints for torchvision and Detectron2, written without them, and this package's own.
 
-Both are pickles, whose opcodes are put together here: Python's own pickler can name torch's functions only where torch
-is installed, and numpy's only as the installed version calls them.
+The first two are pickles, whose opcodes are put together here: Python's own pickler can name torch's functions only
+where torch is installed, and numpy's only as the installed version calls them.
 """
 
 import os
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import save_file
 
 from keras_maskrcnn.utils.files import written_whole
 
@@ -61,6 +62,26 @@ def write_pkl(path: str | os.PathLike, state: Mapping[str, np.ndarray]) -> None:
         file.write(
             pickle.DICT + _string("__author__") + _string("keras_maskrcnn") + pickle.DICT + pickle.STOP
         )
+
+
+def write_half(path: str | os.PathLike, state: Mapping[str, np.ndarray], config: str) -> None:
+    """Write tensors in half precision as safetensors, with the model's Config as metadata.
+
+    Args:
+        path: the file, which is there whole or, if an error is raised, not at all.
+        state: arrays of floats by name.
+        config: JSON text, which `Config.from_json` reads.
+
+    Raises:
+        ValueError: a value is beyond half precision, 65504; the message names its tensor.
+    """
+    with np.errstate(over="ignore"):
+        halves = {name: array.astype(np.float16) for name, array in state.items()}
+    for name, half in halves.items():
+        if not np.isfinite(half).all():
+            raise ValueError(f"{name} holds values that half precision cannot: beyond 65504, or NaN")
+    with written_whole(path) as part:
+        save_file(halves, part, metadata={"config": config})
 
 
 def _floats(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
