@@ -4,7 +4,7 @@ import dataclasses
 from typing import Literal
 
 from keras_maskrcnn.config.checks import check
-from keras_maskrcnn.config.fields import check_value, documented, frozen, ranged, structural
+from keras_maskrcnn.config.fields import as_declared, check_value, documented, frozen, ranged, structural
 from keras_maskrcnn.config.values import JsonValues
 
 Norm = Literal["frozen_batch_norm", "batch_norm", "group_norm", "none"]
@@ -266,7 +266,7 @@ class Config(JsonValues):
         for field in dataclasses.fields(self):
             value = frozen(getattr(self, field.name))
             check_value(field, value)
-            object.__setattr__(self, field.name, value)
+            object.__setattr__(self, field.name, as_declared(field, value))
         check(self)
 
     @property

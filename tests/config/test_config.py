@@ -124,6 +124,12 @@ def test_a_bad_value_names_its_field(changes):
         dataclasses.replace(CONFIG, **changes)
 
 
+def test_a_whole_number_given_for_a_float_is_one():
+    config = Config(class_names=["cat"], score_threshold=0, nms_iou=1)
+    assert type(config.score_threshold) is float and type(config.nms_iou) is float
+    assert config.to_json() == Config(class_names=["cat"], score_threshold=0.0, nms_iou=1.0).to_json()
+
+
 def test_numpy_values_become_plain():
     config = dataclasses.replace(CONFIG, pixel_mean=np.array([1.0, 2, 3]), max_detections=np.int64(7))
     assert (

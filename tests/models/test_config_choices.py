@@ -121,6 +121,24 @@ def test_every_number_works_at_the_ends_of_its_range(tmp_path):
     assert not failures(ends(), tmp_path)
 
 
+def test_sequences_of_whole_numbers_are_sequences_of_floats(tmp_path):
+    whole = {
+        "pixel_mean": (100, 100, 100),
+        "pixel_std": (50, 50, 50),
+        "scale_jitter": (1, 2),
+        "intensity_percentiles": (1, 99),
+        "anchor_sizes": ((16,), (32,), (64,), (96,), (128,)),
+        "anchor_ratios": (1, 2),
+        "rpn_delta_weights": (1, 1, 1, 1),
+        "box_delta_weights": (10, 10, 5, 5),
+        "class_weights": (1, 2),
+        "class_agnostic_boxes": True,
+        "cascade_ious": (1,),
+        "cascade_delta_weights": ((20, 20, 10, 10),),
+    }
+    assert not failures({"whole": dataclasses.replace(BASE, **whole)}, tmp_path)
+
+
 def test_features_have_their_channels_last_whatever_keras_is_set_to():
     batch = image_batch([drawn_records(1)[0].image], BASE)
     keras.utils.set_random_seed(0)
