@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from examples import batch, drawn_records, tiny
+from examples import batch, drawn_records, small_backbone, tiny
 
 import keras_maskrcnn as km
 from keras_maskrcnn.models.call_checks import check_dataset_argument
@@ -119,7 +119,7 @@ def test_an_unknown_loss_cannot_be_weighed(model):
 
 def test_loss_weights_weigh_the_losses_that_the_logs_show_without(tmp_path):
     data = tf.data.Dataset.from_tensors(batch())
-    model = km.MaskRCNN(tiny())
+    model = km.MaskRCNN(tiny(), small_backbone())
     model.compile(optimizer=keras.optimizers.SGD(0.0), loss_weights={"mask_loss": 3.0, "rpn_box_loss": 0.0})
     logs = model.fit(data, verbose=0).history
     single = {name: values[0] for name, values in logs.items() if name != "loss"}
@@ -133,8 +133,8 @@ def test_loss_weights_weigh_the_losses_that_the_logs_show_without(tmp_path):
 
 
 def test_compile_alone_is_the_published_recipe():
-    model = km.MaskRCNN(tiny())
-    model.compile()
+    model = km.MaskRCNN(tiny(), small_backbone())
+    model.compile(run_eagerly=True)
     assert model.optimizer.momentum == 0.9
     assert model.optimizer.coupled_weight_decay == 1e-4
     dataset = km.make_dataset(drawn_records(8), model.config, batch_size=4, training=True)

@@ -8,14 +8,21 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from examples import drawn_records, tiny
+from examples import drawn_records, small_backbone, tiny
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.not_a_number import StopOnNaN
 
-CONFIG = tiny(mask_head="none", norm="none", depth=18)
+CONFIG = tiny(mask_head="none")
+
+
+def compiled(optimizer):
+    """A small model that trains eagerly, since few steps are not worth a trace."""
+    model = MaskRCNN(CONFIG, small_backbone())
+    model.compile(optimizer=optimizer, run_eagerly=True)
+    return model
 
 
 class InterruptionError(Exception):
@@ -51,8 +58,7 @@ class StepLosses(keras.callbacks.Callback):
 
 def train(path, epochs=2, interrupt_at=None, save_freq=1, callbacks=()):
     keras.utils.set_random_seed(3)
-    model = MaskRCNN(CONFIG)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model = compiled(keras.optimizers.Adam(1e-3))
     dataset = make_dataset(
         drawn_records(5), CONFIG, batch_size=2, training=True, seed=1
     )  # three steps an epoch
@@ -68,7 +74,7 @@ def uninterrupted(tmp_path_factory):
     return train(tmp_path_factory.mktemp("run") / "backup.weights.h5")
 
 
-@pytest.mark.parametrize("interrupt_at", [pytest.param(2, marks=pytest.mark.slow), 4])
+@pytest.mark.parametrize("interrupt_at", [2, 4])
 def test_a_resumed_run_has_the_losses_of_an_uninterrupted_one(tmp_path, uninterrupted, interrupt_at):
     path = tmp_path / "backup.weights.h5"
     with pytest.raises(InterruptionError):
@@ -122,8 +128,7 @@ def test_a_backup_of_epochs_of_another_length_is_refused(tmp_path, batch_size):
     path = tmp_path / "b.weights.h5"
     with pytest.raises(InterruptionError):
         train(path, interrupt_at=2)
-    model = MaskRCNN(CONFIG)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model = compiled(keras.optimizers.Adam(1e-3))
     dataset = make_dataset(drawn_records(5), CONFIG, batch_size=batch_size, training=True, seed=1)
     with pytest.raises(
         ValueError, match=f"with 3 steps per epoch; this dataset has {5 if batch_size == 1 else 2}"
@@ -132,8 +137,7 @@ def test_a_backup_of_epochs_of_another_length_is_refused(tmp_path, batch_size):
 
 
 def test_epochs_of_a_part_of_the_dataset_are_refused(tmp_path):
-    model = MaskRCNN(CONFIG)
-    model.compile(optimizer="sgd")
+    model = compiled("sgd")
     dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True)
     for callback in (TrainingBackup(tmp_path / "b.weights.h5", dataset), StopOnNaN(dataset)):
         with pytest.raises(ValueError, match="epochs of 3 steps, and fit was asked for epochs of 2"):
@@ -144,8 +148,7 @@ def test_fit_after_an_interrupted_resume_begins_where_it_is_told(tmp_path):
     path = tmp_path / "b.weights.h5"
     with pytest.raises(InterruptionError):
         train(path, interrupt_at=4)  # in the second epoch
-    model = MaskRCNN(CONFIG)
-    model.compile(optimizer=keras.optimizers.Adam(1e-3))
+    model = compiled(keras.optimizers.Adam(1e-3))
     dataset = make_dataset(drawn_records(5), CONFIG, batch_size=2, training=True, seed=1)
     with pytest.raises(InterruptionError):
         model.fit(dataset, epochs=2, verbose=0, callbacks=[TrainingBackup(path, dataset), InterruptAt(1)])
@@ -179,7 +182,6 @@ def test_backups_lie_save_freq_steps_apart_and_at_the_ends_of_epochs(save_freq, 
     assert written == [(epoch, step) for epoch in (0, 1) for step in steps]
 
 
-@pytest.mark.slow
 def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()

@@ -10,7 +10,7 @@ DISTRIBUTED = """
     sys.path.insert(0, {tests!r})
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-    from examples import drawn_records, tiny
+    from examples import drawn_records, small_backbone, tiny
     from keras_maskrcnn.data.pipeline.dataset import make_dataset
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
@@ -21,7 +21,7 @@ DISTRIBUTED = """
     for name, strategy in strategies.items():
         keras.utils.set_random_seed(0)
         with strategy.scope():
-            model = MaskRCNN(config)
+            model = MaskRCNN(config, small_backbone())
             model.compile(optimizer=keras.optimizers.SGD(0.0))
         logs = model.fit(make_dataset(records, config, batch_size=2, training=True), verbose=0).history
         assert all(np.isfinite(v).all() for v in logs.values()), logs
@@ -37,7 +37,7 @@ DISTRIBUTED = """
     for strategy in strategies.values():
         keras.utils.set_random_seed(0)
         with strategy.scope():
-            model = MaskRCNN(tiny(mask_head="none"))
+            model = MaskRCNN(tiny(mask_head="none"), small_backbone())
             model.compile(optimizer=keras.optimizers.SGD(0.1))
         before = [v.numpy() for v in model.trainable_variables]
         model.fit(make_dataset(records[:2], model.config, batch_size=2, training=True), verbose=0)
