@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from keras_maskrcnn.data.checks import check_mask_meets_box, check_order, check_same_names, error_prefix
 from keras_maskrcnn.data.record_values import (
@@ -20,6 +21,7 @@ from keras_maskrcnn.data.record_values import (
     segmentations_of,
 )
 from keras_maskrcnn.images.io import image_size
+from keras_maskrcnn.masks.label_image import paint_labels, renumbered
 from keras_maskrcnn.utils.ids import plain_id
 
 
@@ -79,6 +81,29 @@ class Record:
     def name(self) -> str:
         """What error messages call the image: its file, or its id for an array."""
         return self.image if isinstance(self.image, str) else f"image {self.image_id!r}"
+
+    def to_label_image(self, dtype: DTypeLike | None = None) -> np.ndarray:
+        """Return the masks as one image of numbers: row r is r + 1, and 0 is background.
+
+        Crowds are background. A pixel of several objects belongs to the one with the smallest of `areas`, the last of
+        equals; an object wholly under smaller ones has no pixel.
+
+        Args:
+            dtype: uint16 or uint32; None is uint16 unless there are more than 65535 objects.
+
+        Returns:
+            [height, width] of that type.
+
+        Raises:
+            ValueError: there are no masks, or uint16 does not hold the numbers; the message names the image.
+        """
+        with error_prefix(self.name):
+            if self.masks is None and len(self.boxes):
+                raise ValueError("a label image is made of masks; its objects have boxes only")
+            order = np.argsort(-self.areas, kind="stable")
+            rows = order[~self.crowd[order]]
+            labels = paint_labels(self.masks or (), rows.tolist(), self.height, self.width)
+            return renumbered(labels, np.arange(len(self.boxes) + 1), dtype)
 
 
 def make_record(

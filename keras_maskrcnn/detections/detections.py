@@ -5,9 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 from PIL import Image
 
+from keras_maskrcnn.detections.label_image import paint_by_score, visible_rows
+from keras_maskrcnn.detections.values import float_numbers, refuse, whole_class_ids
 from keras_maskrcnn.drawing.instances import draw_instances
+from keras_maskrcnn.masks.label_image import renumbered
 from keras_maskrcnn.masks.rle import mask_to_rle
 from keras_maskrcnn.utils.ids import plain_id
 
@@ -76,8 +80,8 @@ class Detections:
     def __post_init__(self) -> None:
         for name in ("boxes", "scores", "keypoints", "mask_scores"):
             if getattr(self, name) is not None:
-                setattr(self, name, _numbers(name, getattr(self, name)))
-        self.class_ids = _class_ids(self.class_ids)
+                setattr(self, name, float_numbers(name, getattr(self, name)))
+        self.class_ids = whole_class_ids(self.class_ids)
         self.class_names = list(self.class_names)
         _check(self)
         _check_values(self)
@@ -123,6 +127,43 @@ class Detections:
         return draw_instances(
             image, shown.boxes, shown.class_names, shown.scores, shown.masks, **{**rows, **options}
         )
+
+    def to_label_image(
+        self, order: str = "reading", dtype: DTypeLike | None = None, min_score: float = 0.5
+    ) -> np.ndarray:
+        """Return the masks as one image of numbers, as microscopists measure it: 0 is background.
+
+        A pixel that several masks cover belongs to the best of `scores`, the first of equals. The numbers 1..M are
+        given to what has a pixel then: a detection wholly under better ones has none, nor has an empty mask.
+        `label_rows` says which row has which number.
+
+        Args:
+            order: "reading" numbers by the first pixel, from the top row down and from the left in a row; "score" from
+                the best score down.
+            dtype: uint16 or uint32; None is uint16 unless there are more than 65535 numbers.
+            min_score: detections that score less are left out, 0..1.
+
+        Returns:
+            [height, width] of that type.
+
+        Raises:
+            ValueError: there are no masks, uint16 does not hold the numbers, or an argument is out of range.
+        """
+        labels, rows = self._labels(order, min_score)
+        numbers = np.zeros(len(self) + 1, np.int64)
+        numbers[rows + 1] = np.arange(1, len(rows) + 1)
+        return renumbered(labels, numbers, dtype)
+
+    def label_rows(self, order: str = "reading", min_score: float = 0.5) -> np.ndarray:
+        """Return the rows [M] of `to_label_image`'s numbers: number n is row `label_rows(...)[n - 1]`.
+
+        So `detections[detections.label_rows()]` are the detections of a label image, in the order of its numbers.
+        """
+        return self._labels(order, min_score)[1]
+
+    def _labels(self, order: str, min_score: float) -> tuple[np.ndarray, np.ndarray]:
+        labels = paint_by_score(self.masks, self.scores, self.height, self.width, min_score)
+        return labels, visible_rows(labels, self.scores, order)
 
     def to_coco(self, image_id: int | str, category_ids: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Return the detections as COCO results, ready for JSON.
@@ -229,45 +270,14 @@ def _check(detections: Detections) -> None:
         raise ValueError(f"Detections.image must be {size[0]} x {size[1]}; got {detections.image.shape}")
 
 
-def _numbers(name: str, values: Any) -> np.ndarray:
-    try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
-            return np.asarray(values, np.float32)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Detections.{name} must be numbers: {error}") from None
-
-
-def _class_ids(values: Any) -> np.ndarray:
-    """The class ids as int32, checked before the cast, which would wrap or truncate others."""
-    given = np.asarray(values)
-    if given.size and given.dtype.kind not in "iuf":
-        raise ValueError(f"Detections.class_ids must be numbers; got {given.dtype}")
-    _refuse(
-        "class_ids",
-        given,
-        ~((given >= 1) & (given <= np.iinfo(np.int32).max) & (given == np.floor(given))),
-        "1, 2, ...",
-    )
-    return given.astype(np.int32)
-
-
 def _check_values(detections: Detections) -> None:
     for name in ("boxes", "keypoints"):
         values = getattr(detections, name)
         if values is not None:
-            _refuse(name, values, ~np.isfinite(values), "finite numbers")
+            refuse(name, values, ~np.isfinite(values), "finite numbers")
     for name in ("scores", "mask_scores"):
         values = getattr(detections, name)
         if values is not None:
-            _refuse(name, values, ~((values >= 0) & (values <= 1)), "in 0..1")  # NaN is neither
+            refuse(name, values, ~((values >= 0) & (values <= 1)), "in 0..1")  # NaN is neither
     boxes = detections.boxes
-    _refuse("boxes", boxes, boxes[:, 2:] < boxes[:, :2], "x1, y1, x2, y2 with x1 <= x2 and y1 <= y2")
-
-
-def _refuse(name: str, values: np.ndarray, wrong: np.ndarray, wanted: str) -> None:
-    """Raise a ValueError if something is wrong in a row of a field, and name the first such row."""
-    if wrong.any():
-        row = int(np.argwhere(wrong)[0][0])
-        raise ValueError(
-            f"Detections.{name} must be {wanted}; got {values[row].tolist()!s:.200} in row {row}"
-        )
+    refuse("boxes", boxes, boxes[:, 2:] < boxes[:, :2], "x1, y1, x2, y2 with x1 <= x2 and y1 <= y2")

@@ -68,6 +68,16 @@ def rle_columns(rle: dict[str, Any], left: int, right: int) -> np.ndarray:
     return np.repeat(set_ones, np.diff(ends, prepend=left * height)).reshape(right - left, height).T
 
 
+def rle_runs_of_ones(rle: dict[str, Any]) -> np.ndarray:
+    """Return where the pixels of a mask are, counted down the columns: [R, 2] int64, start and end of each run.
+
+    Args:
+        rle: as `segmentation_to_rle` returns it.
+    """
+    ends = runs_of_compressed(rle["counts"]).cumsum()
+    return ends[: len(ends) // 2 * 2].reshape(-1, 2)  # runs alternate, and the first is of zeros
+
+
 def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """Bring a COCO segmentation to compressed RLE with pycocotools' rules.
 

@@ -214,3 +214,28 @@ def test_other_names_than_a_configs_are_told(names, reason):
 def test_names_that_nobody_knows_are_not_compared():
     check_names(record(), ["bolt"], ["tip"])
     check_names(record(class_names=["bolt"], keypoint_names=["tip"]), ["bolt"], ())
+
+
+def test_a_label_image_has_the_rows_numbers_small_objects_over_large_ones_and_no_crowds():
+    masks = np.zeros((4, 20, 30), bool)
+    masks[0, 2:6, 3:9] = masks[1, 0:12, 0:12] = masks[2, 10:12, 1:3] = masks[3, 15:20, 20:30] = True
+    record = make_record(
+        np.zeros((20, 30), np.uint8), None, [1, 2, 1, 1], masks, [0, 0, 0, 1], image_id="cells"
+    )
+    labels = record.to_label_image()
+    assert labels.dtype == np.uint16
+    expected = np.zeros((20, 30), int)
+    for row in (1, 0, 2):
+        expected[masks[row]] = row + 1
+    np.testing.assert_array_equal(labels, expected)
+    assert record.to_label_image("uint32").dtype == np.uint32
+    empty = make_record(np.zeros((20, 30), np.uint8), image_id="empty")
+    assert not empty.to_label_image().any()
+
+
+def test_boxes_alone_make_no_label_image():
+    record = make_record(np.zeros((20, 30), np.uint8), [[1, 1, 5, 5]], [1], image_id="boxes")
+    with pytest.raises(
+        ValueError, match="image 'boxes': a label image is made of masks; its objects have boxes"
+    ):
+        record.to_label_image()
