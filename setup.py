@@ -109,6 +109,7 @@ setup(
         "pyyaml",
         "pycocotools",
         "scikit-image",
+        "scipy",
         "matplotlib",
     ],
     extras_require={

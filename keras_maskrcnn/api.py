@@ -26,7 +26,9 @@ from keras_maskrcnn.diagnostics.memory import training_memory
 from keras_maskrcnn.evaluation.analysis import Analysis, analyse
 from keras_maskrcnn.evaluation.detect_records import detect_records
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, evaluate_coco
+from keras_maskrcnn.evaluation.instance_matching import MatchingScores, score_label_images, score_matching
 from keras_maskrcnn.evaluation.report import write_report
+from keras_maskrcnn.evaluation.score_threshold import best_score_threshold
 from keras_maskrcnn.models.load import load_model, load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import list_pretrained

@@ -125,13 +125,18 @@ def check_ground_truth(records: Sequence[Record]) -> None:
     )
 
 
-def _check_pair(record: Record, found: Detections, class_names: Sequence[str]) -> None:
-    classes = len(class_names)
+def check_same_size(record: Record, found: Detections) -> None:
+    """Raise a ValueError unless detections are of an image of the record's size."""
     if (record.height, record.width) != (found.height, found.width):
         raise ValueError(
             f"{record.name} is {record.height} x {record.width} (height x width) in its record, "
             f"but its detections are of {found.height} x {found.width}"
         )
+
+
+def _check_pair(record: Record, found: Detections, class_names: Sequence[str]) -> None:
+    classes = len(class_names)
+    check_same_size(record, found)
     if record.keypoints is not None and found.keypoints is not None and len(record.boxes):
         annotated, detected = record.keypoints.shape[1], found.keypoints.shape[1]
         if annotated != detected:
