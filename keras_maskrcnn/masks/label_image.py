@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from keras_maskrcnn.masks.rle import rle_runs_of_ones, segmentation_to_rle
+from keras_maskrcnn.masks.rle import runs_of_ones
 
 UINT16_MAX = np.iinfo(np.uint16).max
 
@@ -29,7 +29,7 @@ def paint_labels(masks: Any, order: Iterable[int], height: int, width: int) -> n
         if isinstance(mask, np.ndarray):
             labels[mask.astype(bool, copy=False)] = row + 1  # numbers would be indices
             continue
-        for start, stop in rle_runs_of_ones(segmentation_to_rle(mask, height, width)).tolist():
+        for start, stop in runs_of_ones(mask, height, width).tolist():
             columns[start:stop] = row + 1
     return np.ascontiguousarray(labels)
 

@@ -10,6 +10,7 @@ from keras_maskrcnn.masks.segmentation_checks import (
     check_pixels,
     checked_polygon,
     checked_rle,
+    checked_runs,
     rle_size,
     runs_of_compressed,
     shown,
@@ -68,13 +69,13 @@ def rle_columns(rle: dict[str, Any], left: int, right: int) -> np.ndarray:
     return np.repeat(set_ones, np.diff(ends, prepend=left * height)).reshape(right - left, height).T
 
 
-def rle_runs_of_ones(rle: dict[str, Any]) -> np.ndarray:
-    """Return where the pixels of a mask are, counted down the columns: [R, 2] int64, start and end of each run.
+def runs_of_ones(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """Return where the pixels of a segmentation are, counted down the columns: [R, 2] int64, start and end of each run.
 
-    Args:
-        rle: as `segmentation_to_rle` returns it.
+    Arguments and errors are those of `segmentation_to_rle`.
     """
-    ends = runs_of_compressed(rle["counts"]).cumsum()
+    rle = segmentation if isinstance(segmentation, dict) else segmentation_to_rle(segmentation, height, width)
+    ends = np.cumsum(checked_runs(rle, height, width), dtype=np.int64)
     return ends[: len(ends) // 2 * 2].reshape(-1, 2)  # runs alternate, and the first is of zeros
 
 

@@ -59,21 +59,37 @@ def checked_rle(rle: dict[str, Any], height: int, width: int) -> dict[str, Any]:
     Raises:
         ValueError: a part is missing or of another type, or its counts do not fill the image.
     """
+    runs, counts = checked_runs(rle, height, width), rle["counts"]
+    if isinstance(counts, (str, bytes)):
+        return {"size": [height, width], "counts": _encoded(counts)}
+    return coco_mask.frPyObjects({"size": [height, width], "counts": runs}, height, width)
+
+
+def checked_runs(rle: dict[str, Any], height: int, width: int) -> np.ndarray | list[int]:
+    """Return the lengths of an RLE's runs, of zeros and ones in turn, in an image of height x width pixels.
+
+    Raises:
+        ValueError: as `checked_rle`.
+    """
     size, counts = rle_size(rle), rle["counts"]
     if size != [height, width]:
         raise ValueError(f"An RLE of size {size} does not fit its image, {[height, width]}")
     if isinstance(counts, (str, bytes)):
-        encoded = counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
+        decoded = runs_of_compressed(_encoded(counts))
         # As floats, which are exact up to any image's pixels and do not wrap where integers would.
-        _check_total(int(runs_of_compressed(encoded).sum(dtype=np.float64)), height, width)
-        return {"size": size, "counts": encoded}
+        _check_total(int(decoded.sum(dtype=np.float64)), height, width)
+        return decoded
     runs = _whole_numbers(counts)
     if runs is None:
         raise ValueError(f'An RLE\'s "counts" must be whole numbers or a string; got {shown(counts)}')
     if min(runs, default=0) < 0:
         raise ValueError("An RLE has a negative count")
     _check_total(sum(runs), height, width)
-    return coco_mask.frPyObjects({"size": size, "counts": runs}, height, width)
+    return runs
+
+
+def _encoded(counts: str | bytes) -> bytes:
+    return counts.encode("utf-8", "surrogatepass") if isinstance(counts, str) else counts
 
 
 def rle_size(rle: dict[str, Any]) -> list[int]:
