@@ -15,12 +15,14 @@ from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.evaluation.evaluate import evaluate_coco
+from keras_maskrcnn.evaluation.instance_matching import matching_rows
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import write_text
 
 KINDS = ("box", "mask", "keypoint")
+MATCHING = "matching_"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
         results_file=args.results,
         category_ids=records.report.category_ids,
         report=args.report,
+        matching=args.matching,
         about={"model": str(args.weights or args.model), "dataset": str(annotations)},
         **tiling(args),
     )
@@ -58,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     if args.per_class:
         print(class_table(scores, records, names) + "\n")
     print(score_table(scores))
+    if args.matching is not None:
+        print(f"\n{matching_table(scores, args.matching)}")
     if args.report is not None:
         print(f"\n{args.report / 'report.html'}")
     if preset is not None and args.coco is not None:
@@ -74,12 +79,20 @@ def _published(preset: Preset) -> str:
 def score_table(scores: dict[str, float]) -> str:
     """Lay out `score_coco`'s metrics in columns for boxes, masks and keypoints; "-" is without ground truth."""
     kinds = [kind for kind in KINDS if f"{kind}_AP" in scores]
-    names = list(dict.fromkeys(name.partition("_")[2] for name in scores if "/" not in name))
+    of_kinds = [name for name in scores if "/" not in name and name.partition("_")[0] in kinds]
+    names = list(dict.fromkeys(name.partition("_")[2] for name in of_kinds))
     rows = [["", *kinds]]
     for name in names:
         values = [_number(scores.get(f"{kind}_{name}", math.nan)) for kind in kinds]
         rows.append([name.replace("_", " "), *values])
     return aligned(rows)
+
+
+def matching_table(scores: dict[str, float], min_score: float) -> str:
+    """Lay out the metrics of matching, a line for each IoU."""
+    named = {name.removeprefix(MATCHING): scores[name] for name in scores if name.startswith(MATCHING)}
+    contest = f"2018 Data Science Bowl: {named['dsb2018']:.3f}"
+    return f"Matching, scores from {min_score:g}\n{aligned(matching_rows(named))}\n{contest}"
 
 
 def class_table(scores: dict[str, float], records: Sequence[Record], names: Sequence[str]) -> str:

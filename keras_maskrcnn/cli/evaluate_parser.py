@@ -23,6 +23,7 @@ the AP that Detectron2 expects of them, within 0.02 %. The exit code is 0 only i
 examples:
   maskrcnn evaluate run/ --annotations val.json --images val/ --per-class
   maskrcnn evaluate run/ --annotations val.json --images val/ --report report/
+  maskrcnn evaluate run/ --annotations labels/ --images val/ --matching 0.5
   maskrcnn evaluate --model maskrcnn_resnet50_fpn_coco --coco coco/
   maskrcnn evaluate --accuracy-test --coco coco/
 """
@@ -33,6 +34,15 @@ def add_options(command: Any) -> None:
     _add_inputs(command)
     command.add_argument(
         "--accuracy-test", action="store_true", help="run Detectron2's accuracy tests, or that of --model"
+    )
+    command.add_argument(
+        "--matching",
+        type=numbers.fraction,
+        nargs="?",
+        const=0.5,
+        metavar="SCORE",
+        help="also compare detections of at least this score as label images: TP, FP and FN at IoU 0.50 to 0.95, and "
+        "the 2018 Data Science Bowl's score (default: 0.5)",
     )
     command.add_argument("--per-class", action="store_true", help="print each class's AP first, best first")
     add_limits(command, None, "the model's, usually 0.05, or that of its published metrics")
@@ -112,7 +122,15 @@ def check(args: argparse.Namespace) -> None:
             raise ValueError("--accuracy-test needs --coco")
         if args.tile is not None:
             raise ValueError("--accuracy-test measures as Detectron2 does, without --tile")
-        for name in ("report", "results", "json", "per_class", "score_threshold", "max_detections"):
+        for name in (
+            "report",
+            "results",
+            "json",
+            "per_class",
+            "score_threshold",
+            "max_detections",
+            "matching",
+        ):
             if getattr(args, name) not in (None, False):
                 raise ValueError(
                     f"--accuracy-test has no use for --{name.replace('_', '-')}: it only says pass or fail; evaluate "

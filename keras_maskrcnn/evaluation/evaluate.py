@@ -17,6 +17,7 @@ from keras_maskrcnn.detections.detections import check_category_ids
 from keras_maskrcnn.evaluation.analysis import analyse
 from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
 from keras_maskrcnn.evaluation.detect_records import detect_records, write_coco_results
+from keras_maskrcnn.evaluation.instance_matching import score_matching
 from keras_maskrcnn.evaluation.report import write_report
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LOGGED = ("AP", "AP50", "AP75")
-"""What the callback logs of each of box, mask and keypoint; `CocoEvaluation.scores` holds the rest."""
+LOGGED = ("AP", "AP50", "AP75", "accuracy_50", "accuracy_75", "dsb2018")
+"""What the callback logs of each of box, mask, keypoint and matching; `CocoEvaluation.scores` holds the rest."""
 
 
 def evaluate_coco(
@@ -46,6 +47,7 @@ def evaluate_coco(
     tile_whole: bool = True,
     report: str | Path | None = None,
     about: Mapping[str, str] | None = None,
+    matching: float | None = None,
 ) -> dict[str, float]:
     """Run a model on records and score its detections, as `score_coco` does.
 
@@ -70,15 +72,20 @@ def evaluate_coco(
         report: folder for a page with curves, confusion matrix and worst mistakes; see `write_report`.
         about: what the page says it is about, like {"model": "best.keras", "dataset": "val.json"}; None names the
             model and the folder of the images.
+        matching: also compare as label images those detections that score at least this, 0..1; see `score_matching`.
+            None does not. Detections below score_threshold are not there to count.
 
     Returns:
         What `score_coco` returns. With a limit the names do not depend on the detections: recall is "box_AR1",
-        "box_AR10" and "box_AR100", or instead of the last "box_AR300" with a limit of 300.
+        "box_AR10" and "box_AR100", or instead of the last "box_AR300" with a limit of 300. With `matching` also
+        "matching_accuracy_50", TP / (TP + FP + FN) at an IoU of 0.50, to "matching_accuracy_95", the other metrics of
+        `MatchingScores` named likewise ("matching_tp_50", ...), and "matching_dsb2018".
 
     Raises:
         ValueError: there is no ground truth to compare with, `category_ids` has not one id per class, the names that
-            records know for classes or keypoints are not the model's, or keypoints lack their sigmas, all of it before
-            the model runs; or an image is unreadable; see `score_coco`.
+            records know for classes or keypoints are not the model's, keypoints lack their sigmas, or `matching` is out
+            of range or there are no masks for it, all of it before the model runs; or an image is unreadable; see
+            `score_coco`.
 
     Example:
 
@@ -104,6 +111,7 @@ def evaluate_coco(
     _check_names_and_keypoints(records, model.config, keypoint_sigmas)
     if category_ids is not None:
         check_category_ids(category_ids, class_names)
+    _check_matching(matching, records, model.config)
     tiles = tile, tile_overlap, tile_whole
     found = detect_records(model, records, batch_size, score_threshold, max_detections, progress, *tiles)
     if results_file is not None:
@@ -112,9 +120,27 @@ def evaluate_coco(
     all_count = tile is not None and max_detections is None
     scored = None if all_count else max(COCO_LIMIT, limit)
     analysis = analyse(records, found, class_names, scored, keypoint_sigmas)
+    matched = None if matching is None else score_matching(records, found, matching)
     if report is not None:
-        write_report(report, analysis, about={"model": model.name, **(about or {})})
-    return {name: value for name, value in analysis.scores.items() if per_class or "/" not in name}
+        said = {} if matching is None else {"matching": f"scores from {matching:g}"}
+        write_report(report, analysis, about={"model": model.name, **(about or {}), **said}, matching=matched)
+    scores = {name: value for name, value in analysis.scores.items() if per_class or "/" not in name}
+    if matched is not None:
+        scores |= {f"matching_{name}": value for name, value in matched.to_dict().items()}
+    return scores
+
+
+def _check_matching(min_score: float | None, records: Sequence[Record], config: Config) -> None:
+    """Check what can be known of matching before there are detections."""
+    if min_score is None:
+        return
+    if isinstance(min_score, bool) or not 0 <= min_score <= 1:
+        raise ValueError(f"matching must be the least score, in 0..1, or None; got {min_score!r}")
+    if config.mask_head == "none":
+        raise ValueError('matching compares masks, which Config(mask_head="none") does not predict')
+    for record in records if isinstance(records, (list, tuple)) else ():
+        if record.masks is None and len(record.boxes):
+            raise ValueError(f"{record.name}: matching compares masks; its objects have boxes only")
 
 
 def _check_names_and_keypoints(
@@ -151,12 +177,14 @@ class CocoEvaluation(keras.callbacks.Callback):
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
         score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole: as in `evaluate_coco`.
+        matching: as in `evaluate_coco`; logged are "val_matching_accuracy_50", "val_matching_accuracy_75" and
+            "val_matching_dsb2018".
         progress: show a progress bar during each evaluation; None shows one in a terminal or a notebook, and not in a
             file.
 
     Raises:
         ValueError: no record has an object to detect, or `every` or the tiles are out of range; when training begins,
-            the keypoints of records and model differ, or lack their sigmas.
+            the keypoints of records and model differ, or lack their sigmas, or `matching` cannot be.
 
     Example:
 
@@ -196,6 +224,7 @@ class CocoEvaluation(keras.callbacks.Callback):
         tile: int | None = None,
         tile_overlap: int | None = None,
         tile_whole: bool = True,
+        matching: float | None = None,
     ):
         super().__init__()
         if every < 1:
@@ -219,11 +248,13 @@ class CocoEvaluation(keras.callbacks.Callback):
             "tile": tile,
             "tile_overlap": tile_overlap,
             "tile_whole": tile_whole,
+            "matching": matching,
         }
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Forget the run before; refuse what could not be scored after an epoch of training."""
         self.scores, self.epochs = {}, []
+        _check_matching(self._options["matching"], self.records, self.model.config)
         _check_names_and_keypoints(self.records, self.model.config, self._options["keypoint_sigmas"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

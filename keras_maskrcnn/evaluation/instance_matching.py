@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,6 +107,16 @@ class MatchingScores:
             for percent, value in zip(percents, getattr(self, name), strict=True)
         }
         return {**named, "dsb2018": self.dsb2018}
+
+
+def matching_rows(scores: Mapping[str, float]) -> list[list[str]]:
+    """Lay out what `MatchingScores.to_dict` returns: what the columns are, and a row for each IoU threshold."""
+    rows = [["IoU", "TP", "FP", "FN", "precision", "recall", "F1", "TP/(TP+FP+FN)"]]
+    for percent in (name.removeprefix("tp_") for name in scores if name.startswith("tp_")):
+        counts = [f"{scores[f'{name}_{percent}']:.0f}" for name in METRICS[:3]]
+        fractions = [f"{scores[f'{name}_{percent}']:.3f}" for name in METRICS[3:7]]
+        rows.append([f"{float(percent) / 100:.2f}", *counts, *fractions])
+    return rows
 
 
 def score_label_images(

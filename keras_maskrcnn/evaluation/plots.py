@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_maskrcnn.evaluation.analysis import Analysis
+from keras_maskrcnn.evaluation.instance_matching import MatchingScores
 
 CURVES = 10
 """Classes up to this many have a curve of their own."""
@@ -70,6 +71,24 @@ def class_figure(analysis: Analysis) -> Figure:
     axes.set(xlabel="AP", xlim=(0, 1.08), ylim=(-0.6, len(order) - 0.4))
     axes.legend(loc="lower right", fontsize=8)
     axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def matching_figure(scores: MatchingScores) -> Figure:
+    """Plot precision, recall, F1 and TP / (TP + FP + FN) of matching over the IoU thresholds."""
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.subplots()
+    named = {
+        "TP / (TP + FP + FN)": scores.accuracy,
+        "F1": scores.f1,
+        "precision": scores.precision,
+        "recall": scores.recall,
+    }
+    for (name, values), style in zip(named.items(), ("-", "--", ":", "-."), strict=True):
+        axes.plot(scores.iou_thresholds, values, label=name, linestyle=style, marker=".", linewidth=2)
+    axes.set(xlabel="IoU threshold", ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower left")
     return figure
 
 

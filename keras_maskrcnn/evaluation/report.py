@@ -12,9 +12,15 @@ import numpy as np
 
 from keras_maskrcnn.evaluation.about import about_line, described_records
 from keras_maskrcnn.evaluation.analysis import Analysis
+from keras_maskrcnn.evaluation.instance_matching import MatchingScores, matching_rows
 from keras_maskrcnn.evaluation.matching import Match
 from keras_maskrcnn.evaluation.mistakes import describe_mistake, draw_mistake
-from keras_maskrcnn.evaluation.plots import class_figure, confusion_figure, precision_recall_figure
+from keras_maskrcnn.evaluation.plots import (
+    class_figure,
+    confusion_figure,
+    matching_figure,
+    precision_recall_figure,
+)
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import write_text, written_whole
 
@@ -36,12 +42,13 @@ def write_report(
     score_threshold: float = 0.5,
     count: int = 24,
     about: Mapping[str, str] | None = None,
+    matching: MatchingScores | None = None,
 ) -> Path:
     """Write an evaluation as report.html, which holds its images, and beside it the plots and the confusion matrix.
 
-    The plots are precision_recall.png, class_ap.png and confusion.png; confusion.csv has a row for each true class and
-    a column for each predicted class, "(none)" standing for no object and for missed. Files of an earlier report are
-    replaced.
+    The plots are precision_recall.png, class_ap.png and confusion.png, and matching.png if there is `matching`;
+    confusion.csv has a row for each true class and a column for each predicted class, "(none)" standing for no object
+    and for missed. Files of an earlier report are replaced.
 
     Args:
         folder: where to write; made if need be.
@@ -51,6 +58,7 @@ def write_report(
         count: the most false positives and the most misses that are shown, worst first.
         about: what stands below the title, before the date, like {"model": "best.keras"}; "dataset" is the images'
             number and folder if it is left out.
+        matching: what `score_matching` returned, to be shown as a table and a plot; None shows neither.
 
     Returns:
         The path of report.html.
@@ -87,7 +95,7 @@ def write_report(
     thresholds = iou_threshold, score_threshold
     counts = analysis.confusion_matrix(*thresholds)
     _write_csv(folder / "confusion.csv", counts, analysis.class_names)
-    _save_plots(folder, analysis, counts)
+    _save_plots(folder, analysis, counts, matching)
     kind = "masks" if analysis.kind == "mask" else "boxes"
     rule = f"at IoU {iou_threshold:g} of {kind}, scores from {score_threshold:g}"
     wrong, missed = analysis.false_positives(*thresholds), analysis.misses(*thresholds)
@@ -97,6 +105,7 @@ def write_report(
         f"<p>{counted(len(analysis.records), 'image')}, {counted(int(counts[1:].sum()), 'object')}.</p>",
         _score_table(analysis),
         _plot("Precision and recall", folder / "precision_recall.png"),
+        *([] if matching is None else _matching(matching, folder / "matching.png")),
         _mistakes("False positives", f"most confident first, {rule}", analysis, wrong, count),
         _mistakes("Missed objects", f"largest first, {rule}", analysis, missed, count),
         _plot(f"Confusion, {rule}", folder / "confusion.png"),
@@ -111,12 +120,16 @@ def write_report(
     return page
 
 
-def _save_plots(folder: Path, analysis: Analysis, counts: np.ndarray) -> None:
+def _save_plots(
+    folder: Path, analysis: Analysis, counts: np.ndarray, matching: MatchingScores | None
+) -> None:
     figures = {
         "precision_recall": precision_recall_figure(analysis),
         "class_ap": class_figure(analysis),
         "confusion": confusion_figure(counts, analysis.class_names),
     }
+    if matching is not None:
+        figures["matching"] = matching_figure(matching)
     for name, figure in figures.items():
         with written_whole(folder / f"{name}.png") as part:
             figure.savefig(part, dpi=100)
@@ -143,6 +156,15 @@ def _score_table(analysis: Analysis) -> str:
         cells = "".join(f"<td>{'-' if math.isnan(value) else f'{value:.3f}'}</td>" for value in values)
         rows.append(f"<tr><th>{name.replace('_', ' ')}</th>{cells}</tr>")
     return f"<table>{''.join(rows)}</table>"
+
+
+def _matching(scores: MatchingScores, plot: Path) -> list[str]:
+    head, *rows = matching_rows(scores.to_dict())
+    cells = [f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>"]
+    cells += [f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows]
+    rule = "label images of both, objects and detections of all classes together"
+    contest = f"2018 Data Science Bowl: {scores.dsb2018:.3f}"
+    return [_plot("Matching", plot), f"<p>{rule}</p><table>{''.join(cells)}</table><p>{contest}</p>"]
 
 
 def _mistakes(title: str, rule: str, analysis: Analysis, matches: Sequence[Match], count: int) -> str:

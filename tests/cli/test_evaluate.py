@@ -112,6 +112,7 @@ MASK, LVIS = "maskrcnn_resnet50_fpn_coco", "LVISv0.5-InstanceSegmentation/mask_r
         (["--accuracy-test"], "--accuracy-test needs --coco"),
         (["--accuracy-test", "--coco", ".", "--report", "new"], "--accuracy-test has no use for --report"),
         (["--accuracy-test", "--coco", ".", "--json", "new.json"], "--accuracy-test has no use for --json"),
+        (["--accuracy-test", "--coco", ".", "--matching"], "no use for --matching"),
         (["--accuracy-test", "--coco", ".", "--score-threshold", "0.1"], "no use for --score-threshold"),
         (
             [MASK, "--annotations", "setup.py", "--images", ".", "--json", "setup.py"],
@@ -154,6 +155,23 @@ def test_keypoints_have_a_column_with_the_metrics_that_they_have():
         "AR100     1.000         -",
         "AR20          -     0.750",
     ]
+
+
+def test_matching_has_a_table_and_stands_in_the_json(trained, tmp_path, capsys):
+    metrics = ["--json", str(tmp_path / "metrics.json")]
+    assert main(["evaluate", model(trained), *data(trained), "--matching", *metrics]) == 0
+    coco, matching = (text.splitlines() for text in capsys.readouterr().out.split("\n\n"))
+    assert coco[0].split() == ["box", "mask"] and not any("accuracy" in line for line in coco)
+    assert matching[:2] == [
+        "Matching, scores from 0.5",
+        "IoU   TP  FP  FN  precision  recall     F1  TP/(TP+FP+FN)",
+    ]
+    assert [line[:4] for line in matching[2:-1]] == [f"0.{percent}" for percent in range(50, 100, 5)]
+    values = json.loads((tmp_path / "metrics.json").read_text())
+    assert matching[-1] == f"2018 Data Science Bowl: {values['matching_dsb2018']:.3f}"
+    for line in matching[2:-1]:
+        tp, _, fn = (int(count) for count in line.split()[1:4])
+        assert tp + fn == 4 and values[f"matching_tp_{line[2:4]}"] == tp
 
 
 def test_evaluate_searches_in_tiles(trained, capsys):

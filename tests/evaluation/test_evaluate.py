@@ -159,3 +159,31 @@ def test_classes_of_other_names_are_refused_before_the_model_runs():
     others = [*named[:2], dataclasses.replace(named[2], class_names=tuple(NAMES)[::-1])]
     with pytest.raises(ValueError, match="image 102: its class names are in another order"):
         evaluate_coco(DetectsEverything(), others)
+
+
+def test_matching_is_of_the_same_detections_under_names_of_its_own(tmp_path):
+    model = DetectsEverything(misses=[1])
+    scores = evaluate_coco(model, records(), progress=False, matching=0.5, report=tmp_path)
+    assert len(model.asked) == 1
+    named = {name: value for name, value in scores.items() if name.startswith("matching_")}
+    assert [scores[f"matching_{name}_50"] for name in ("tp", "fp", "fn")] == [2, 0, 1]
+    assert scores["matching_accuracy_95"] == scores["matching_dsb2018"] == pytest.approx(2 / 3)
+    without = evaluate_coco(DetectsEverything(misses=[1]), records(), progress=False)
+    assert {**without, **named} == pytest.approx(scores, nan_ok=True) and not named.keys() & without.keys()
+    text = (tmp_path / "report.html").read_text()
+    assert "<td>0.95</td><td>2</td><td>0</td><td>1</td><td>1.000</td><td>0.667</td><td>0.800</td>" in text
+    assert "2018 Data Science Bowl: 0.667" in text and (tmp_path / "matching.png").is_file()
+
+
+def test_matching_that_cannot_be_is_refused_before_the_model_runs():
+    model = DetectsEverything()
+    for wrong in (1.5, True, float("nan")):
+        with pytest.raises(ValueError, match="matching must be the least score"):
+            evaluate_coco(model, records(), matching=wrong)
+    boxes = dataclasses.replace(records()[2], masks=None)
+    with pytest.raises(ValueError, match="image 102: matching compares masks; its objects have boxes only"):
+        evaluate_coco(model, [*records()[:2], boxes], matching=0.5)
+    model.config.mask_head = "none"
+    with pytest.raises(ValueError, match="matching compares masks, which"):
+        evaluate_coco(model, records(), matching=0.5)
+    assert model.asked == []

@@ -12,7 +12,7 @@ from keras_maskrcnn.utils.keras_internals import set_first_epoch
 class Learner(keras.Model):
     """A model of one weight that detects image k's object from its epoch k + 1 on."""
 
-    config = SimpleNamespace(class_names=NAMES, max_detections=100, keypoint_names=())
+    config = SimpleNamespace(class_names=NAMES, max_detections=100, keypoint_names=(), mask_head="fcn")
 
     def __init__(self):
         super().__init__()
@@ -49,6 +49,17 @@ def test_each_epoch_logs_box_and_mask_ap():
     )
     logged = {name for name in history if name.startswith("val_")}
     assert logged == {f"val_{kind}_{name}" for kind in ("box", "mask") for name in ("AP", "AP50", "AP75")}
+
+
+def test_matching_is_logged_where_it_is_asked_for():
+    callback = CocoEvaluation(records(), matching=0.5)
+    _, history = fit(3, callback)
+    for name in ("accuracy_50", "accuracy_75", "dsb2018"):
+        assert history[f"val_matching_{name}"] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert sum("matching" in name for name in history) == 3
+    assert callback.scores["matching_tp_95"] == 3
+    with pytest.raises(ValueError, match="matching must be the least score"):
+        fit(1, CocoEvaluation(records(), matching=2))
 
 
 def test_keypoint_ap_is_logged_too():

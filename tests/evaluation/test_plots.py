@@ -4,10 +4,12 @@ from matplotlib.figure import Figure
 from scenes import CAT, DOG, NAMES, found, record
 
 from keras_maskrcnn.evaluation.analysis import analyse
+from keras_maskrcnn.evaluation.instance_matching import score_label_images
 from keras_maskrcnn.evaluation.plots import (
     class_figure,
     confusion_figure,
     confusion_fractions,
+    matching_figure,
     precision_recall_figure,
 )
 
@@ -62,3 +64,14 @@ def test_the_matrix_says_how_many_objects_a_row_has_and_that_it_is_normalised():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["(none): 1", "coin: 93"]
     assert "normalised" in axes.get_title()
     assert sorted(text.get_text() for text in axes.texts) == ["1", "2", "91"]
+
+
+def test_matching_is_drawn_over_the_ious():
+    true, predicted = np.zeros((2, 10, 10), int)
+    true[:4], true[5:], predicted[:4], predicted[5:8] = 1, 2, 1, 2  # IoU 1 and 0.6
+    scores = score_label_images(true, predicted, [0.5, 0.7])
+    (axes,) = matching_figure(scores).axes
+    drawn = {line.get_label(): line.get_ydata().tolist() for line in axes.lines}
+    assert drawn["TP / (TP + FP + FN)"] == pytest.approx([1, 1 / 3])
+    assert drawn["F1"] == drawn["precision"] == drawn["recall"] == [1, 0.5]
+    assert all(line.get_xdata().tolist() == [0.5, 0.7] for line in axes.lines)

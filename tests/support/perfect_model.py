@@ -40,7 +40,9 @@ class DetectsEverything:
     """Stands for a model: it recognises the images of `records()` and knows what is in them."""
 
     def __init__(self, misses=(), copies=1, max_detections=100):
-        self.config = SimpleNamespace(class_names=NAMES, max_detections=max_detections, keypoint_names=())
+        self.config = SimpleNamespace(
+            class_names=NAMES, max_detections=max_detections, keypoint_names=(), mask_head="fcn"
+        )
         self.name = "detects_everything"
         self.misses, self.copies = misses, copies
         self.asked = []
