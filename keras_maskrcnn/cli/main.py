@@ -171,7 +171,8 @@ def _predict(args: argparse.Namespace) -> int:
     args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
     folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
     # Both folders of an image that is a link: drawing into its own would draw on the original.
-    if args.output.resolve() in folders:
+    written = [args.output] + ([args.output / "label_images"] if args.label_images else [])
+    if any(folder.resolve() in folders for folder in written):
         raise ValueError(f"{args.output}: the output folder must be another than the images' own")
     evaluate_parser.tiling(args)
     _start_tensorflow()

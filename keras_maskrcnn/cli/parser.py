@@ -82,11 +82,14 @@ def _add_predict(commands: Any) -> None:
         Detect objects in images. Writes, into the output folder, each image with its detections drawn as
         NAME.png, and detections.json: COCO results (image_id is the image's number, from 1; boxes are x, y,
         width, height in pixels) with file_name and category_name. Files of an earlier call are replaced.
+        With --label-images also label_images/NAME.tif: 0 is background, and each object has a number, in reading
+        order; where objects overlap, the better score has the pixel. detections.json says which is which ("label").
 
         examples:
           maskrcnn predict run/ photos/ street.jpg --output detected --score-threshold 0.7
           maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output detected
           maskrcnn predict run/model.keras aerial.tif --output detected --tile 1024
+          maskrcnn predict run/ cells/ --output detected --label-images tif
         """,
     )
     command.add_argument(
@@ -107,7 +110,13 @@ def _add_predict(commands: Any) -> None:
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
     evaluate_parser.add_tiles(command)
-    command.add_argument("--no-drawings", action="store_true", help="write detections.json only")
+    command.add_argument("--no-drawings", action="store_true", help="draw nothing")
+    command.add_argument(
+        "--label-images",
+        choices=("tif", "png"),
+        metavar="tif|png",
+        help="write label_images/NAME.tif or NAME.png, gray with 16 bits; TIFFs of more than 65535 objects have 32",
+    )
 
 
 def _add_convert(commands: Any) -> None:

@@ -15,37 +15,40 @@ from keras_maskrcnn.cli.common import open_model
 from keras_maskrcnn.cli.evaluate_parser import tiling
 from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.images.label_files import save_label_image
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.display import message, printable
 from keras_maskrcnn.utils.files import write_text, written_whole
 
+LABEL_IMAGES = "label_images"
+"""The folder of them in the output folder, in which they have their images' names, as `load_masks` wants it."""
+
 
 def run(args: argparse.Namespace) -> int:
     """Detect in each image, write the detections, and return the exit code: 1 if an image could not be read."""
     model = open_model(args.model)
-    args.output.mkdir(parents=True, exist_ok=True)
-    drawings = [None] * len(args.images) if args.no_drawings else drawing_names(args.images)
+    folder = args.output if args.label_images is None else args.output / LABEL_IMAGES
+    folder.mkdir(parents=True, exist_ok=True)
+    _check_masks(model, args.label_images)
+    names = output_names(args.images)
     bar = keras.utils.Progbar(len(args.images), unit_name="image") if in_terminal() else None
     results: list[dict[str, Any]] = []
     failures: list[str] = []
     try:
-        for number, (path, drawing) in enumerate(zip(args.images, drawings, strict=True), start=1):
+        for number, (path, name) in enumerate(zip(args.images, names, strict=True), start=1):
             try:
                 detections = _detect(model, path, args)
             except (ValueError, OSError) as error:
                 failures.append(str(error))
             else:
-                if drawing is not None:
-                    with written_whole(args.output / drawing) as part:
-                        detections.draw(min_score=0).save(part)
-                results.extend(_rows(detections, number, path, drawing))
+                results.extend(_written(detections, number, path, name, args))
             if bar is not None:
                 bar.update(number)
     finally:
         # Whatever ends the work, a full disk or Ctrl-C: the detections so far are kept.
         write_text(args.output / "detections.json", json.dumps(results))
-    print(_summary(results, len(args.images) - len(failures), args.output, not args.no_drawings))
+    print(_summary(results, len(args.images) - len(failures), args))
     if not results and len(failures) < len(args.images):
         print(_best_score(model, args))
     for failure in failures:
@@ -55,8 +58,8 @@ def run(args: argparse.Namespace) -> int:
     return 1 if failures else 0
 
 
-def drawing_names(paths: Sequence[Path]) -> list[str]:
-    """Return a file name NAME.png for each image; where several have the same NAME, a number makes them differ."""
+def output_names(paths: Sequence[Path]) -> list[str]:
+    """Return the name of each image without its ending; where several have the same, a number makes them differ."""
     taken: set[str] = set()
     stems = collections.Counter(path.stem.lower() for path in paths)
     names = []
@@ -67,8 +70,13 @@ def drawing_names(paths: Sequence[Path]) -> list[str]:
             number += 1
             name = f"{path.stem}_{number}"
         taken.add(name.lower())
-        names.append(f"{name}.png")
+        names.append(name)
     return names
+
+
+def _check_masks(model: MaskRCNN, label_images: str | None) -> None:
+    if label_images is not None and model.config.mask_head == "none":
+        raise ValueError("--label-images needs a model with masks; this one predicts boxes alone")
 
 
 def _detect(model: MaskRCNN, path: Path, args: argparse.Namespace) -> Detections:
@@ -87,21 +95,45 @@ def _best_score(model: MaskRCNN, args: argparse.Namespace) -> str:
     return ""
 
 
-def _rows(detections: Detections, image_id: int, path: Path, drawing: str | None) -> list[dict[str, Any]]:
-    """COCO results, and with each the names of the image file, of the drawing and of the class."""
+def _written(
+    detections: Detections, image_id: int, path: Path, name: str, args: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Write the drawing and the label image of an image, if wanted.
+
+    Returns:
+        COCO results, and with each the names of the image file, of the class and of what was written, and the number
+        that it has in the label image: None for what better detections cover wholly.
+    """
     rows = detections.to_coco(image_id)
-    for row, name in zip(rows, detections.class_names, strict=True):
-        row.update(file_name=str(path), category_name=name)
-        if drawing is not None:
-            row["drawing"] = drawing
+    for row, class_name in zip(rows, detections.class_names, strict=True):
+        row.update(file_name=str(path), category_name=class_name)
+    if not args.no_drawings:
+        with written_whole(args.output / f"{name}.png") as part:
+            detections.draw(min_score=0).save(part)
+        for row in rows:
+            row["drawing"] = f"{name}.png"
+    if args.label_images is not None:
+        file = args.output / LABEL_IMAGES / f"{name}.{args.label_images}"
+        save_label_image(detections.to_label_image(min_score=0), file)
+        numbers = {row: number for number, row in enumerate(detections.label_rows(min_score=0).tolist(), 1)}
+        for index, row in enumerate(rows):
+            row.update(label_image=f"{LABEL_IMAGES}/{file.name}", label=numbers.get(index))
     return rows
 
 
-def _summary(results: list[dict[str, Any]], images: int, output: Path, drawn: bool) -> str:
+def _summary(results: list[dict[str, Any]], images: int, args: argparse.Namespace) -> str:
     counts = collections.Counter(row["category_name"] for row in results)
     listed = ", ".join(f"{count} {name}" for name, count in counts.most_common(10))
     listed += ", ..." if len(counts) > 10 else ""
-    written = f"{output / 'detections.json'}" + (f" and {counted(images, 'drawn image')}" if drawn else "")
+    written = [str(args.output / "detections.json")]
+    written += [] if args.no_drawings else [counted(images, "drawn image")]
+    written += [] if args.label_images is None else [counted(images, "label image")]
     listed = printable(listed)
     total = f"{counted(len(results), 'object')} in {counted(images, 'image')}"
-    return f"{total}{f' ({listed})' if listed else ''}\nWritten: {written}"
+    hidden = sum("label" in row and row["label"] is None for row in results)
+    note = (
+        f"\n{counted(hidden, 'object')} wholly under better ones: no number in the label images"
+        if hidden
+        else ""
+    )
+    return f"{total}{f' ({listed})' if listed else ''}{note}\nWritten: {' and '.join(written)}"

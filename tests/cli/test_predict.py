@@ -2,13 +2,19 @@ import json
 import re
 from argparse import ArgumentTypeError
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from command_line import error, model
 from PIL import Image
 
 from keras_maskrcnn.cli.arguments import model_or_name, source
 from keras_maskrcnn.cli.main import main
+from keras_maskrcnn.cli.predict import _check_masks
+from keras_maskrcnn.data.formats.label_images import read_labels
+from keras_maskrcnn.data.formats.mask_folders import load_masks
+from keras_maskrcnn.masks.rle import rle_to_mask
 from keras_maskrcnn.utils.counted import counted
 
 
@@ -43,6 +49,39 @@ def test_images_of_the_same_name_get_drawings_of_their_own(trained, tmp_path):
     assert main(["predict", model(trained), *inputs, "--output", str(tmp_path / "out")]) == 0
     names = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
     assert names == ["1.png", "1_2.png", "1_3.png", "1_4.png"]
+
+
+@pytest.mark.parametrize("suffix", ["tif", "png"])
+def test_label_images_are_read_back_as_the_masks_of_the_detections(suffix, trained, tmp_path, capsys):
+    options = ["--score-threshold", "0", "--max-detections", "5", "--no-drawings", "--label-images", suffix]
+    out = tmp_path / "out"
+    assert main(["predict", model(trained), str(trained / "images"), "--output", str(out), *options]) == 0
+    assert {path.name for path in out.iterdir()} == {"detections.json", "label_images"}
+    rows = json.loads((out / "detections.json").read_text())
+    hidden = sum(row["label"] is None for row in rows)
+    said = capsys.readouterr().out
+    assert said.endswith("detections.json and 4 label images\n")
+    assert ("wholly under better ones" in said) == (hidden > 0)
+    records, _ = load_masks(out / "label_images", trained / "images")
+    assert len(records) == 4 and sum(len(record.boxes) for record in records) == len(rows) - hidden > 4
+    for number, record in enumerate(records, start=1):
+        found = [row for row in rows if row["image_id"] == number]
+        assert {row["label_image"] for row in found} == {f"label_images/{number}.{suffix}"}
+        labels = read_labels(out / "label_images" / f"{number}.{suffix}")
+        np.testing.assert_array_equal(record.to_label_image(), labels)
+        covered = np.any([rle_to_mask(row["segmentation"]) for row in found], axis=0)
+        np.testing.assert_array_equal(labels > 0, covered)
+        for row in (row for row in found if row["label"] is not None):
+            assert not (labels == row["label"])[~rle_to_mask(row["segmentation"])].any()
+
+
+def test_label_images_need_masks_and_a_folder_without_images(trained, tmp_path, capsys):
+    with pytest.raises(ValueError, match="--label-images needs a model with masks"):
+        _check_masks(SimpleNamespace(config=SimpleNamespace(mask_head="none")), "tif")
+    (tmp_path / "label_images").mkdir()
+    Image.new("RGB", (40, 30)).save(tmp_path / "label_images" / "a.png")
+    command = ["predict", model(trained), tmp_path / "label_images", "--output", tmp_path]
+    assert "must be another than the images' own" in error(capsys, *command, "--label-images", "png")
 
 
 def test_a_run_folder_stands_for_its_best_model_or_else_its_last(trained, tmp_path):
