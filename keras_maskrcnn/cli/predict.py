@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from keras_maskrcnn.cli.common import open_model
+from keras_maskrcnn.cli.drawing import drawing_options
 from keras_maskrcnn.cli.evaluate_parser import tiling
 from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.detections.detections import Detections
@@ -23,6 +24,7 @@ from keras_maskrcnn.utils.files import write_text, written_whole
 
 def run(args: argparse.Namespace) -> int:
     """Detect in each image, write the detections, and return the exit code: 1 if an image could not be read."""
+    options = drawing_options(args)
     model = open_model(args.model)
     args.output.mkdir(parents=True, exist_ok=True)
     drawings = [None] * len(args.images) if args.no_drawings else drawing_names(args.images)
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
             else:
                 if drawing is not None:
                     with written_whole(args.output / drawing) as part:
-                        detections.draw(min_score=0).save(part)
+                        detections.draw(min_score=0, **options).save(part)
                 results.extend(_rows(detections, number, path, drawing))
             if bar is not None:
                 bar.update(number)

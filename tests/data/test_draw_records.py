@@ -14,7 +14,7 @@ from keras_maskrcnn.data.draw_records import (
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.drawing.captions import side_by_side
-from keras_maskrcnn.drawing.instances import PALETTE
+from keras_maskrcnn.drawing.colors import PALETTE
 
 NAMES = ("cat", "dog")
 GRAY = 90

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
-from keras_maskrcnn.drawing.instances import displayable, draw_instances
+from keras_maskrcnn.drawing.displayable import displayable
+from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 BOXES = np.array([[20, 30, 80, 90], [50, 60, 119, 99]], np.float32)
