@@ -66,11 +66,11 @@ def draw_instances(
             False.
         labels: whether names and scores are written.
 
-            - "auto": each beside its object, where it hides neither objects nor other labels, in smaller text if need
-              be. Up to 12 are always written, where they hide least. Of more, those that would hide over 5 % of an
-              object are left out, and if these are more than half of them, all: a legend in the emptiest place along
-              the edges then says each class's count and range of scores, and how many labels are left out. It takes
-              at most a quarter of the image; smaller images (`scale` enlarges them) get none.
+            - "auto": each beside its object, where it hides neither objects nor other labels, all in smaller text if
+              need be. Up to 12 are always written, where they hide least. Of more, those are left out that would touch
+              another or hide more than 5 % of an object, and if these are more than a quarter, all. Then a legend in
+              the emptiest place along the edges has each class's count and range of scores, and how many labels are
+              left out. It takes at most a quarter of the image; too small an image (`scale` enlarges it) gets none.
             - True: all, where they hide least. False: none.
             - "legend": a legend in place of them. "strip": the same below the image, which becomes higher by it.
         font: path of a TrueType font; left out: of each label one that has its letters, if there is any.

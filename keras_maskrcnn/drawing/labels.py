@@ -73,7 +73,7 @@ class Labels:
         if choice == "strip":
             return Written(legend=make_legend(self.entries, size, self.font), in_place_of_labels=True)
         if choice == "legend":
-            return self._legend_alone(room)
+            return self._legend_alone(room, 1.0)
         if not choice or not self.texts:
             return Written()
         return self._what_fits(room) if choice == "auto" else Written(self._placed(room))
@@ -86,27 +86,27 @@ class Labels:
                 return Written(labels)
         if count <= FEW:
             return Written(self._placed(room))
-        place = self._legend_beside(room, count).place(room)
+        place = self._legend(room, [_left_out(count, count)], SMALLER).place(room)
         labels = self._placed(room, SMALLER, MOST_HIDDEN, [place])
         if len(labels) < WORTH * count:
-            return self._legend_alone(room, LEGEND_AREA)
-        legend = self._legend_beside(room, count - len(labels))
-        return Written(
-            labels, legend if _area(place) <= LEGEND_AREA * room.width * room.height else None, place
-        )
+            return self._legend_alone(room)
+        legend = self._legend(room, [_left_out(count - len(labels), count)], SMALLER)
+        return Written(labels, legend if _fraction(place, room) <= LEGEND_AREA else None, place)
 
-    def _legend_alone(self, room: Room, most: float = np.inf) -> Written:
-        size = room.height, room.width
-        line = make_legend(self.entries[:1], size, self.font).line
-        legend = make_legend(shortened(self.entries, room.height // line - 1), size, self.font)
+    def _legend_alone(self, room: Room, most: float = LEGEND_AREA) -> Written:
+        legend = self._legend(room, most=most)
         place = legend.place(room)
-        small = _area(place) <= most * room.width * room.height
-        return Written((), legend if small else None, place, in_place_of_labels=True)
+        return Written((), legend if _fraction(place, room) <= most else None, place, in_place_of_labels=True)
 
-    def _legend_beside(self, room: Room, left_out: int) -> Legend:
-        """The legend of an image with labels, of which some are left out."""
-        entries = [*self.entries, (f"no room for {left_out} of {len(self.texts)} labels", ())]
-        return make_legend(entries, (room.height, room.width), self.font, SMALLER)
+    def _legend(
+        self, room: Room, more: Sequence[Entry] = (), shrink: float = 1.0, most: float = LEGEND_AREA
+    ) -> Legend:
+        """A legend of at most this fraction of the image, if that is enough for a line and `more`."""
+        size = room.height, room.width
+        whole = make_legend([*self.entries, *more], size, self.font, shrink)
+        fitting = int(most * room.height * room.width / whole.width) // whole.line - 1
+        kept = shortened(self.entries, max(1, min(fitting, room.height // whole.line - 1) - len(more)))
+        return make_legend([*kept, *more], size, self.font, shrink)
 
     def _placed(
         self, room: Room, shrink: float = 1.0, most_hidden: float = np.inf, reserved: Sequence[Place] = ()
@@ -119,8 +119,13 @@ class Labels:
         return [(text, row, font, place) for row, (text, font, place) in rows if place is not None]
 
 
-def _area(place: Place) -> int:
-    return (place[2] - place[0]) * (place[3] - place[1])
+def _left_out(count: int, total: int) -> Entry:
+    return f"no room for {count} of {total} labels", ()
+
+
+def _fraction(place: Place, room: Room) -> float:
+    """How much of the image a place takes."""
+    return (place[2] - place[0]) * (place[3] - place[1]) / (room.width * room.height)
 
 
 def _margin(font: Any) -> int:

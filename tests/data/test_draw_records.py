@@ -164,9 +164,7 @@ def test_in_a_crowd_objects_keep_their_marks_and_neighbours_differ():
     right = image.width - 450
     colors = []
     for row, (x1, y1, x2, y2) in enumerate(3 * truth.boxes.astype(int)):
-        assert tuple(pixels[y1, right + x1]) == (
-            MISSED if row < 5 else RIGHT
-        )
+        assert tuple(pixels[y1, right + x1]) == (MISSED if row < 5 else RIGHT)
         center = (y1 + y2) // 2, (x1 + x2) // 2
         colors.append(tuple(pixels[center[0], right + center[1]]))
         if row >= 5:

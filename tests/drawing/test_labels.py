@@ -86,6 +86,20 @@ def test_images_too_small_for_a_legend_get_one_only_if_asked_for():
     assert " ".join(legend_text(many.written(Room(30, 40, everywhere), "legend"))) == "cat: 24 objects"
 
 
+def test_a_legend_of_many_classes_sums_the_rest_up():
+    everywhere = [(np.ones((300, 300), bool), 0, 0)] * 80
+    names = [f"class {row % 40}" for row in range(80)]
+    many, room = labels(np.tile([[0, 0, 300, 300]], (80, 1)), names), Room(300, 300, everywhere)
+    written = many.written(room, "auto")
+    left, top, right, bottom = written.place
+    assert (right - left) * (bottom - top) <= 300 * 300 / 4
+    lines = legend_text(written)
+    assert lines[0] == "class 0: 2 objects" and lines[-1] == f"and {41 - len(lines)} more"
+    asked = legend_text(many.written(room, "legend"))
+    assert len(lines) < len(asked) < 40 and asked[-1] == f"and {41 - len(asked)} more"
+    assert len(legend_text(many.written(room, "strip"))) == 40
+
+
 def test_all_are_written_if_asked_for_and_none_if_not():
     regions, _, boxes = disks(0, 100, 210)
     many, room = labels(boxes, ["nucleus"] * 100), Room(210, 210, regions)
