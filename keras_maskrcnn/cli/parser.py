@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from keras_maskrcnn.cli import arguments, check_parser, evaluate_parser, numbers, train_parser
+from keras_maskrcnn.cli.drawing import add_drawing
 
 DESCRIPTION = (
     "Mask R-CNN for Keras 3 and TensorFlow: detects objects in images, each with class, box and mask."
@@ -90,6 +91,7 @@ def _add_predict(commands: Any) -> None:
           maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output detected
           maskrcnn predict run/model.keras aerial.tif --output detected --tile 1024
           maskrcnn predict run/ cells/ --output detected --label-images tif
+          maskrcnn predict run/ cells/ --output detected --outlines --labels strip
         """,
     )
     command.add_argument(
@@ -110,7 +112,7 @@ def _add_predict(commands: Any) -> None:
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
     evaluate_parser.add_tiles(command)
-    command.add_argument("--no-drawings", action="store_true", help="draw nothing")
+    add_drawing(command)
     command.add_argument(
         "--label-images",
         choices=("tif", "png"),

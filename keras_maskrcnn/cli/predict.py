@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from keras_maskrcnn.cli.common import open_model
+from keras_maskrcnn.cli.drawing import drawing_options
 from keras_maskrcnn.cli.evaluate_parser import tiling
 from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.detections.detections import Detections
@@ -27,6 +28,7 @@ LABEL_IMAGES = "label_images"
 
 def run(args: argparse.Namespace) -> int:
     """Detect in each image, write the detections, and return the exit code: 1 if an image could not be read."""
+    drawing_options(args)  # which refuses what does not go together, before a model is loaded
     model = open_model(args.model)
     folder = args.output if args.label_images is None else args.output / LABEL_IMAGES
     folder.mkdir(parents=True, exist_ok=True)
@@ -109,7 +111,7 @@ def _written(
         row.update(file_name=str(path), category_name=class_name)
     if not args.no_drawings:
         with written_whole(args.output / f"{name}.png") as part:
-            detections.draw(min_score=0).save(part)
+            detections.draw(min_score=0, **drawing_options(args)).save(part)
         for row in rows:
             row["drawing"] = f"{name}.png"
     if args.label_images is not None:

@@ -12,7 +12,8 @@ from keras_maskrcnn.data.outcomes import IN_CROWD, NO_OBJECT, matched_objects
 from keras_maskrcnn.data.records import Record, check_named
 from keras_maskrcnn.detections.detections import Detections, check_detected_names
 from keras_maskrcnn.drawing.captions import side_by_side
-from keras_maskrcnn.drawing.instances import PALETTE, draw_instances
+from keras_maskrcnn.drawing.colors import Color, instance_colors
+from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 
@@ -138,9 +139,11 @@ def draw_comparison(
     missed = ~record.crowd & ~np.isin(np.arange(len(record.boxes)), matched)
     scale = readable_scale(record.height, record.width)
     shared = {"scale": scale, "keypoint_names": detections.keypoint_names, **options}
+    wrong_boxes = shown.boxes[matched < 0]
+    colors = instance_colors(np.concatenate([record.boxes.reshape(-1, 4), wrong_boxes]))
     images = (
-        shown.draw(image, 0, **{**_prediction_colors(matched, len(record.boxes)), **shared}),
-        draw_record(record, class_names, image, **{**_truth_colors(record, missed), **shared}),
+        shown.draw(image, 0, **{**_prediction_colors(matched, colors, len(record.boxes)), **shared}),
+        draw_record(record, class_names, image, **{**_truth_colors(record, colors, missed), **shared}),
     )
     right, wrong = int((matched >= 0).sum()), int((matched == NO_OBJECT).sum())
     captions = (
@@ -150,20 +153,22 @@ def draw_comparison(
     return side_by_side(images, captions, title=record.name)
 
 
-def _prediction_colors(matched: np.ndarray, objects: int) -> dict[str, Any]:
+def _prediction_colors(matched: np.ndarray, colors: Sequence[Color], objects: int) -> dict[str, Any]:
     """Colours of detections, of which each has that of its object, and those without one the next."""
-    colors = [
-        PALETTE[row % len(PALETTE)]
-        for row in np.where(matched >= 0, matched, objects + np.arange(len(matched)))
-    ]
+    rows = np.where(matched >= 0, matched, objects + np.cumsum(matched < 0) - 1)
     marks = {NO_OBJECT: WRONG, IN_CROWD: CROWD}
-    return {"colors": colors, "box_colors": [marks.get(int(row), RIGHT) for row in matched]}
+    return {
+        "colors": [colors[row] for row in rows],
+        "box_colors": [marks.get(int(row), RIGHT) for row in matched],
+    }
 
 
-def _truth_colors(record: Record, missed: np.ndarray) -> dict[str, Any]:
-    colors = [PALETTE[row % len(PALETTE)] for row in range(len(missed))]
+def _truth_colors(record: Record, colors: Sequence[Color], missed: np.ndarray) -> dict[str, Any]:
     marks = np.where(record.crowd, 2, missed)
-    return {"colors": colors, "box_colors": [(RIGHT, MISSED, CROWD)[mark] for mark in marks]}
+    return {
+        "colors": colors[: len(missed)],
+        "box_colors": [(RIGHT, MISSED, CROWD)[mark] for mark in marks],
+    }
 
 
 def readable_scale(height: int, width: int) -> int:

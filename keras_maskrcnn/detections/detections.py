@@ -111,10 +111,11 @@ class Detections:
         Args:
             image: another image of the same size instead: PIL or array.
             min_score: instances that score less are left out.
-            options: passed to `drawing.draw_instances`.
+            options: passed to `drawing.draw_instances`: `labels`, `show_boxes`, `fill`, `color_by`, `stretch`, `scale`
+                and more, which `docs/predict.md` lists.
 
         Returns:
-            An RGB image; save it with `.save("out.png")`.
+            An RGB image of the image's size, or as the options say; save it with `.save("out.png")`.
 
         Raises:
             ValueError: there is no image to draw on.

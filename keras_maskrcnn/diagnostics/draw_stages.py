@@ -11,7 +11,8 @@ from keras_maskrcnn.data.draw_records import draw_record, readable_scale
 from keras_maskrcnn.diagnostics.inspect_model import BoxStage, Inspection
 from keras_maskrcnn.diagnostics.inspect_targets import Targets
 from keras_maskrcnn.drawing.captions import side_by_side
-from keras_maskrcnn.drawing.instances import displayable, draw_instances
+from keras_maskrcnn.drawing.displayable import displayable
+from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.layers.targets import IGNORED, NEGATIVE, POSITIVE
 
 TILE = 112
@@ -154,7 +155,7 @@ def _drawn(image: np.ndarray, boxes: np.ndarray, *rows: Any, **options: Any) -> 
 def _stretched(values: np.ndarray) -> Image.Image:
     """Normalised pixels as an image: its least value black, its largest white."""
     low, high = values.min(), values.max()
-    return Image.fromarray(displayable((values - low) / max(high - low, 1e-6) * 255))
+    return Image.fromarray(displayable((values - low) / max(high - low, 1e-6) * 255, stretch=False))
 
 
 def _size(values: np.ndarray) -> str:

@@ -7,8 +7,11 @@ from typing import Any
 
 from PIL import ImageFont
 
+SMALLEST = 8
+"""Points of the smallest text that is written."""
 
-def text_font(text: str, height: int, width: int, path: str | None = None) -> Any:
+
+def text_font(text: str, height: int, width: int, path: str | None = None, shrink: float = 1.0) -> Any:
     """Return a font that has the letters of a text, readable on an image of this size in pixels.
 
     Text in ASCII is in Pillow's own font. Other text is in DejaVu Sans, which comes with matplotlib (Latin, Greek,
@@ -17,15 +20,26 @@ def text_font(text: str, height: int, width: int, path: str | None = None) -> An
 
     Args:
         path: of a TrueType file, to use instead.
+        shrink: below 1 the text is smaller by this factor, down to 8 points.
     """
-    points = max(10, round(max(height, width) / 55))
+    points = max(SMALLEST, round(shrink * max(10, round(max(height, width) / 55))))
     if path is None and text.isascii():
-        return ImageFont.load_default(points)
+        return _default_font(points)
     if path is None:
         path, lacking = _font_with(_letters(text))
         _warn(lacking, "no font was found that has")
     elif not text.isascii():
         _warn(_lacking(path, _letters(text)), f"the font {path} lacks")
+    return _font_of(path, points)
+
+
+@functools.lru_cache(maxsize=64)
+def _default_font(points: int) -> Any:
+    return ImageFont.load_default(points)
+
+
+@functools.lru_cache(maxsize=64)
+def _font_of(path: str, points: int) -> Any:
     return ImageFont.truetype(path, points)
 
 

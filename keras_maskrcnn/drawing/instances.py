@@ -1,4 +1,4 @@
-"""Instances drawn on an image: translucent masks with outlines, boxes, keypoints with limbs, and labels."""
+"""Instances drawn on an image: masks, boxes, keypoints with limbs, and labels or a legend."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_maskrcnn.drawing.captions import draw_labels
+from keras_maskrcnn.drawing.colors import Color, class_colors, instance_colors
+from keras_maskrcnn.drawing.displayable import displayable
 from keras_maskrcnn.drawing.keypoints import draw_keypoints
-from keras_maskrcnn.masks.rle import rle_to_mask
+from keras_maskrcnn.drawing.labels import CHOICES, Labels
+from keras_maskrcnn.drawing.legend import legend_entries
+from keras_maskrcnn.drawing.masks import box_regions, enlarged, mask_regions, paint_mask
+from keras_maskrcnn.drawing.room import Room
+from keras_maskrcnn.masks.rle import Region
 
-MASK_OPACITY = 0.4
-PALETTE = (
-    (230, 57, 70), (29, 146, 255), (255, 186, 8), (46, 204, 113), (186, 85, 255), (255, 121, 28),
-    (0, 206, 209), (255, 92, 172), (154, 205, 50), (108, 122, 255), (214, 137, 86), (0, 168, 132),
-)  # fmt: skip
-
-Color = tuple[int, int, int]
+CROWDED = 20
+"""Boxes of more instances than this are left out where masks show these."""
 
 
 def draw_instances(
@@ -30,12 +30,15 @@ def draw_instances(
     keypoint_names: Sequence[str] | None = None,
     keypoint_threshold: float = 0.05,
     crowd: np.ndarray | None = None,
-    color_by: str = "instance",
+    color_by: str = "auto",
     class_names: Sequence[str] | None = None,
     colors: Sequence[Color] | None = None,
     box_colors: Sequence[Color] | None = None,
-    labels: bool = True,
+    fill: bool = True,
+    show_boxes: bool | str = "auto",
+    labels: bool | str = "auto",
     font: str | None = None,
+    stretch: bool | str = "auto",
     scale: int = 1,
 ) -> Image.Image:
     """Draw instances on an image; the line widths, the dots and the text grow with it.
@@ -51,42 +54,99 @@ def draw_instances(
         keypoint_threshold: keypoints whose third value is above it are drawn. At 0.05 these are all that are
             annotated, hidden ones too, or of a model's those with such a probability or logit.
         crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
-        color_by: "instance" for a colour of each instance, "class" for one of each name.
+        color_by: "instance" for a colour of each instance, of which neighbours' differ; "class" for one of each name;
+            "auto" for one of each instance, or where a legend stands in place of the labels of several classes, of each
+            name.
         class_names: all that `names` are of, so that a class has the same colour in every image.
         colors: N colours (red, green, blue in 0..255) in place of those of `color_by`.
         box_colors: N colours of boxes and labels, where these are not those of the masks.
+        fill: whether masks are tinted (crowds hatched), or False for their outlines alone.
+        show_boxes: whether boxes are drawn; "auto" leaves them out where masks show more than 20 instances, and
+            `box_colors` do not tell more than these. An instance whose mask is empty has its box all the same, unless
+            False.
         labels: whether names and scores are written.
+
+            - "auto": each beside its object, where it hides neither objects nor other labels, all in smaller text if
+              need be. Up to 12 are always written, where they hide least. Of more, those are left out that would touch
+              another or hide more than 5 % of an object, and if these are more than a quarter, all. Then a legend in
+              the emptiest place along the edges has each class's count and range of scores, and how many labels are
+              left out. It takes at most a quarter of the image; too small an image (`scale` enlarges it) gets none.
+            - True: all, where they hide least. False: none.
+            - "legend": a legend in place of them. "strip": the same below the image, which becomes higher by it.
         font: path of a TrueType font; left out: of each label one that has its letters, if there is any.
+        stretch: whether dark images are stretched, as `displayable` does: "auto" stretches gray ones that are nearly
+            black.
         scale: how many times the image is enlarged, a whole number; small ones have no room for names.
 
     Returns:
-        An RGB image, `scale` times the image's size.
+        An RGB image, `scale` times the image's size (and with `labels="strip"` the strip below).
 
     Raises:
-        ValueError: lengths or sizes disagree, `color_by` is neither of the two, or `scale` is below 1.
+        ValueError: lengths or sizes disagree, an argument is none of its choices, or `scale` is below 1.
     """
-    canvas = _enlarged(displayable(image), scale)
+    _check_choices(color_by=color_by, show_boxes=show_boxes, labels=labels)
+    canvas = _enlarged(displayable(image, stretch), scale)
     height, width = canvas.shape[:2]
     boxes = scale * np.asarray(boxes, np.float64).reshape(-1, 4)
     rows = {"names": names, "scores": scores, "masks": masks, "keypoints": keypoints, "crowd": crowd}
     _check_lengths(len(boxes), **rows, colors=colors, box_colors=box_colors)
     crowd = np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool)
-    colors = _colors(len(boxes), names, color_by, class_names) if colors is None else colors
-    box_colors = colors if box_colors is None else box_colors
+    regions = [] if masks is None else mask_regions(masks, height // scale, width // scale, scale)
+    objects = _objects(box_regions(boxes, height, width), regions)
+    text = Labels(boxes, _labels(names, scores, crowd), legend_entries(names, scores, crowd), font)
+    written = text.written(Room(height, width, objects if labels else ()), labels)
+    if colors is None:
+        several = names is not None and len(set(names)) > 1
+        by_class = color_by == "class" or (color_by == "auto" and several and written.in_place_of_labels)
+        colors = (
+            class_colors(names, class_names) if names is not None and by_class else instance_colors(boxes)
+        )
+    marks = colors if box_colors is None else box_colors
     line = max(1, round(max(height, width) / 700))
     order = _largest_first(boxes)
-    if masks is not None:
-        _paint_masks(canvas, masks, order, colors, crowd, line, scale)
+    for index in order if regions else ():
+        paint_mask(canvas, regions[index], colors[index], line, fill, bool(crowd[index]))
     drawn = Image.fromarray(canvas)
     draw = ImageDraw.Draw(drawn)
-    for index in order:
-        _draw_box(draw, boxes[index], box_colors[index], line, (height, width), bool(crowd[index]))
+    for index in _boxed(order, regions, show_boxes, box_colors is not None):
+        _draw_box(draw, boxes[index], marks[index], line, (height, width), bool(crowd[index]))
     if keypoints is not None and len(keypoints):
         points = np.asarray(keypoints, np.float64)[order] * [scale, scale, 1]
         draw_keypoints(draw, points, keypoint_names, keypoint_threshold, [colors[i] for i in order], line)
-    texts = _labels(names, scores, crowd) if labels else []
-    draw_labels(draw, boxes, texts, box_colors, (height, width), font)
-    return drawn
+    return written.on(drawn, marks)
+
+
+def _objects(boxes: Sequence[Region], masks: Sequence[Region]) -> list[Region]:
+    """What instances cover of an image: their masks, or boxes if they have none or empty ones."""
+    if not masks:
+        return list(boxes)
+    return [mask if mask[0].size else box for mask, box in zip(masks, boxes, strict=True)]
+
+
+def _boxed(order: np.ndarray, masks: Sequence[Region], show: bool | str, marked: bool) -> list[int]:
+    """Which instances, in their order, have their boxes drawn; `marked` boxes tell more than where they are."""
+    if show == "auto" and masks and not marked and len(order) > CROWDED:
+        return [index for index in order if not masks[index][0].size]
+    return list(order) if show else []
+
+
+def _check_choices(color_by: str, show_boxes: bool | str, labels: bool | str) -> None:
+    allowed = {
+        "color_by": ("auto", "instance", "class"),
+        "show_boxes": ("auto", True, False),
+        "labels": CHOICES,
+    }
+    given = {"color_by": color_by, "show_boxes": show_boxes, "labels": labels}
+    for name, value in given.items():
+        if value not in allowed[name]:
+            listed = ", ".join(f'"{one}"' if isinstance(one, str) else str(one) for one in allowed[name])
+            raise ValueError(f"{name} must be one of {listed}; got {value!r}")
+
+
+def _enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
+    if scale < 1:
+        raise ValueError(f"draw_instances' scale must be a whole number from 1; got {scale}")
+    return enlarged(pixels, scale)
 
 
 def _largest_first(boxes: np.ndarray) -> np.ndarray:
@@ -98,93 +158,6 @@ def _check_lengths(count: int, **rows: Any) -> None:
     for argument, values in rows.items():
         if values is not None and len(values) != count:
             raise ValueError(f"draw_instances got {count} boxes but {len(values)} {argument}")
-
-
-def displayable(image: Any) -> np.ndarray:
-    """Return an image of any kind as a new array [H, W, 3] uint8.
-
-    Gray is repeated, an alpha channel dropped, and of more than 4 channels the first three are shown. Floats
-    up to 1 are taken for 0..1; values above 255 are scaled so that the largest becomes 255.
-
-    Raises:
-        ValueError: the array has not two or three axes.
-    """
-    if isinstance(image, Image.Image):
-        image = image if image.mode.startswith(("I", "F", "L", "RGB")) else image.convert("RGB")
-    pixels = np.asarray(image)
-    if pixels.ndim == 2:
-        pixels = pixels[:, :, None]
-    if pixels.ndim != 3:
-        raise ValueError(f"An image must be [H, W] or [H, W, C]; got shape {pixels.shape}")
-    pixels = pixels[:, :, :3] if pixels.shape[2] >= 3 else pixels[:, :, [0, 0, 0]]
-    if pixels.dtype == np.uint8:
-        return pixels.copy()
-    pixels = np.nan_to_num(pixels.astype(np.float32)).clip(0)
-    largest = pixels.max(initial=0)
-    if largest > 255 or 0 < largest <= 1:
-        pixels = pixels * (255 / max(largest, 1))
-    return np.rint(pixels).astype(np.uint8)
-
-
-def _colors(
-    count: int, names: Sequence[str] | None, color_by: str, class_names: Sequence[str] | None
-) -> list[Color]:
-    if color_by not in ("instance", "class"):
-        raise ValueError(f'color_by must be "instance" or "class"; got {color_by!r}')
-    numbers = list(range(count))
-    if color_by == "class" and names is not None:
-        known = list(class_names or ())
-        known += sorted(set(names) - set(known))
-        numbers = [known.index(name) for name in names]
-    return [PALETTE[number % len(PALETTE)] for number in numbers]
-
-
-def _enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
-    if scale < 1:
-        raise ValueError(f"draw_instances' scale must be a whole number from 1; got {scale}")
-    return pixels if scale == 1 else pixels.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _paint_masks(
-    canvas: np.ndarray,
-    masks: Any,
-    order: np.ndarray,
-    colors: Sequence[Color],
-    crowd: np.ndarray,
-    line: int,
-    scale: int,
-) -> None:
-    for index in order:
-        _paint_mask(canvas, masks[index], colors[index], line, scale, bool(crowd[index]))
-
-
-def _paint_mask(canvas: np.ndarray, mask: Any, color: Color, line: int, scale: int, hatched: bool) -> None:
-    mask = rle_to_mask(mask) if isinstance(mask, dict) else np.asarray(mask, bool)
-    image_size = canvas.shape[0] // scale, canvas.shape[1] // scale
-    if mask.shape != image_size:
-        raise ValueError(f"A mask of shape {mask.shape} does not fit its image, {image_size}")
-    mask = _enlarged(mask, scale)
-    rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
-    if not rows.size:
-        return
-    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    mask, pixels = mask[window], canvas[window]
-    inside = mask
-    for _ in range(line):
-        inside = _eroded(inside)
-    outline = mask & ~inside
-    if hatched:
-        y, x = np.ogrid[: mask.shape[0], : mask.shape[1]]
-        inside = inside & ((x + y) // (4 * line) % 2 == 0)
-    tint = np.array(color, np.float32)
-    pixels[inside] = np.rint((1 - MASK_OPACITY) * pixels[inside] + MASK_OPACITY * tint).astype(np.uint8)
-    pixels[outline] = color
-
-
-def _eroded(mask: np.ndarray) -> np.ndarray:
-    """Take away the pixels that touch the outside with a side."""
-    padded = np.pad(mask, 1)
-    return mask & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
 
 
 def _draw_box(

@@ -6,8 +6,7 @@ import numpy as np
 from PIL import ImageDraw
 
 from keras_maskrcnn.config.keypoints import PERSON_LIMBS
-
-Color = tuple[int, int, int]
+from keras_maskrcnn.drawing.colors import Color
 
 
 def draw_keypoints(

@@ -5,7 +5,8 @@ import math
 import numpy as np
 from PIL import Image
 
-from keras_maskrcnn.drawing.instances import displayable, draw_instances
+from keras_maskrcnn.drawing.displayable import displayable
+from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.evaluation.analysis import Analysis
 from keras_maskrcnn.evaluation.coco import ranking_scores
 from keras_maskrcnn.evaluation.matching import Match
@@ -71,6 +72,8 @@ def draw_mistake(analysis: Analysis, match: Match, side: int = SIDE) -> Image.Im
         [name for name in names if name],
         color_by="class",
         class_names=[names[0], "", "", names[1]],  # the palette's red and green
+        labels=True,
+        stretch=False,  # the whole image has been, if it is dark
     )
 
 

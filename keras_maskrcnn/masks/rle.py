@@ -79,6 +79,17 @@ def runs_of_ones(segmentation: Any, height: int, width: int) -> np.ndarray:
     return ends[: len(ends) // 2 * 2].reshape(-1, 2)  # runs alternate, and the first is of zeros
 
 
+def rle_region(rle: dict[str, Any]) -> Region:
+    """Decode the part of a COCO RLE dict that is around its mask alone; [0, 0] pixels if it is empty.
+
+    Raises:
+        ValueError: as `rle_to_mask`.
+    """
+    rle = segmentation_to_rle(rle, *rle_size(rle))
+    x, y, width, height = (int(value) for value in coco_mask.toBbox(rle))
+    return rle_columns(rle, x, x + width)[y : y + height], x, y
+
+
 def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str, Any]:
     """Bring a COCO segmentation to compressed RLE with pycocotools' rules.
 

@@ -41,6 +41,16 @@ def test_predict_writes_a_drawing_per_image_and_coco_results(trained, tmp_path, 
     assert {row["drawing"] for row in rows} <= {"1.png", "2.png", "3.png", "4.png"}
 
 
+def test_drawings_are_made_as_asked(trained, tmp_path, capsys):
+    inputs = [str(trained / "images" / "1.png"), "--score-threshold", "0"]
+    for name, options in (("usual", []), ("strip", ["--labels", "strip", "--outlines"])):
+        assert main(["predict", model(trained), *inputs, "--output", str(tmp_path / name), *options]) == 0
+    usual, strip = (Image.open(tmp_path / name / "1.png") for name in ("usual", "strip"))
+    assert usual.size == (64, 64) and strip.width == 64 and strip.height > 74
+    line = error(capsys, "predict", model(trained), *inputs, "--output", "x", "--no-drawings", "--outlines")
+    assert "--outlines is for drawings" in line
+
+
 def test_images_of_the_same_name_get_drawings_of_their_own(trained, tmp_path):
     (tmp_path / "other").mkdir()
     for name in ("1.png", "1_2.png", "1.bmp"):

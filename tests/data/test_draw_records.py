@@ -14,7 +14,7 @@ from keras_maskrcnn.data.draw_records import (
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.drawing.captions import side_by_side
-from keras_maskrcnn.drawing.instances import PALETTE
+from keras_maskrcnn.drawing.colors import PALETTE
 
 NAMES = ("cat", "dog")
 GRAY = 90
@@ -149,6 +149,28 @@ def test_a_true_positives_mask_has_the_colour_of_its_object():
     for x, y in ((70, 80), (270, 190)):
         assert tuple(pixels[top + y, x]) == tuple(pixels[top + y, right + x]) != (GRAY,) * 3
     assert tuple(pixels[top + 80, 70]) != tuple(pixels[top + 190, 270])
+
+
+def test_in_a_crowd_objects_keep_their_marks_and_neighbours_differ():
+    corners = np.array([(14 * (row % 10) + 5, 14 * (row // 10) + 5) for row in range(60)])
+    boxes = np.concatenate([corners, corners + 14], axis=1)
+    masks = np.zeros((60, 100, 150), bool)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
+        mask[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2] = True
+    truth = make_record(np.full((100, 150), GRAY, np.uint8), masks=masks, class_ids=[1] * 60, image_id="many")
+    predicted = found(truth.boxes[5:], [1] * 55, 100, 150, masks=masks[5:])
+    image = draw_comparison(predicted, truth, NAMES, labels=False)
+    pixels = np.asarray(image)[-300:]  # three times as large
+    right = image.width - 450
+    colors = []
+    for row, (x1, y1, x2, y2) in enumerate(3 * truth.boxes.astype(int)):
+        assert tuple(pixels[y1, right + x1]) == (MISSED if row < 5 else RIGHT)
+        center = (y1 + y2) // 2, (x1 + x2) // 2
+        colors.append(tuple(pixels[center[0], right + center[1]]))
+        if row >= 5:
+            assert tuple(pixels[y1, x1]) == RIGHT and tuple(pixels[center]) == colors[row]
+    assert all(colors[row] != colors[row + 1] for row in range(59) if row % 10 != 9)
+    assert all(colors[row] != colors[row + 10] for row in range(50))
 
 
 def test_crowds_and_detections_inside_them_are_neither_right_nor_wrong():

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from keras_maskrcnn.drawing.instances import displayable, draw_instances
+from keras_maskrcnn.drawing.colors import PALETTE
+from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 BOXES = np.array([[20, 30, 80, 90], [50, 60, 119, 99]], np.float32)
@@ -39,19 +40,6 @@ def test_any_image_can_be_drawn_on(image):
     drawn = draw_instances(image, BOXES, ["a", "b"], np.array([0.9, 0.8]), two_masks())
     assert drawn.mode == "RGB" and drawn.size == (120, 100)
     assert len(drawn.getcolors(100_000)) > 4
-
-
-def test_values_of_other_ranges_become_a_visible_image():
-    assert displayable(np.array([[0.0, 0.5, 1.0]]))[0, :, 0].tolist() == [0, 128, 255]
-    assert displayable(np.array([[0.0, 128.0, 255.0]]))[0, :, 0].tolist() == [0, 128, 255]
-    assert displayable(np.array([[0, 1000, 4000]], np.uint16))[0, :, 0].tolist() == [0, 64, 255]
-    assert displayable(np.array([[-3.0, np.nan, 200.0]]))[0, :, 0].tolist() == [0, 0, 200]
-    assert not displayable(np.zeros((2, 2))).any()
-
-
-def test_an_image_with_two_channels_shows_the_first_as_gray():
-    pixels = displayable(np.stack([np.full((2, 3), 7), np.full((2, 3), 9)], axis=-1).astype(np.uint8))
-    assert (pixels == 7).all() and pixels.shape == (2, 3, 3)
 
 
 def test_the_image_given_is_left_as_it_is():
@@ -188,7 +176,90 @@ def test_lengths_and_choices_that_disagree_are_refused():
         draw_instances(image, BOXES, keypoints=np.zeros((2, 3, 3)), keypoint_names=["nose"])
     with pytest.raises(ValueError, match="color_by"):
         draw_instances(image, BOXES, color_by="score")
+    with pytest.raises(ValueError, match='labels must be one of "auto", True, False, "legend", "strip"'):
+        draw_instances(image, BOXES, labels="all")
+    with pytest.raises(ValueError, match="show_boxes"):
+        draw_instances(image, BOXES, show_boxes="none")
     with pytest.raises(ValueError, match="does not fit its image"):
         draw_instances(image, BOXES[:1], masks=np.zeros((1, 120, 100), bool))
     with pytest.raises(ValueError, match=r"\[H, W\] or \[H, W, C\]"):
         draw_instances(np.zeros((2, 100, 120, 3)), BOXES)
+
+
+def test_a_photograph_with_few_objects_is_drawn_in_the_plain_way():
+    """Masks, boxes one pixel wide, and labels on the upper left of the boxes, drawn here by PIL alone."""
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (240, 320, 3)).astype(np.uint8)
+    boxes = np.array([[40, 60, 140, 200], [180, 90, 300, 230]])
+    masks = np.zeros((2, 240, 320), bool)
+    masks[0, 60:200, 40:140] = masks[1, 90:230, 180:300] = True
+    drawn = draw_instances(image, boxes, ["cat", "dog"], np.array([0.98, 0.75]), masks)
+    expected = image.astype(np.float32)
+    font = ImageFont.load_default(10)
+    for mask, color in zip(masks, PALETTE, strict=False):
+        expected[mask] = np.rint(0.6 * expected[mask] + 0.4 * np.array(color))
+    page = Image.fromarray(expected.astype(np.uint8))
+    draw = ImageDraw.Draw(page)
+    for (x1, y1, x2, y2), color, text, ink in zip(
+        boxes.tolist(), PALETTE, ["cat 0.98", "dog 0.75"], ["white", "white"], strict=False
+    ):
+        draw.rectangle((x1, y1, x2 - 1, y2 - 1), outline=color)
+        ascent, descent = font.getmetrics()
+        top, margin = y1 - ascent - descent, ascent // 6
+        draw.rectangle((x1, top, x1 + font.getlength(text) + 2 * margin, y1 - 1), fill=color)
+        draw.text((x1 + margin, top), text, fill=ink, font=font)
+    assert ImageChops.difference(drawn, page).getbbox() is None
+
+
+def many(count, side=300):
+    """Squares of 8 pixels in rows, and their masks, on gray."""
+    corners = np.array([(12 * (row % 20) + 5, 12 * (row // 20) + 5) for row in range(count)])
+    boxes = np.concatenate([corners, corners + 8], axis=1)
+    masks = np.zeros((count, side, side), bool)
+    for mask, (x1, y1, x2, y2) in zip(masks, boxes, strict=True):
+        mask[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2] = True
+    return np.full((side, side, 3), 90, np.uint8), boxes, masks
+
+
+def boxes_drawn(boxes, drawn):
+    """Which boxes have a line along their upper side."""
+    pixels = np.asarray(drawn)
+    return [bool((pixels[y1, x1:x2] != 90).any(-1).all()) for x1, y1, x2, _ in boxes]
+
+
+def test_boxes_of_many_objects_are_left_out_where_masks_show_these():
+    image, boxes, masks = many(21)
+    masks[7] = False
+    assert boxes_drawn(boxes, draw_instances(image, boxes, masks=masks)) == [row == 7 for row in range(21)]
+    rows = boxes[:20], masks[:20]
+    assert all(boxes_drawn(rows[0], draw_instances(image, rows[0], masks=rows[1])))
+    assert all(boxes_drawn(boxes, draw_instances(image, boxes)))
+    assert all(boxes_drawn(boxes, draw_instances(image, boxes, masks=masks, show_boxes=True)))
+    marked = draw_instances(image, boxes, masks=masks, box_colors=[(0, 255, 0)] * 21)
+    assert all(boxes_drawn(boxes, marked))
+    assert not any(boxes_drawn(boxes, draw_instances(image, boxes, masks=masks, show_boxes=False)))
+
+
+def test_outlines_alone_leave_what_is_inside_as_it_is():
+    image = np.full((100, 120, 3), 90, np.uint8)
+    options = {"masks": two_masks(), "show_boxes": False, "fill": False}
+    pixels = np.asarray(draw_instances(image, BOXES, **options))
+    for (x1, y1, x2, y2), color in zip(BOXES.astype(int), PALETTE, strict=False):
+        assert tuple(pixels[y1 + 1, x1]) == tuple(pixels[y2 - 1, x2 - 2]) == color
+    assert (pixels[60 + 2 : 89, 20 + 1 : 49] == 90).all()
+    crowds = np.asarray(draw_instances(image, BOXES, crowd=[True, False], **options))
+    assert (crowds == pixels).all()  # no hatching either
+
+
+def test_dark_images_are_stretched_and_can_be_left_dark():
+    image = np.linspace(0, 30, 100 * 120).reshape(100, 120).astype(np.uint8)
+    assert np.asarray(draw_instances(image, np.zeros((0, 4)))).max() == 255
+    dark = draw_instances(image, np.zeros((0, 4)), stretch=False)
+    assert (np.asarray(dark)[:, :, 0] == image).all()
+
+
+def test_enlarged_masks_are_those_of_the_image():
+    image, boxes, masks = many(21)
+    drawn = np.asarray(draw_instances(image, boxes, masks=masks, scale=3))
+    painted = (drawn != 90).any(-1)
+    assert (painted == masks.any(axis=0).repeat(3, axis=0).repeat(3, axis=1)).all()

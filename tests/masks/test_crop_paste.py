@@ -12,6 +12,7 @@ from keras_maskrcnn.masks.rle import (
     mask_to_rle,
     region_to_rle,
     rle_columns,
+    rle_region,
     rle_to_mask,
     segmentation_to_mask,
     segmentation_to_rle,
@@ -235,6 +236,22 @@ def test_columns_decoded_alone_are_those_of_the_whole_mask(fraction, compressed)
         found = rle_columns(segmentation_to_rle(rle, height, width), left, right)
         assert found.dtype == bool
         np.testing.assert_array_equal(found, mask[:, left:right])
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_the_region_of_an_rle_is_the_mask_and_what_is_around_it_is_empty(compressed):
+    rng = np.random.default_rng(1)
+    for fraction in (0.0, 0.05, 0.5, 1.0):
+        mask = rng.random((7, 9)) < fraction
+        rle = mask_to_rle(mask)
+        if not compressed:
+            ends = np.flatnonzero(np.diff(mask.ravel(order="F"), prepend=False))
+            rle = {"size": [7, 9], "counts": np.diff(ends, prepend=0, append=63).tolist()}
+        part, left, top = rle_region(rle)
+        whole = np.zeros((7, 9), bool)
+        whole[top : top + part.shape[0], left : left + part.shape[1]] = part
+        np.testing.assert_array_equal(whole, mask)
+        assert part.dtype == bool and (part.any(axis=0).all() or not mask.any())
 
 
 def test_columns_of_a_large_image_need_little_memory():

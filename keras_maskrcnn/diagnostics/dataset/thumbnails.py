@@ -11,7 +11,8 @@ from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
 from keras_maskrcnn.diagnostics.dataset.objects import whole_mask
 from keras_maskrcnn.diagnostics.dataset.splits import class_name
-from keras_maskrcnn.drawing.instances import displayable, draw_instances
+from keras_maskrcnn.drawing.displayable import displayable
+from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.masks.rle import rle_columns
 
@@ -49,7 +50,9 @@ def draw_issue(issue: Issue, record: Record | None, class_names: Sequence[str]) 
     scale = np.tile(np.divide(shown.size, canvas.size), 2)
     masks = [_mask(record, index, window, shown.size) for index in chosen]
     names = [_printable(class_name(int(record.class_ids[index]), class_names)) for index in chosen]
-    return draw_instances(shown, (boxes - [left, top, left, top]) * scale, names, masks=np.array(masks))
+    return draw_instances(
+        shown, (boxes - [left, top, left, top]) * scale, names, masks=np.array(masks), stretch=False
+    )
 
 
 def _resized(image: Image.Image) -> Image.Image:

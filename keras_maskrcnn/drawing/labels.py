@@ -1,0 +1,136 @@
+"""Labels at objects, where they hide nothing; and where there is no room for them, a legend."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from keras_maskrcnn.drawing.colors import Color
+from keras_maskrcnn.drawing.fonts import text_font
+from keras_maskrcnn.drawing.legend import Entry, Legend, make_legend, shortened
+from keras_maskrcnn.drawing.room import Place, Room, places_beside
+
+CHOICES = ("auto", True, False, "legend", "strip")
+FEW = 12
+"""So many labels are always written."""
+MOST_HIDDEN = 0.05
+"""What a label of many may hide: of objects, the sum of the fractions of their areas."""
+SMALLER = 0.7
+"""Size of the text of many labels that find no room in full size, of that."""
+WORTH = 0.75
+"""If less than this fraction of the labels finds room, none is written."""
+LEGEND_AREA = 0.25
+"""A legend that was not asked for takes at most this fraction of the image."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Written:
+    """What is written on an image of instances: labels, each with its instance's row, font and place, and a legend."""
+
+    labels: Sequence[tuple[str, int, Any, Place]] = ()
+    legend: Legend | None = None
+    place: Place | None = None
+    """Of the legend; None for a strip below the image."""
+    in_place_of_labels: bool = False
+
+    def on(self, image: Image.Image, colors: Sequence[Color]) -> Image.Image:
+        """Write on an image with N colours of instances; return it, or for a strip a new one."""
+        draw = ImageDraw.Draw(image)
+        # The first have the highest scores, and are on top where labels overlap.
+        for text, row, font, (left, top, right, bottom) in reversed(self.labels):
+            color = colors[row]
+            draw.rectangle((left, top, right - 1, bottom - 1), fill=color)
+            bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 140
+            draw.text((left + _margin(font), top), text, fill="black" if bright else "white", font=font)
+        if self.legend is None:
+            return image
+        if self.place is not None:
+            self.legend.draw(image, self.place, colors)
+            return image
+        page = Image.new("RGB", (image.width, image.height + self.legend.height))
+        page.paste(image)
+        self.legend.draw(page, (0, image.height, *page.size), colors, opacity=1.0)
+        return page
+
+
+@dataclasses.dataclass(frozen=True)
+class Labels:
+    """The labels of instances, for which `written` finds room; `draw_instances` says what the choices are."""
+
+    boxes: np.ndarray
+    """[N, 4] in pixels, the most important first: they choose their places first."""
+    texts: Sequence[str]
+    """N of them, or none."""
+    entries: Sequence[Entry]
+    """Of the legend."""
+    font: str | None
+
+    def written(self, room: Room, choice: bool | str) -> Written:
+        """Return what to write on an image, by `labels=`."""
+        size = room.height, room.width
+        if choice == "strip":
+            return Written(legend=make_legend(self.entries, size, self.font), in_place_of_labels=True)
+        if choice == "legend":
+            return self._legend_alone(room, 1.0)
+        if not choice or not self.texts:
+            return Written()
+        return self._what_fits(room) if choice == "auto" else Written(self._placed(room))
+
+    def _what_fits(self, room: Room) -> Written:
+        count = len(self.texts)
+        for shrink in (1.0, SMALLER):
+            labels = self._placed(room, shrink, MOST_HIDDEN)
+            if len(labels) == count:
+                return Written(labels)
+        if count <= FEW:
+            return Written(self._placed(room))
+        place = self._legend(room, [_left_out(count, count)], SMALLER).place(room)
+        labels = self._placed(room, SMALLER, MOST_HIDDEN, [place])
+        if len(labels) < WORTH * count:
+            return self._legend_alone(room)
+        legend = self._legend(room, [_left_out(count - len(labels), count)], SMALLER)
+        return Written(labels, legend if _fraction(place, room) <= LEGEND_AREA else None, place)
+
+    def _legend_alone(self, room: Room, most: float = LEGEND_AREA) -> Written:
+        legend = self._legend(room, most=most)
+        place = legend.place(room)
+        return Written((), legend if _fraction(place, room) <= most else None, place, in_place_of_labels=True)
+
+    def _legend(
+        self, room: Room, more: Sequence[Entry] = (), shrink: float = 1.0, most: float = LEGEND_AREA
+    ) -> Legend:
+        """A legend of at most this fraction of the image, if that is enough for a line and `more`."""
+        size = room.height, room.width
+        whole = make_legend([*self.entries, *more], size, self.font, shrink)
+        fitting = int(most * room.height * room.width / whole.width) // whole.line - 1
+        kept = shortened(self.entries, max(1, min(fitting, room.height // whole.line - 1) - len(more)))
+        return make_legend([*kept, *more], size, self.font, shrink)
+
+    def _placed(
+        self, room: Room, shrink: float = 1.0, most_hidden: float = np.inf, reserved: Sequence[Place] = ()
+    ) -> list[tuple[str, int, Any, Place]]:
+        """The labels that have a place, at a size of text."""
+        fonts = [text_font(text, room.height, room.width, self.font, shrink) for text in self.texts]
+        sizes = [_size(text, font) for text, font in zip(self.texts, fonts, strict=True)]
+        places = places_beside(room, self.boxes, np.array(sizes), most_hidden, reserved)
+        rows = enumerate(zip(self.texts, fonts, places, strict=True))
+        return [(text, row, font, place) for row, (text, font, place) in rows if place is not None]
+
+
+def _left_out(count: int, total: int) -> Entry:
+    return f"no room for {count} of {total} labels", ()
+
+
+def _fraction(place: Place, room: Room) -> float:
+    """How much of the image a place takes."""
+    return (place[2] - place[0]) * (place[3] - place[1]) / (room.width * room.height)
+
+
+def _margin(font: Any) -> int:
+    return max(1, font.getmetrics()[0] // 6)
+
+
+def _size(text: str, font: Any) -> tuple[int, int]:
+    return int(font.getlength(text)) + 2 * _margin(font) + 1, sum(font.getmetrics())
