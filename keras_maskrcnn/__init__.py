@@ -56,6 +56,7 @@ __all__ = [
     "load_masks",
     "load_model",
     "load_pretrained",
+    "load_rle_csv",
     "load_via",
     "load_voc",
     "load_yolo",
