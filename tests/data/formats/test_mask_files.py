@@ -122,7 +122,7 @@ def test_masks_that_overlap_are_read_and_told(bowl):
     save(bowl / "3f2a" / "masks" / "1.png", mask(4, 5, 7))  # 3 x 3 pixels of the other, too
     records, names = load_dataset(bowl)
     assert [len(record.boxes) for record in records] == [2, 1]
-    reason = told(records, names, "overlap")
+    reason = told(records, names, "masks overlap others")
     assert reason.startswith("masks overlap others of their image in 1 file, by 9 pixels in all: ")
     assert reason.endswith("3f2a/masks/1.png")
 
