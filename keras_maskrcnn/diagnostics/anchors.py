@@ -109,9 +109,7 @@ class AnchorAdvice:
     def best(self, pretrained_rpn: bool = False) -> AnchorChoice | None:
         """Return the choice of other anchors that matches most, None where none is advised.
 
-        Args:
-            pretrained_rpn: whether the RPN starts from weights; then anchors that fit stay, and others must be as many
-                per cell, so that the weights still fit.
+        With `pretrained_rpn`, for an RPN that starts from weights, anchors that fit stay, and others are as many.
         """
         if pretrained_rpn and self.fits:
             return None
