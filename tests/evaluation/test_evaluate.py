@@ -200,7 +200,7 @@ def test_matching_that_cannot_be_is_refused_before_the_model_runs():
     boxes = dataclasses.replace(records()[2], masks=None)
     with pytest.raises(ValueError, match="image 102: matching compares masks; its objects have boxes only"):
         evaluate_coco(model, [*records()[:2], boxes], matching=0.5)
-    model.config.mask_head = "none"
+    model.config = dataclasses.replace(model.config, mask_head="none")
     with pytest.raises(ValueError, match="matching compares masks, which"):
         evaluate_coco(model, records(), matching=0.5)
     assert model.asked == []
