@@ -9,9 +9,11 @@ from keras_maskrcnn.data.formats.coco_writer import write_coco
 from keras_maskrcnn.data.formats.labelme import load_labelme
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.formats.mask_folders import load_masks
+from keras_maskrcnn.data.formats.rle_csv import load_rle_csv
 from keras_maskrcnn.data.formats.via import load_via
 from keras_maskrcnn.data.formats.voc import load_voc
 from keras_maskrcnn.data.formats.yolo import load_yolo
+from keras_maskrcnn.data.limits import LimitAdvice, limit_advice
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
 from keras_maskrcnn.data.sampling import repeat_factor_sampling

@@ -16,7 +16,8 @@ from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 CHECKPOINTS = (".keras", ".pth", ".pkl", ".safetensors")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
 IMAGES_HELP = (
-    f"folder of the images ({', '.join(row.name for row in FORMATS if not row.needs_images)} know theirs)"
+    f"folder of the images ({', '.join(row.name for row in FORMATS if not row.needs_images)} know theirs, and masks if "
+    "they are with them)"
 )
 
 

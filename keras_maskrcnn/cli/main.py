@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from keras_maskrcnn.cli import evaluate_parser
+from keras_maskrcnn.cli import advised, evaluate_parser
 from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
@@ -129,6 +129,7 @@ def _check(args: argparse.Namespace) -> int:
 
 
 def _train(args: argparse.Namespace) -> int:
+    advised.check(args)
     folder = RunFolder(args.output)
     folder.check(args.resume)
     settings = merged_settings(vars(args), folder, args.resume)

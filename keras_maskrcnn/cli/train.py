@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.cli import recipe
+from keras_maskrcnn.cli.advised import advised_config
 from keras_maskrcnn.cli.arguments import format_options
 from keras_maskrcnn.cli.common import interruptible, open_model
 from keras_maskrcnn.cli.progress import EarlyStop, EpochLog, StepBar, in_terminal
@@ -50,6 +51,8 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
     names = config.class_names if resume or "class_names" in fields else None
     records, classes = _load(settings, "", config, names)
     config = dataclasses.replace(config, class_names=tuple(classes))
+    if not resume:  # a resumed run's Config holds what was chosen
+        config = advised_config(config, records, settings, settings["weights"])
     validation = _load(settings, "val_", config, classes)[0] if settings["val_annotations"] else None
     refuse_errors(records, config, validation)
     if settings["repeat_threshold"] is not None:

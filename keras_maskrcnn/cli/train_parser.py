@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from keras_maskrcnn.cli import arguments, numbers
+from keras_maskrcnn.cli import advised, arguments, numbers
 from keras_maskrcnn.cli.run_folder import DEFAULTS
 
 DESCRIPTION = """
@@ -23,6 +23,9 @@ fine-tune published weights on your own photographs, which is where to start:
 
 from randomly initialised weights, for images unlike photographs, of which it takes many:
   maskrcnn train --annotations train.json --images train/ --output run --epochs 50 --set min_size=512
+
+images of many small objects, such as the cells of the 2018 Data Science Bowl:
+  maskrcnn train --annotations stage1_train --output run --anchors auto --max-detections auto
 
 first the heads alone, then all but the first two stages of the backbone:
   maskrcnn train ... --weights maskrcnn_resnet50_fpn_coco --set frozen_stages=5 --output heads
@@ -162,3 +165,4 @@ def _add_model_options(command: Any) -> None:
         "initialised weights, with norm, fpn_norm and head_norm group_norm and frozen_stages 0)",
     )
     arguments.add_config_options(model)
+    advised.add_options(model)

@@ -83,9 +83,7 @@ class AnchorAdvice:
         km.make_record(image, [[20, 30, 20 + 18 * k, 30 + 20 * k]], [1], image_id=f"{k}") for k in range(1, 9)
     ]
     advice = km.anchor_advice(records, km.Config(class_names=("square",)))
-    print(advice.verdict)
-    for one in advice.bins:
-        print(f"{one.low:g}-{one.high:g} pixels: {one.objects} objects, {one.matched:.0%} matched")
+    print(advice.verdict, [f"{one.matched:.0%} of {one.objects} from {one.low:g} px" for one in advice.bins])
     ```
     """
 
@@ -102,6 +100,26 @@ class AnchorAdvice:
     """By size, in octaves; ranges without objects between others are there."""
     choices: tuple[AnchorChoice, ...]
     """What would match more, the smallest changes first, each better than those before it."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether the anchors match as many objects as is usual, and nearly all train some."""
+        return self.matched >= FITTING and self.lost < MANY_LOST
+
+    def best(self, pretrained_rpn: bool = False) -> AnchorChoice | None:
+        """Return the choice of other anchors that matches most, None where none is advised.
+
+        With `pretrained_rpn`, for an RPN that starts from weights, anchors that fit stay, and others are as many.
+        """
+        if pretrained_rpn and self.fits:
+            return None
+        notes = (NEW_ANCHORS,) if pretrained_rpn else (NEW_ANCHORS, NEW_HEAD)
+        return next((choice for choice in reversed(self.choices) if choice.note in notes), None)
+
+    def apply(self, config: Config, pretrained_rpn: bool = False) -> Config:
+        """Return the config that the advice is for with the anchors of the best choice, or as it is; see `best`."""
+        choice = self.best(pretrained_rpn)
+        return config if choice is None else dataclasses.replace(config, **choice.changes)
 
     @property
     def summary(self) -> str:
@@ -123,7 +141,7 @@ class AnchorAdvice:
         )
         if self.lost >= MANY_LOST:
             return f"Too many objects train no anchor: other anchors or larger images are needed ({usual})"
-        if self.matched >= FITTING:
+        if self.fits:
             return f"These anchors fit: keep them ({usual})"
         return (
             "These anchors fit less well than is usual, yet nearly all objects train some: keep them with a pretrained "
@@ -183,11 +201,10 @@ def anchor_advice(records: Sequence[Record], config: Config) -> AnchorAdvice:
     records = [
         km.make_record(image, [[20, 30, 20 + 18 * k, 30 + 20 * k]], [1], image_id=f"{k}") for k in range(1, 9)
     ]
-    advice = km.anchor_advice(records, km.Config(class_names=("square",)))
+    config = km.Config(class_names=("square",))
+    advice = km.anchor_advice(records, config)
     print(advice)
-    if advice.choices:
-        # for dataclasses.replace(config, **changes):
-        print(advice.choices[0].changes)
+    print(advice.apply(config).anchor_sizes)
     ```
     """
     if not len(records):

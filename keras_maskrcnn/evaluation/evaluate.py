@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_maskrcnn.config.keypoints import checked_sigmas
+from keras_maskrcnn.data.limits import limit_advice
 from keras_maskrcnn.data.records import check_names
 from keras_maskrcnn.detections.batching import make_tiles
 from keras_maskrcnn.detections.detections import check_category_ids
@@ -60,7 +63,8 @@ def evaluate_coco(
         per_class: also return each class's AP.
         score_threshold: as in `model.detect`; published metrics use 0.05 or less.
         max_detections: as in `model.detect`, None being the config's. The metrics are of COCO's 100 detections
-            per image and class, or of this many where it is above 100; with `tile` and None, of all detections.
+            per image and class, or of this many where it is above 100; with `tile` and None, of all detections. A
+            warning says how many objects are out of reach where images have more.
         progress: show a progress bar.
         results_file: where to write the detections as COCO results (JSON): all in this file, and of models that find
             more than boxes also boxes, masks and keypoints in files of their own beside it, as in results.mask.json,
@@ -119,6 +123,8 @@ def evaluate_coco(
     limit = model.config.max_detections if max_detections is None else max_detections
     all_count = tile is not None and max_detections is None
     scored = None if all_count else max(COCO_LIMIT, limit)
+    if not all_count:
+        _warn_of_limit(records, model.config, limit)
     analysis = analyse(records, found, class_names, scored, keypoint_sigmas)
     matched = None if matching is None else score_matching(records, found, matching)
     if report is not None:
@@ -141,6 +147,14 @@ def _check_matching(min_score: float | None, records: Sequence[Record], config: 
     for record in records if isinstance(records, (list, tuple)) else ():
         if record.masks is None and len(record.boxes):
             raise ValueError(f"{record.name}: matching compares masks; its objects have boxes only")
+
+
+def _warn_of_limit(records: Sequence[Record], config: Config, limit: int) -> None:
+    """Warn that not all objects can be found, which no score tells from a bad model."""
+    limit = min(limit, config.post_nms_top_k * config.num_classes)
+    advice = limit_advice(records, dataclasses.replace(config, max_detections=limit))
+    if advice.images:
+        warnings.warn(f"evaluate_coco: {advice}", stacklevel=3)
 
 
 def _check_names_and_keypoints(

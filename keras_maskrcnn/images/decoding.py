@@ -23,6 +23,8 @@ class Decoded(NamedTuple):
     """[H, W] or [H, W, C] of any number type, upright."""
     pages: int
     """Images in the file, of which this is the first; 1 for what is no file, such as the current frame of PIL's."""
+    transparent: bool = False
+    """Whether an alpha channel that was dropped said of some pixel that it is not opaque."""
 
 
 def decode(source: Any, channels: int | None, any_size: bool = False) -> Decoded:
@@ -47,7 +49,7 @@ def decode(source: Any, channels: int | None, any_size: bool = False) -> Decoded
     try:
         with open_image(source, any_size) as image:
             pages = page_count(image)
-            return Decoded(_pillow_array(image, channels), pages)
+            return Decoded(_pillow_array(image, channels), pages, _drops_transparency(image, channels))
     except FileNotFoundError:
         raise
     except Exception:
@@ -103,6 +105,12 @@ def _pillow_array(image: Image.Image, channels: int | None) -> np.ndarray:
     if image.mode == "F" or (channels not in (1, 3) and len(image.getbands()) == channels):
         return np.asarray(image)
     return np.asarray(image.convert("L" if channels == 1 else "RGB"))
+
+
+def _drops_transparency(image: Image.Image, channels: int | None) -> bool:
+    if channels not in (None, 1, 3) or "A" not in image.getbands():
+        return False
+    return bool(np.asarray(image.getchannel("A")).min(initial=255) < 255)
 
 
 def _deep_png(image: Any, channels: int | None) -> np.ndarray:

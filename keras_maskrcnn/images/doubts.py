@@ -59,3 +59,18 @@ def pages_doubt(decoded: Decoded) -> str | None:
     if decoded.pages == 1:
         return None
     return f"it has {decoded.pages} pages or frames, of which only the first is read; save each as an image of its own"
+
+
+def alpha_doubt(decoded: Decoded) -> str | None:
+    """Say that an image has transparent pixels, in a sentence without a subject; None if it has none."""
+    if not decoded.transparent:
+        return None
+    return "it has transparent pixels, and its alpha channel is dropped: what is below shows in its colours"
+
+
+class Doubts(NamedTuple):
+    """What may be odd about an image."""
+
+    bright: Brightness
+    pages: str | None
+    alpha: str | None

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.images.decoding import decode, is_encoded, is_path, is_tiff, npy_shape, tiff_size
-from keras_maskrcnn.images.doubts import Brightness, brightness, pages_doubt
+from keras_maskrcnn.images.doubts import Brightness, Doubts, alpha_doubt, brightness, pages_doubt
 from keras_maskrcnn.images.exif import swaps_sides
 from keras_maskrcnn.images.opening import open_image
 from keras_maskrcnn.images.stretch import stretch_intensities
@@ -27,8 +27,8 @@ def read_image(
     Files are decoded by Pillow (`.npy` by numpy; TIFFs that Pillow cannot read by tifffile, if installed; PNGs of
     several channels of 16 bits by TensorFlow); of a `.json` file of labelme, the image embedded in it.
     Gray is repeated to RGB, alpha is dropped, RGB becomes gray by ITU-R 601 luminosity when `channels` is 1.
-    A warning says that a file has several pages, of which only the first is read, or that the image is nearly black,
-    as 12-bit values are among those of 16 bits.
+    A warning says that a file has several pages, of which only the first is read, that pixels are not opaque, or that
+    the image is nearly black, as 12-bit values are among those of 16 bits.
 
     Args:
         source: a file path, the bytes of a file or an open file, an array [H, W] or [H, W, C] in RGB order, or a PIL
@@ -47,19 +47,21 @@ def read_image(
         FileNotFoundError: there is no such file.
         ValueError: the file is truncated, too large or no image, or the array has an unusable shape or range.
     """
-    pixels, bright, pages = read_with_doubts(source, channels, any_size, any_range=bool(percentiles))
-    if pages is not None:
-        warnings.warn(f"{source_name(source)}: {pages}", stacklevel=2)
-    if bright.doubt_of_one is not None and not percentiles:
-        # Without the image's name, so that Python shows it once and not for each image of a dataset.
-        warnings.warn(f"An image may be read too dark: {bright.doubt_of_one}", stacklevel=2)
+    pixels, doubts = read_with_doubts(source, channels, any_size, any_range=bool(percentiles))
+    if doubts.pages is not None:
+        warnings.warn(f"{source_name(source)}: {doubts.pages}", stacklevel=2)
+    # Without the image's name, so that Python shows it once and not for each image of a dataset.
+    if doubts.bright.doubt_of_one is not None and not percentiles:
+        warnings.warn(f"An image may be read too dark: {doubts.bright.doubt_of_one}", stacklevel=2)
+    if doubts.alpha is not None:
+        warnings.warn(f"An image may be read otherwise than it looks: {doubts.alpha}", stacklevel=2)
     return stretch_intensities(pixels, percentiles)
 
 
 def read_with_doubts(
     source: Any, channels: int | None = 3, any_size: bool = False, any_range: bool = False
-) -> tuple[np.ndarray, Brightness, str | None]:
-    """Return what `read_image` does, how bright it is, and what is odd about its pages, if anything is.
+) -> tuple[np.ndarray, Doubts]:
+    """Return what `read_image` does, and what may be odd about it.
 
     With `any_range`, floats and integers of more than 16 bits may be any finite values, to be stretched.
     """
@@ -80,7 +82,7 @@ def read_with_doubts(
         raise ValueError(f"{name}: {error}") from None
     # Of other channels than gray and colour nobody knows the range.
     bright = brightness(decoded.array) if channels in (None, 1, 3) else Brightness(0, 255)
-    return pixels, bright, pages_doubt(decoded)
+    return pixels, Doubts(bright, pages_doubt(decoded), alpha_doubt(decoded))
 
 
 def image_size(source: Any) -> tuple[int, int]:

@@ -7,14 +7,14 @@ import tensorflow as tf
 from examples import tiny
 
 import keras_maskrcnn as km
-from keras_maskrcnn.diagnostics import anchor_matching
+from keras_maskrcnn.diagnostics import anchor_matching, anchors
 from keras_maskrcnn.diagnostics.anchor_matching import (
     ResizedObjects,
     best_overlaps,
     resized_objects,
     trains_none,
 )
-from keras_maskrcnn.diagnostics.anchors import anchor_advice
+from keras_maskrcnn.diagnostics.anchors import AnchorAdvice, AnchorChoice, anchor_advice
 from keras_maskrcnn.images.resize import resized_size
 from keras_maskrcnn.layers.rpn import Anchors
 from keras_maskrcnn.layers.square import SquareWindows, ToSquare
@@ -184,6 +184,39 @@ def test_anchors_that_fit_are_left_alone():
     advice = anchor_advice([record([[24, 24, 40, 40]], 64, 64)], tiny())
     assert advice.matched == 1 and not advice.choices
     assert "no other" in str(advice)
+
+
+def test_the_best_anchors_are_applied_and_those_of_a_pretrained_rpn_stay_as_many():
+    """128 x 128 pixels with squares of 22 pixels: anchors of 16 x 16 overlap them by 256 / 484."""
+    config = tiny(min_size=128, max_size=128)
+    advice = anchor_advice([record([[10, 10, 32, 32], [70, 60, 92, 82]], 128, 128)], config)
+    assert advice.matched == 0 and not advice.fits
+    alike, more = advice.best(pretrained_rpn=True), advice.best()
+    assert [len(sizes) for sizes in advice.apply(config, pretrained_rpn=True).anchor_sizes] == [
+        len(sizes) for sizes in config.anchor_sizes
+    ]
+    assert alike.note == anchors.NEW_ANCHORS and more == alike  # which match all
+    assert advice.apply(config).anchor_sizes == alike.changes["anchor_sizes"]
+    assert anchor_advice([record([[10, 10, 32, 32]], 128, 128)], advice.apply(config)).matched == 1
+
+
+def test_larger_images_are_no_choice_of_anchors():
+    larger = AnchorChoice({"min_size": 256}, 0.9, anchors.LARGER_IMAGES)
+    new_head = AnchorChoice({"anchor_sizes": ((8, 16),) * 5}, 0.8, anchors.NEW_HEAD)
+    advice = AnchorAdvice(9, 0.7, 0.2, 0.0, (), (new_head, larger))
+    assert advice.best() == new_head and advice.best(pretrained_rpn=True) is None
+    config = tiny()
+    assert advice.apply(config).anchor_sizes == ((8, 16),) * 5
+    assert advice.apply(config, pretrained_rpn=True) is config
+
+
+@pytest.mark.parametrize(
+    ("matched", "lost", "fits"), [(0.3, 0.0, True), (0.29, 0.0, False), (0.5, 0.1, False)]
+)
+def test_anchors_of_a_pretrained_rpn_that_fit_stay(matched, lost, fits):
+    choice = AnchorChoice({"anchor_sizes": ((8,),) * 5}, 0.8, anchors.NEW_ANCHORS)
+    advice = AnchorAdvice(9, 0.7, matched, lost, (), (choice,))
+    assert advice.best(pretrained_rpn=True) == (None if fits else choice) and advice.best() == choice
 
 
 def test_report_names_fractions_and_fields_and_what_they_cost():

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -51,6 +52,22 @@ def test_the_limit_is_cocos_or_that_of_the_model_or_the_call_above_it(models, as
     scores = evaluate_coco(model, records(), max_detections=asked, progress=False)
     recalls = [name for name in scores if name.startswith("box_AR") and name[6:].isdigit()]
     assert recalls == ["box_AR1", "box_AR10", f"box_AR{limit}"]
+
+
+def test_objects_beyond_the_limit_of_detections_are_told():
+    boxes = [[6 * n, 5, 6 * n + 5, 15] for n in range(9)]
+    full = make_record(records()[0].image, boxes, [1] * 9, image_id="full")
+    said = (
+        "evaluate_coco: of 9 objects in image 'full', at most 4 .* 1 image in all .* and 5 of 11 objects "
+        "are out of reach; max_detections=20 has room"
+    )
+    with pytest.warns(UserWarning, match=said):
+        evaluate_coco(DetectsEverything(max_detections=4), [full, *records()[1:]], progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = DetectsEverything(max_detections=4)
+        evaluate_coco(model, [full, *records()[1:]], max_detections=9, progress=False)
+        evaluate_coco(model, [full, *records()[1:]], tile=32, progress=False)
 
 
 def test_records_may_be_made_when_asked_for():
@@ -136,7 +153,7 @@ def test_keypoints_that_cannot_be_scored_are_refused_before_the_model_runs():
         ValueError, match=r"keypoint names are in another order .*keypoint 1 is 'tail', not 'nose'"
     ):
         evaluate_coco(model, swapped, keypoint_sigmas=[0.1, 0.1])
-    model.config.keypoint_names = ("nose",)
+    model.config = dataclasses.replace(model.config, keypoint_names=("nose",))
     with pytest.raises(ValueError, match="its objects have 2 keypoints; the model predicts 1"):
         evaluate_coco(model, annotated, keypoint_sigmas=[0.1])
     assert model.asked == []
@@ -183,7 +200,7 @@ def test_matching_that_cannot_be_is_refused_before_the_model_runs():
     boxes = dataclasses.replace(records()[2], masks=None)
     with pytest.raises(ValueError, match="image 102: matching compares masks; its objects have boxes only"):
         evaluate_coco(model, [*records()[:2], boxes], matching=0.5)
-    model.config.mask_head = "none"
+    model.config = dataclasses.replace(model.config, mask_head="none")
     with pytest.raises(ValueError, match="matching compares masks, which"):
         evaluate_coco(model, records(), matching=0.5)
     assert model.asked == []

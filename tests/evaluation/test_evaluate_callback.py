@@ -1,10 +1,9 @@
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 from perfect_model import NAMES, DetectsEverything, records, with_keypoints
 
+from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.evaluation.evaluate import CocoEvaluation
 from keras_maskrcnn.utils.keras_internals import set_first_epoch
 
@@ -12,7 +11,7 @@ from keras_maskrcnn.utils.keras_internals import set_first_epoch
 class Learner(keras.Model):
     """A model of one weight that detects image k's object from its epoch k + 1 on."""
 
-    config = SimpleNamespace(class_names=NAMES, max_detections=100, keypoint_names=(), mask_head="fcn")
+    config = Config(class_names=NAMES)
 
     def __init__(self):
         super().__init__()

@@ -104,6 +104,7 @@ def deep_png(pixels, orientation=None):
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
+@pytest.mark.filterwarnings("ignore:An image may be read otherwise than it looks")
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_a_png_of_several_channels_of_sixteen_bits_loses_none(tmp_path, count):
     pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, count)).astype(np.uint16)

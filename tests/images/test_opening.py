@@ -153,6 +153,17 @@ def test_pages_and_frames_are_counted_and_the_first_is_read_with_a_warning(tmp_p
     np.testing.assert_allclose(pixels, 40, atol=3)
 
 
+def test_an_alpha_channel_is_dropped_with_a_warning_if_it_says_something(tmp_path):
+    pixels = np.full((6, 8, 4), 255, np.uint8)
+    pixels[..., :3] = 40
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.full((6, 8, 3), 40))
+    pixels[2, 3, 3] = 0
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    with pytest.warns(UserWarning, match="it has transparent pixels, and its alpha channel is dropped"):
+        np.testing.assert_array_equal(read_image(tmp_path / "a.png"), np.full((6, 8, 3), 40))
+
+
 def test_smaller_copies_of_a_page_are_no_pages(tmp_path):
     tifffile = pytest.importorskip("tifffile")
     with tifffile.TiffWriter(tmp_path / "pyramid.tif") as file:

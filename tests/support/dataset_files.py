@@ -285,6 +285,46 @@ def write_mask_files(folder, made=None):
     return masks, images
 
 
+def write_bowl_folders(folder, made=None, classes=True):
+    """The 2018 Data Science Bowl's: an image of four channels and a folder of masks per image, perhaps with classes."""
+    root = folder / "stage1_train"
+    for one in made_images() if made is None else made:
+        own = root / one.name
+        for name in ("images", "masks"):
+            (own / name).mkdir(parents=True)
+        Image.fromarray(one.pixels()).convert("RGBA").save(own / "images" / f"{one.name}.png")
+        for number, shape in enumerate(one.shapes):
+            path = own / "masks" / (shape.class_name if classes else "") / f"{number}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(shape.mask().astype(np.uint8) * 255).save(path)
+    return root, None
+
+
+def write_rle_csv(folder, made=None, classes=True):
+    """Runs of pixels counted from 1, down the columns, found by a walk over all pixels; images without an ending."""
+    made = made_images() if made is None else made
+    lines = ["ImageId,EncodedPixels,Height,Width" + ",ClassId" * classes]
+    for one in made:
+        runs = [(shape.class_name, " ".join(map(str, _runs(shape.mask())))) for shape in one.shapes]
+        rows = [(one.name, text, HEIGHT, WIDTH, *[name] * classes) for name, text in runs or [("", "")]]
+        lines += [",".join(map(str, row)) for row in rows]
+    images = _save_images(folder / "images", made)
+    path = folder / "solution.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path, images
+
+
+def _runs(mask):
+    runs, before = [], False
+    for number, inside in enumerate(mask.T.ravel().tolist(), start=1):
+        if inside and not before:
+            runs += [number, 0]
+        if inside:
+            runs[-1] += 1
+        before = inside
+    return runs
+
+
 def write_voc(folder, made=None):
     """Palette images of objects and classes, with a void line around each object."""
     made = made_images() if made is None else made
@@ -338,6 +378,8 @@ WRITERS = {
     "labelme": write_labelme,
     "label images": write_label_images,
     "mask files": write_mask_files,
+    "bowl folders": write_bowl_folders,
+    "rle-csv": write_rle_csv,
     "voc": write_voc,
     "yolo": write_yolo,
     "results": write_results,

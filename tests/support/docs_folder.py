@@ -86,6 +86,8 @@ def fill(folder, scratch):
     _moved(dataset_files.write_label_images(scratch / "masks", photos)[0], folder / "masks")
     _moved(dataset_files.write_voc(scratch / "voc", photos)[0], folder / "VOC2012")
     dataset_files.write_yolo(folder, photos)
+    _moved(dataset_files.write_rle_csv(scratch / "rle", photos)[0], folder / "solution.csv")
+    _bowl(folder, scratch, photos)
     (folder / "detected").mkdir()
     _moved(
         dataset_files.write_results(scratch / "results", photos)[0], folder / "detected" / "detections.json"
@@ -99,6 +101,17 @@ def _coco(folder, scratch):
         annotations, images = dataset_files.write_coco(scratch / name, made)
         _moved(annotations, folder / f"{name}.json")
         _moved(images, folder / name)
+
+
+def _bowl(folder, scratch, made):
+    """The 2018 Data Science Bowl's training images with their masks, and test images with their solution."""
+    dataset_files.write_bowl_folders(folder, made, classes=False)
+    csv, images = dataset_files.write_rle_csv(scratch / "bowl", made, classes=False)
+    _moved(csv, folder / "stage1_solution.csv")
+    for image in images.iterdir():
+        place = folder / "stage1_test" / image.stem / "images"
+        place.mkdir(parents=True)
+        _moved(image, place / image.name)
 
 
 def _images(folder, made):

@@ -15,6 +15,7 @@ from PIL import Image
 
 MADE = made_images(2)
 ALL = frozenset((one.name, number) for one in MADE for number in range(len(one.shapes)))
+ROWS = [(one.name, number) for one in MADE for number in range(len(one.shapes))]
 WRONG = (
     None, True, "", "12", "text", "é漢字", "\ud800", "../..", "a\0b", [], {}, [[]], [None], {"id": 1}, 0, 1, -1, 2, 1.5,
     1e9, -1e9, 1e308, 10**400, 2**63, math.nan, math.inf, -math.inf, [math.nan], [1, 2, 3, 4], ["1", "2"], "NaN", 255,
@@ -46,7 +47,7 @@ def broken(folder: Path, seed: int) -> Broken:
     names = _names(folder)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     trees = [path for path in files if path.suffix == ".json"]
-    texts = [path for path in files if path.suffix in (".txt", ".yaml")]
+    texts = [path for path in files if path.suffix in (".txt", ".yaml", ".csv")]
     if trees and rng.random() < 0.7:
         what, touched, removed = _change_tree(trees[rng.integers(len(trees))], format_, rng)
     elif texts and rng.random() < 0.6:
@@ -134,13 +135,12 @@ def _changed(tree, place, rng):
 
 def _owner(format_, tree, place, path) -> tuple[frozenset, int]:
     """The objects that a value of the unbroken tree is about, and how deep in the tree an object lies."""
-    rows = [(one.name, number) for one in MADE for number in range(len(one.shapes))]
     if format_ == "results" and place:
-        return frozenset([rows[place[0]]]), 1
+        return frozenset([ROWS[place[0]]]), 1
     if format_ == "coco" and len(place) > 1:
         part, number = place[:2]
         if part == "annotations":
-            return frozenset([rows[number]]), 2
+            return frozenset([ROWS[number]]), 2
         return (_of_image(MADE[number].name) if part == "images" else _of_class(CLASSES[number])), 2
     if format_ == "labelme":
         if len(place) > 1 and place[0] == "shapes":
@@ -168,7 +168,7 @@ def _change_text(path: Path, format_: str, rng: np.random.Generator) -> tuple[st
     number = int(rng.integers(len(lines)))
     before, removed = lines[number], False
     action = rng.choice(["delete", "word", "word", "word", "cut", "twice", "junk", "negative"])
-    words = before.split(" ")
+    words = before.split(",") if path.suffix == ".csv" else before.split(" ")
     place = int(rng.integers(len(words)))
     if action == "delete":
         del lines[number]
@@ -184,11 +184,14 @@ def _change_text(path: Path, format_: str, rng: np.random.Generator) -> tuple[st
         words[place] = (
             f"-{words[place]}" if action == "negative" else str(WRONG[rng.integers(len(WRONG))])[:50]
         )
-        lines[number] = " ".join(words)
+        lines[number] = ("," if path.suffix == ".csv" else " ").join(words)
         removed = not lines[number].strip()
     path.write_text("\n".join(lines) + "\n", errors="surrogatepass")
-    one_line = format_ == "yolo" and path.suffix == ".txt" and len(lines) > 1
-    touched = frozenset([(path.stem, number)]) if one_line else ALL
+    touched = ALL
+    if format_ == "yolo" and path.suffix == ".txt" and len(lines) > 1:
+        touched = frozenset([(path.stem, number)])
+    elif format_ == "rle-csv" and 0 < number <= len(ROWS):
+        touched = frozenset([ROWS[number - 1]])
     after = lines[number] if number < len(lines) else ""
     return f"{path.name}: {action} of line {number}: {before[:60]!r} became {after[:60]!r}", touched, removed
 
@@ -200,10 +203,11 @@ def _change_file(path: Path, rng: np.random.Generator) -> tuple[str, frozenset, 
     action = rng.choice(
         ["cut", "flip", "flip", "rename", "delete", "empty", "resize", "other kind", "folder"]
     )
-    owners = [one.name for one in MADE if one.name in (path.stem, path.parent.name, path.parents[1].name)]
+    places = (path.stem, *(parent.name for parent in path.parents[:3]))
+    owners = [one.name for one in MADE if one.name in places]
     touched = _of_image(owners[0]) if owners else ALL
     content = path.read_bytes()
-    lines = path.suffix == ".txt"  # an object each
+    lines = path.suffix in (".txt", ".csv")  # an object each
     removed = action in ("delete", "rename", "folder") or (lines and action in ("cut", "empty"))
     if action == "cut":
         path.write_bytes(content[: int(rng.integers(len(content)))])

@@ -1,10 +1,10 @@
 """Records with one object each, and a model that knows them all."""
 
 import dataclasses
-from types import SimpleNamespace
 
 import numpy as np
 
+from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.records import make_record
 from keras_maskrcnn.detections.detections import Detections
 
@@ -40,9 +40,7 @@ class DetectsEverything:
     """Stands for a model: it recognises the images of `records()` and knows what is in them."""
 
     def __init__(self, misses=(), copies=1, max_detections=100):
-        self.config = SimpleNamespace(
-            class_names=NAMES, max_detections=max_detections, keypoint_names=(), mask_head="fcn"
-        )
+        self.config = Config(class_names=NAMES, max_detections=max_detections)
         self.name = "detects_everything"
         self.misses, self.copies = misses, copies
         self.asked = []
@@ -61,7 +59,7 @@ def with_keypoints(names=("nose", "tail")):
     points = np.array([[[10, 12, 2], [30, 25, 1]]], np.float32)
     annotated = [dataclasses.replace(record, keypoints=points) for record in records()]
     model = DetectsEverything()
-    model.config.keypoint_names = names
+    model.config = dataclasses.replace(model.config, keypoint_names=names)
 
     def detect_iter(*arguments, **limits):
         model.asked.append(arguments)

@@ -1,12 +1,13 @@
 """Readers of annotation formats, one module each, and the COCO writer."""
 
-from keras_maskrcnn.data.formats import coco, coco_results, labelme, mask_folders, via, voc, yolo
+from keras_maskrcnn.data.formats import coco, coco_results, labelme, mask_folders, rle_csv, via, voc, yolo
 
 FORMATS = (
     coco.FORMAT,
     via.FORMAT,
     labelme.FORMAT,
     mask_folders.FORMAT,
+    rle_csv.FORMAT,
     voc.FORMAT,
     yolo.FORMAT,
     coco_results.FORMAT,

@@ -11,7 +11,7 @@ from keras_maskrcnn.data.extents import segmentation_extent
 from keras_maskrcnn.data.formats.coco_content import hand_over, read_content
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.images.io import image_size
-from keras_maskrcnn.masks.rle import mask_to_rle
+from keras_maskrcnn.masks.rle import Region, mask_to_rle, region_to_rle
 from keras_maskrcnn.utils.files import image_files
 
 Size = tuple[int, int]
@@ -93,6 +93,13 @@ class CocoBuilder:
                     **fields,
                 }
             )
+
+    def add_region(self, name: str, class_name: str, region: Region) -> None:
+        """Add an object of the last image by its pixels, none of which may lie outside; see `add_object`."""
+        image, (part, left, top) = self._images[-1], region
+        rle = region_to_rle(region, image["height"], image["width"])
+        box = left, top, left + part.shape[1], top + part.shape[0]
+        self.add_object(name, class_name, rle, box)
 
     def records(
         self,

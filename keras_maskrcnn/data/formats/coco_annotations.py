@@ -106,10 +106,10 @@ class Annotations:
         rle = _rle(annotation, image) if self.wanted.masks else None
         _refuse_corners_as_bbox(corners, image, rle)
         box = clipped_box(corners, image.height, image.width)
-        if not has_area(box):
-            raise UnusableError("a box without area inside the image")
         if rle is not None and coco_mask.area(rle) == 0:
             raise UnusableError("an empty mask")
+        if not has_area(box):
+            raise UnusableError("a box without area inside the image")
         if rle is not None:
             check_mask_meets_box(rle, box)
         elif self.wanted.masks:

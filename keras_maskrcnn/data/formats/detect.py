@@ -19,7 +19,7 @@ def checked_format(
             that are not None.
     """
     found = find_format(annotations) if format is None else _named(format)
-    if found.needs_images and images is None:
+    if found.needs_images and images is None and not found.has_images(Path(annotations)):
         raise ValueError(
             f"{annotations}: {found.name} annotations need the folder of their images (--images)"
         )

@@ -26,7 +26,9 @@ class Format:
     """Called with annotations and images, the keywords class_names, masks, check_images and problems, which mean what
     they mean to `load_coco`, and those of `options` that are given."""
     needs_images: bool = False
-    """Whether it cannot know where its images are."""
+    """Whether it cannot know where its images are, but for what `has_images` says."""
+    has_images: Callable[[Path], bool] = lambda path: False
+    """Tells from the path of annotations whether their images are with them."""
     options: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Further keywords of `load`, and what each means."""
     last_resort: bool = False

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_maskrcnn.data.formats.builder import listed
 from keras_maskrcnn.masks.crop_paste import Region
+from keras_maskrcnn.utils.counted import counted
 
 _SOFT_PIXELS = 0.8
 """Fraction of a value's pixels between a smaller and a larger neighbour from which it is one of a soft edge."""
@@ -31,6 +32,9 @@ class LabelDoubts:
         self._with_objects = 0
         self._objects = 0
         self._in_pieces = 0
+        self._overlapping: list[Path] = []
+        self._shared = 0
+        """Pixels of these that other objects have as well."""
 
     def add_image(self, file: Path, labels: np.ndarray, regions: dict[int, Region]) -> None:
         """Take the label image [H, W] of a file into account, of which the regions are the numbers but 0."""
@@ -48,6 +52,22 @@ class LabelDoubts:
         self._objects += 1
         self._in_pieces += _pieces(region[0]) > 1
 
+    def add_cover(self, file: Path, region: Region, covered: np.ndarray) -> None:
+        """Take into account whether an object shares pixels with those of its image before it.
+
+        Args:
+            file: where it is.
+            region: its pixels.
+            covered: those of the objects before it, [H, W] bool, to which its own are added.
+        """
+        part, left, top = region
+        place = covered[top : top + part.shape[0], left : left + part.shape[1]]
+        shared = int((place & part).sum())
+        if shared:
+            self._overlapping.append(file)
+            self._shared += shared
+        place |= part
+
     def warnings(self) -> Iterator[str]:
         """Yield what is doubtful, in sentences with the first few files."""
         if self._soft:
@@ -59,6 +79,11 @@ class LabelDoubts:
             yield (
                 f"in {len(self._full)} label images the background seems to be an object, since it is not 0 (black): "
                 f"{listed(self._full)}"
+            )
+        if self._overlapping:
+            yield (
+                f"masks overlap others of their image in {counted(len(self._overlapping), 'file')}, by "
+                f"{counted(self._shared, 'pixel')} in all: {listed(self._overlapping)}"
             )
         if 2 * self._in_pieces > self._objects:
             yield (

@@ -1,31 +1,35 @@
 """Folders of instance masks: one label image per image, or a folder of mask files per image."""
 
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder, note_unused
 from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.label_doubts import LabelDoubts
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
+from keras_maskrcnn.data.formats.mask_files import (
+    IMAGES,
+    folders_in,
+    has_own_images,
+    read_mask_files,
+)
 from keras_maskrcnn.data.report import Records
-from keras_maskrcnn.masks.rle import region_to_rle
 from keras_maskrcnn.masks.segmentation_checks import shown
 from keras_maskrcnn.utils.files import image_files
 from keras_maskrcnn.utils.text import read_json
 
 CLASSES_FILE = "classes.json"
+MASK_FOLDERS = ("masks", "labels")
+"""What the folder of the masks is called that lies beside one of images."""
 SUFFIXES = ("", "_mask", "_masks", "_cp_masks")
 """What is known to stand behind an image's name in its label image's; the last is Cellpose's."""
 
 
 def load_masks(
     mask_folder: str | Path,
-    image_folder: str | Path,
+    image_folder: str | Path | None = None,
     class_names: Sequence[str] | None = None,
     classes: Mapping[Any, Any] | str | Path | None = None,
     class_key: str | None = None,
@@ -40,12 +44,16 @@ def load_masks(
     background, and the pixels of any other value are one object. Or there is a folder per image, in which each file is
     the mask of one object: 0, and one other value. Masks without objects and empty folders are images without objects.
     Images without a mask are left out, and the report says how many. It warns of label images with soft edges, of
-    backgrounds that are not 0, and of objects that are mostly in several pieces.
+    backgrounds that are not 0, of objects that are mostly in several pieces, and of mask files that overlap.
+
+    The folders of the 2018 Data Science Bowl are such folders, ID/images/ID.png and ID/masks/*.png, and so are the
+    images and masks of other sources that are laid out in this way: `load_masks("stage1_train")`.
 
     Args:
         mask_folder: where the masks are. Folders of images may have their masks in a subfolder "masks", and the
             image in one called "images".
-        image_folder: where the images are.
+        image_folder: where the images are; left out: in these subfolders, or else in a folder "images" of mask_folder,
+            beside the masks in one called "masks" or "labels".
         class_names: as in `load_coco`; left out: the classes found, sorted.
         classes: of label images, the class of each value, the same for all images ({1: "cat", 2: "dog"}) or by the
             name of the image ({"street": {1: "cat"}}); or a JSON file of this. Left out: classes.json in mask_folder,
@@ -83,14 +91,12 @@ def load_masks(
         print(class_names, records[0].boxes)  # ['bolt', 'nut'] [[10. 5. 30. 15.] [40. 20. 50. 30.]]
         ```
     """
-    builder, folder = CocoBuilder(mask_folder), Path(mask_folder)
-    for one in (folder, Path(image_folder)):
-        if not one.is_dir():
-            raise FileNotFoundError(f"{one}: there is no such folder")
+    builder = CocoBuilder(mask_folder)
+    folder, beside = _places(Path(mask_folder), None if image_folder is None else Path(image_folder))
     one_class = class_names[0] if class_names is not None and len(class_names) == 1 else ONE_CLASS
     suffixes = SUFFIXES if mask_suffix is None else (mask_suffix,)
-    label_images, folders = _label_images(folder, Path(image_folder), suffixes), _folders(folder)
-    images = _Images(Path(image_folder), label_images)
+    label_images, folders = _label_images(folder, beside, suffixes), folders_in(folder)
+    images = None if beside is None else _Images(beside, label_images)
     if bool(label_images) == bool(folders):
         found = (
             "both label images and folders of masks"
@@ -101,6 +107,8 @@ def load_masks(
     doubts = LabelDoubts()
     with error_prefix(builder.source):
         if label_images:
+            if images is None:
+                raise ValueError("label images need the folder of their images (--images)")
             if class_key is not None:
                 raise ValueError("class_key is for folders of mask files; label images have classes")
             named = _Classes(_classes(classes, folder), one_class)
@@ -112,10 +120,37 @@ def load_masks(
                 raise ValueError(
                     "mask_suffix is for label images; folders of mask files have the image's name"
                 )
-            _read_folders(builder, folders, images, class_key, one_class, doubts)
+            read_mask_files(
+                builder, folders, None if images is None else images.find, class_key, one_class, doubts
+            )
     builder.warnings.extend(doubts.warnings())
-    note_unused(builder, [Path(image_folder)], images.used)
+    if images is not None:
+        note_unused(builder, [images.folder], images.used)
     return builder.records(class_names, masks, check_images, problems)
+
+
+def _places(masks: Path, images: Path | None) -> tuple[Path, Path | None]:
+    """The folders of the masks and of the images; None where each folder of masks has its own image.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    for one in (masks, images):
+        if one is not None and not one.is_dir():
+            raise FileNotFoundError(f"{one}: there is no such folder")
+    if images is None and (inner := _inner_masks(masks)) is not None:
+        return inner, masks / IMAGES
+    return masks, images
+
+
+def _inner_masks(folder: Path) -> Path | None:
+    """The folder of the masks in a folder that has one of images, too."""
+    found = [folder / name for name in MASK_FOLDERS if (folder / name).is_dir()]
+    return found[0] if len(found) == 1 and (folder / IMAGES).is_dir() else None
+
+
+def _has_images(folder: Path) -> bool:
+    return folder.is_dir() and (_inner_masks(folder) is not None or has_own_images(folder))
 
 
 class _Images:
@@ -144,15 +179,11 @@ class _Images:
         return found[0]
 
 
-def _label_images(folder: Path, images: Path, suffixes: Sequence[str]) -> list[Path]:
+def _label_images(folder: Path, images: Path | None, suffixes: Sequence[str]) -> list[Path]:
     """The label images; those beside their images have a suffix behind their names."""
-    beside = folder.resolve() == images.resolve()
+    beside = images is not None and folder.resolve() == images.resolve()
     known = tuple(suffix for suffix in suffixes if suffix)
     return [file for file in image_files(folder) if not beside or file.stem.endswith(known)]
-
-
-def _folders(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def _classes(classes: Any, folder: Path) -> Mapping[str, Any] | None:
@@ -209,67 +240,7 @@ def _read_label_images(
             for value, region in regions.items():
                 name = f"value {value} of {file.name}"
                 with collect_errors(builder.problems), error_prefix(name):
-                    builder.add_object(name, classes.of(image, value), region_to_rle(region, *labels.shape))
-
-
-def _read_folders(
-    builder: CocoBuilder,
-    folders: list[Path],
-    images: _Images,
-    class_key: str | None,
-    one_class: str,
-    doubts: LabelDoubts,
-) -> None:
-    if class_key not in (None, "file", "folder"):
-        raise ValueError(f'class_key must be "file" or "folder" for mask files; got {class_key!r}')
-    for folder in folders:
-        with collect_errors(builder.problems):
-            if builder.add_image(_image_of(folder, images)) is None:
-                continue
-            inside = folder / "masks" if (folder / "masks").is_dir() else folder
-            for file in _mask_files(inside):
-                name = file.relative_to(folder.parent).as_posix()
-                with collect_errors(builder.problems), error_prefix(name):
-                    in_folder = file.parent != inside
-                    class_name = _class_of_file(file, in_folder, class_key) or one_class
-                    mask = _one_mask(file)
-                    builder.add_object(name, class_name, mask)
-                    doubts.add_object((mask, 0, 0))
-
-
-def _image_of(folder: Path, images: _Images) -> Path:
-    own = folder / "images"
-    if not own.is_dir():
-        return images.find(folder.name)
-    files = image_files(own)
-    if len(files) != 1:
-        raise ValueError(f"{own}: there must be one image here; got {len(files)}")
-    return files[0]
-
-
-def _mask_files(folder: Path) -> list[Path]:
-    classes = [inner for inner in _folders(folder) if inner.name != "images"]
-    return [file for place in (folder, *classes) for file in image_files(place)]
-
-
-def _class_of_file(file: Path, in_folder: bool, class_key: str | None) -> str | None:
-    """The class that a mask file's name or folder tells; None if neither should."""
-    if class_key == "file":
-        name = re.sub(r"[ _.-]*\d*$", "", file.stem)
-        if not name:
-            raise ValueError("its name has no class: class_key=file needs names like cat_1.png")
-        return name
-    if class_key == "folder" and not in_folder:
-        raise ValueError("it is in no folder of its class, which class_key=folder needs")
-    return file.parent.name if in_folder else None
-
-
-def _one_mask(file: Path) -> np.ndarray:
-    labels = read_labels(file)
-    values = np.unique(labels[labels > 0])
-    if len(values) > 1:
-        raise ValueError(f"a mask of one object has 0 and one other value; this has {len(values)} others")
-    return labels > 0
+                    builder.add_region(name, classes.of(image, value), region)
 
 
 def _looks_like(path: Path, content: Any) -> bool:
@@ -282,11 +253,12 @@ def _looks_like(path: Path, content: Any) -> bool:
 
 FORMAT = Format(
     "masks",
-    "a folder of mask images",
+    "a folder of mask images (also the 2018 Data Science Bowl's, with their images)",
     object_name="value",
     looks_like=_looks_like,
     load=load_masks,
     needs_images=True,
+    has_images=_has_images,
     options={
         "class_key": '"file" (cat_1.png) or "folder" (cat/1.png)',
         "classes": "the class of each value of label images, or a JSON file of this",

@@ -21,7 +21,6 @@ from keras_maskrcnn.data.formats.voc_names import (
 )
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.crop_paste import Region
-from keras_maskrcnn.masks.rle import region_to_rle
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES
 from keras_maskrcnn.utils.text import read_text
@@ -118,7 +117,7 @@ def _add_objects(
         name = f"object {value} of {stem}"
         with collect_errors(builder.problems), error_prefix(name):
             class_name = _class(_under(region, classes.labels), VOID.get(classes.kind, 0), names)
-            builder.add_object(name, class_name, region_to_rle(region, *shape))
+            builder.add_region(name, class_name, region)
 
 
 def _stems(root: Path, split: str | None) -> list[str]:

@@ -27,7 +27,7 @@ from keras_maskrcnn.diagnostics.dataset.pixel_centres import PixelCentres
 from keras_maskrcnn.diagnostics.dataset.reader_notes import reader_notes
 from keras_maskrcnn.diagnostics.dataset.readers import left_out, refused
 from keras_maskrcnn.diagnostics.dataset.report import DatasetReport
-from keras_maskrcnn.diagnostics.dataset.sizes import anchor_issues, memory_issues
+from keras_maskrcnn.diagnostics.dataset.sizes import anchor_issues, limit_issues, memory_issues
 from keras_maskrcnn.diagnostics.dataset.splits import Tally, split_issues
 from keras_maskrcnn.diagnostics.memory import training_memory
 from keras_maskrcnn.images.doubts import Brightness
@@ -174,6 +174,8 @@ def check_dataset(
         issues += [*centres.issues(), *exposure.issues()]
     issues += split_issues(tallies, names, keypoints=config is not None and bool(config.keypoint_names))
     issues += [*crowd_issues(tallies), *class_name_issues(names)]
+    if config is not None:
+        issues += limit_issues(tallies, config)
     report = DatasetReport(issues, tallies, names, splits)
     if config is not None and not quick:
         _compare_sizes(report, config, batch_size)

@@ -30,13 +30,14 @@ def image_issues(
         (what is wrong with it, how bright it is: None if it cannot be read, or that does not matter).
     """
     try:
-        pixels, bright, pages = read_with_doubts(record.image, channels, any_range=stretched)
+        pixels, doubts = read_with_doubts(record.image, channels, any_range=stretched)
     except FileNotFoundError as error:
         return [Issue("error", "missing image", _reason(error, record))], None
     except ValueError as error:
         return [Issue("error", "unreadable image", _reason(error, record))], None
-    issues = [] if pages is None else [Issue("warning", "several pages", pages)]
-    return [*issues, *_frame_issues(record, pixels.shape[:2])], None if stretched else bright
+    told = {"several pages": doubts.pages, "transparent image": doubts.alpha}
+    issues = [Issue("warning", kind, reason) for kind, reason in told.items() if reason is not None]
+    return [*issues, *_frame_issues(record, pixels.shape[:2])], None if stretched else doubts.bright
 
 
 def _frame_issues(record: Record, found: tuple[int, ...]) -> Iterator[Issue]:

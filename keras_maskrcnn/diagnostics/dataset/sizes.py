@@ -1,12 +1,15 @@
-"""Whether the sizes of the objects suit the model, and the model the machine."""
+"""Whether the sizes and the number of the objects suit the model, and the model the machine."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
+from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.limits import advice_of_counts
 from keras_maskrcnn.diagnostics.anchors import MANY_LOST, AnchorAdvice
 from keras_maskrcnn.diagnostics.dataset.issues import Issue
+from keras_maskrcnn.diagnostics.dataset.splits import Tally
 
 
 def anchor_issues(advice: AnchorAdvice) -> Iterator[Issue]:
@@ -18,6 +21,19 @@ def anchor_issues(advice: AnchorAdvice) -> Iterator[Issue]:
         reason += f"; by {advice.positive_iou:g} or more, {advice.matched:.0%} overlap one, and {advice.choices[-1]}"
     lost = round(advice.lost * advice.objects)
     yield Issue("warning", "objects without anchors", reason, count=lost, split="training")
+
+
+def limit_issues(tallies: Sequence[Tally], config: Config) -> Iterator[Issue]:
+    """Yield that images of a split have more objects than may be found."""
+    for tally in tallies:
+        if not tally.per_image:
+            continue
+        advice = advice_of_counts(tally.per_image, config)
+        if advice.images:
+            kind = "more objects than detections"
+            yield Issue(
+                "warning", kind, str(advice), image=advice.image, count=advice.images, split=tally.split
+            )
 
 
 def memory_issues(needed: int, batch_size: int) -> Iterator[Issue]:

@@ -30,6 +30,8 @@ class Tally:
     """Objects of each class id, without crowds."""
     with_keypoints: int | None = None
     """Objects of which a keypoint is labelled, without crowds; None where no object has keypoints, labelled or not."""
+    per_image: list[tuple[str, int]] = dataclasses.field(default_factory=list)
+    """Name and objects, without crowds, of each image."""
     ids: dict[Any, str] = dataclasses.field(default_factory=dict)
     """Name of the first image with each id."""
     contents: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -57,6 +59,7 @@ class Tally:
         if not sound:
             return
         self.crowds += int(np.sum(record.crowd))
+        self.per_image.append((record.name, int(np.sum(~record.crowd))))
         self.class_counts.update(record.class_ids[~record.crowd].tolist())
         if record.keypoints is not None and len(record.keypoints):
             labelled = (record.keypoints[..., 2] > 0).any(axis=1) & ~record.crowd

@@ -13,7 +13,13 @@ from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.formats.detect import checked_format, find_format
 from keras_maskrcnn.data.formats.load import load_dataset
 
-NAMES = {"via 1": "via", "label images": "masks", "mask files": "masks", "results": "coco-results"}
+NAMES = {
+    "via 1": "via",
+    "label images": "masks",
+    "mask files": "masks",
+    "bowl folders": "masks",
+    "results": "coco-results",
+}
 
 
 @pytest.mark.parametrize("name", WRITERS)

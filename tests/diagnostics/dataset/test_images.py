@@ -62,6 +62,17 @@ def test_an_image_of_several_pages(files, tmp_path):
         assert found.reason.startswith("it has 3 pages or frames, of which only the first is read")
 
 
+def test_an_image_of_which_some_pixels_are_transparent(files, tmp_path):
+    image = Image.new("RGBA", (WIDTH, HEIGHT), (90, 90, 90, 255))
+    image.save(tmp_path / "opaque.png")
+    assert not check(with_fault(files, image=str(tmp_path / "opaque.png"))).issues
+    image.putpixel((3, 4), (90, 90, 90, 254))
+    image.save(tmp_path / "glass.png")
+    found = only(check(with_fault(files, image=str(tmp_path / "glass.png"))))
+    assert (found.severity, found.kind) == ("warning", "transparent image")
+    assert found.reason.startswith("it has transparent pixels, and its alpha channel is dropped")
+
+
 def test_images_that_are_all_nearly_black(files):
     deep = [dataclasses.replace(one, image=dark(one, np.uint16, 4095)) for one in files]
     found = only(check(deep))
