@@ -54,6 +54,16 @@ def test_detections_one_to_one_with_their_masks_and_keypoints(comparison):
             assert value >= 0.99, name
 
 
+@pytest.mark.slow
+def test_test_time_augmentation(comparison):
+    if "tta.boxes" not in comparison.kit.arrays:
+        pytest.skip("nothing was recorded with test-time augmentation in this kit")
+    figures = comparison.inference.augmented()
+    assert figures["augmented detections"] >= 0.99
+    assert figures["augmented mask iou"] >= 0.99
+    assert figures["augmented masks"] < 1e-3  # probabilities, in their deviations
+
+
 def test_losses_counts_and_every_gradient(comparison):
     if not comparison.kit.trained:
         pytest.skip("no training was recorded in this kit")

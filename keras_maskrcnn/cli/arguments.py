@@ -10,6 +10,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.config.table import config_help
 from keras_maskrcnn.config.values import checked_values
 from keras_maskrcnn.data.formats import FORMATS
+from keras_maskrcnn.detections.views import make_views
 from keras_maskrcnn.presets import PRESETS, find_preset
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 
@@ -72,6 +73,23 @@ def _is_file(text: str) -> bool:
 def names(text: str) -> list[str]:
     """Return the names that commas separate."""
     return [name.strip() for name in text.split(",")]
+
+
+def augmentation(text: str) -> list[str | float]:
+    """Return the names and scales that commas separate, as `MaskRCNN.detect` takes them."""
+    entries = [_number_or_name(name) for name in names(text)]
+    try:
+        make_views(entries)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return entries
+
+
+def _number_or_name(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def checkpoint_to_write(text: str) -> Path:

@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         matching=args.matching,
         about={"model": str(args.weights or args.model), "dataset": str(annotations)},
         **tiling(args),
+        augment=args.augment,
     )
     if args.json is not None:
         finite = {name: None if math.isnan(value) else value for name, value in scores.items()}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.cli import arguments, numbers
+from keras_maskrcnn.detections.views import ALL_ORIENTATIONS, ORIENTATIONS
 from keras_maskrcnn.presets import PRESETS
 
 DESCRIPTION = """
@@ -47,6 +48,7 @@ def add_options(command: Any) -> None:
     command.add_argument("--per-class", action="store_true", help="print each class's AP first, best first")
     add_limits(command, None, "the model's, usually 0.05, or that of its published metrics")
     add_tiles(command)
+    add_augmentation(command)
     command.add_argument(
         "--batch-size", type=numbers.count, default=1, metavar="N", help="images at a time (default: 1)"
     )
@@ -120,8 +122,9 @@ def check(args: argparse.Namespace) -> None:
     if args.accuracy_test:
         if args.coco is None:
             raise ValueError("--accuracy-test needs --coco")
-        if args.tile is not None:
-            raise ValueError("--accuracy-test measures as Detectron2 does, without --tile")
+        for name in ("tile", "augment"):
+            if getattr(args, name) is not None:
+                raise ValueError(f"--accuracy-test measures as Detectron2 does, without --{name}")
         for name in (
             "report",
             "results",
@@ -213,6 +216,18 @@ def add_tiles(command: Any) -> None:
         "--tiles-only",
         action="store_true",
         help="with --tile: not in the whole image, where small objects are hard to detect",
+    )
+
+
+def add_augmentation(command: Any) -> None:
+    """Add the argument that says what test-time augmentation there is."""
+    command.add_argument(
+        "--augment",
+        type=arguments.augmentation,
+        metavar="A,B",
+        help=f"test-time augmentation: detect in the image and in it as {', '.join(ORIENTATIONS)} or "
+        f"{ALL_ORIENTATIONS} (all of these) make it, each also scaled by the numbers given, as in "
+        "horizontal_flip,0.75,1.5 for six images; each takes the time of two (default: in the image alone)",
     )
 
 

@@ -112,6 +112,7 @@ def _add_predict(commands: Any) -> None:
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
     evaluate_parser.add_tiles(command)
+    evaluate_parser.add_augmentation(command)
     add_drawing(command)
     command.add_argument(
         "--label-images",

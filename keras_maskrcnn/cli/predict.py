@@ -83,7 +83,7 @@ def _check_masks(model: MaskRCNN, label_images: str | None) -> None:
 
 def _detect(model: MaskRCNN, path: Path, args: argparse.Namespace) -> Detections:
     limits = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
-    (detections,) = model.detect([path], **limits, masks="rle", **tiling(args))
+    (detections,) = model.detect([path], **limits, masks="rle", **tiling(args), augment=args.augment)
     return detections
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.detections.views import Augment
 from keras_maskrcnn.utils.files import write_text
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def detect_records(
     tile: int | None = None,
     tile_overlap: int | None = None,
     tile_whole: bool = True,
+    augment: Augment = None,
 ) -> list[Detections]:
     """Run a model on the images of records.
 
@@ -38,7 +40,7 @@ def detect_records(
         model: of any architecture.
         records: images; their ground truth is not used.
         batch_size: images that go through the network together.
-        score_threshold, max_detections, tile, tile_overlap, tile_whole: as in `model.detect`.
+        score_threshold, max_detections, tile, tile_overlap, tile_whole, augment: as in `model.detect`.
         progress: show a progress bar.
 
     Returns:
@@ -72,7 +74,8 @@ def detect_records(
     if bar is not None:
         bar.update(0)  # the first image takes long, and something should be seen
     tiling: dict[str, Any] = {"tile": tile, "tile_overlap": tile_overlap, "tile_whole": tile_whole}
-    for one in model.detect_iter(images, batch_size, score_threshold, max_detections, masks="rle", **tiling):
+    limits = batch_size, score_threshold, max_detections
+    for one in model.detect_iter(images, *limits, masks="rle", **tiling, augment=augment):
         found.append(dataclasses.replace(one, image=None))
         if bar is not None:
             bar.update(len(found))

@@ -17,6 +17,7 @@ from keras_maskrcnn.data.limits import limit_advice
 from keras_maskrcnn.data.records import check_names
 from keras_maskrcnn.detections.batching import make_tiles
 from keras_maskrcnn.detections.detections import check_category_ids
+from keras_maskrcnn.detections.views import Augment, make_views
 from keras_maskrcnn.evaluation.analysis import analyse
 from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
 from keras_maskrcnn.evaluation.detect_records import detect_records, write_coco_results
@@ -51,6 +52,7 @@ def evaluate_coco(
     report: str | Path | None = None,
     about: Mapping[str, str] | None = None,
     matching: float | None = None,
+    augment: Augment = None,
 ) -> dict[str, float]:
     """Run a model on records and score its detections, as `score_coco` does.
 
@@ -72,7 +74,7 @@ def evaluate_coco(
         category_ids: category_ids[k - 1] is the id of class k in `results_file`, for all K classes, as in
             `load_coco`'s `records.report.category_ids`; None writes 1..K.
         keypoint_sigmas: as in `score_coco`; needed for other keypoints than COCO's 17 of a person.
-        tile, tile_overlap, tile_whole: as in `model.detect`.
+        tile, tile_overlap, tile_whole, augment: as in `model.detect`.
         report: folder for a page with curves, confusion matrix and worst mistakes; see `write_report`.
         about: what the page says it is about, like {"model": "best.keras", "dataset": "val.json"}; None names the
             model and the folder of the images.
@@ -116,8 +118,8 @@ def evaluate_coco(
     if category_ids is not None:
         check_category_ids(category_ids, class_names)
     _check_matching(matching, records, model.config)
-    tiles = tile, tile_overlap, tile_whole
-    found = detect_records(model, records, batch_size, score_threshold, max_detections, progress, *tiles)
+    limits, tiles = (batch_size, score_threshold, max_detections), (tile, tile_overlap, tile_whole)
+    found = detect_records(model, records, *limits, progress, *tiles, augment)
     if results_file is not None:
         write_coco_results(results_file, records, found, category_ids)
     limit = model.config.max_detections if max_detections is None else max_detections
@@ -190,15 +192,16 @@ class CocoEvaluation(keras.callbacks.Callback):
         batch_size: images that go through the network together.
         prefix: of the names in the logs.
         per_class: also log each class's AP, as "val_box_AP/<class name>".
-        score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole: as in `evaluate_coco`.
+        score_threshold, max_detections, keypoint_sigmas, tile, tile_overlap, tile_whole, augment: as in
+            `evaluate_coco`.
         matching: as in `evaluate_coco`; logged are "val_matching_accuracy_50", "val_matching_accuracy_75" and
             "val_matching_dsb2018".
         progress: show a progress bar during each evaluation; None shows one in a terminal or a notebook, and not in a
             file.
 
     Raises:
-        ValueError: no record has an object to detect, or `every` or the tiles are out of range; when training begins,
-            the keypoints of records and model differ, or lack their sigmas, or `matching` cannot be.
+        ValueError: no record has an object to detect, or `every`, the tiles or `augment` are out of range; when
+            training begins, the keypoints of records and model differ, or lack their sigmas, or `matching` cannot be.
 
     Example:
 
@@ -239,12 +242,14 @@ class CocoEvaluation(keras.callbacks.Callback):
         tile_overlap: int | None = None,
         tile_whole: bool = True,
         matching: float | None = None,
+        augment: Augment = None,
     ):
         super().__init__()
         if every < 1:
             raise ValueError(f"CocoEvaluation's every must be at least 1; got {every}")
         check_ground_truth(records)
         make_tiles(tile, tile_overlap, tile_whole)
+        make_views(augment)
         self.records = records
         self.every = every
         self.prefix = prefix
@@ -263,6 +268,7 @@ class CocoEvaluation(keras.callbacks.Callback):
             "tile_overlap": tile_overlap,
             "tile_whole": tile_whole,
             "matching": matching,
+            "augment": augment,
         }
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

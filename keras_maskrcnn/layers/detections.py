@@ -59,11 +59,14 @@ class SelectDetections(keras.layers.Layer):
     ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
         decoded, scores = self.candidates(probabilities, deltas, proposals, valid, windows)
         threshold = self.score_threshold if score_threshold is None else score_threshold
-        scores = tf.where(scores > tf.reshape(threshold, [-1, 1, 1]), scores, -1.0)
+        return self.suppress(decoded, tf.where(scores > tf.reshape(threshold, [-1, 1, 1]), scores, -1.0))
+
+    def suppress(self, candidates: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return what the layer does, by NMS of candidates `[B, R, K or 1, 4]` with scores `[B, R, K]`, -1 for none."""
         if self.class_agnostic_nms:
-            return self._suppress_across_classes(decoded, scores)
+            return self._suppress_across_classes(candidates, scores)
         kept, kept_scores, classes, count = tf.image.combined_non_max_suppression(
-            decoded,
+            candidates,
             scores,
             max_output_size_per_class=self.max_detections,
             max_total_size=self.max_detections,
@@ -179,7 +182,7 @@ class MaskProbabilities(keras.layers.Layer):
     ) -> keras.KerasTensor:
         masks = class_masks(logits, rois["classes"], self.kind, self.background)
         masks = tf.where(rois["classes"][:, None, None] > 0, masks, 0.0)
-        batch, detections = tf.shape(classes)[0], classes.shape[1]
+        batch, detections = tf.shape(classes)[0], classes.shape[1] or tf.shape(classes)[1]
         side = masks.shape[1]
         scattered = tf.scatter_nd(rois["rows"][:, None], masks, [batch * detections, side, side])
         return tf.reshape(scattered, [batch, detections, side, side])

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -10,13 +11,21 @@ import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.detections.augmentation import augmented
+from keras_maskrcnn.detections.batching import Run
+from keras_maskrcnn.detections.from_outputs import Outputs
+from keras_maskrcnn.detections.views import View
 from keras_maskrcnn.images.resize import input_size, pad_batch, resize_image
 from keras_maskrcnn.layers.inputs import blank_batch
-from keras_maskrcnn.network.inference_graph import inference_graph
+from keras_maskrcnn.network.inference_graph import given_boxes_graph, inference_graph, merge_detections
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.utils.finite import WeightCheck
 
 Tensors = dict[str, tf.Tensor]
+Function = Callable[[Tensors], Tensors]
+
+BOXES = ("boxes", "scores", "classes")
+"""The outputs that need no RoI head."""
 
 
 class Detector:
@@ -35,7 +44,8 @@ class Detector:
         self.network, self.policy, self.weights = network, policy, list(weights)
         self.check_weights = WeightCheck(self.weights)
         self._graphs: dict[int, keras.Model] = {}
-        self._functions: dict[int, Callable[[Tensors], Tensors]] = {}
+        self._functions: dict[int, Function] = {}
+        self._box_functions: dict[int, Function] = {}
 
     def is_of(self, network: Network, weights: Sequence[keras.Variable]) -> bool:
         """Whether the graphs are still those of these layers and weights."""
@@ -47,20 +57,38 @@ class Detector:
         return run_graph(self._graph(config.max_detections), _with_threshold(inputs, config), training=False)
 
     def detect(
-        self, images: list[np.ndarray], wanted: Config
+        self, images: list[np.ndarray], wanted: Config, boxes_only: bool = False
     ) -> Iterator[tuple[dict[str, np.ndarray], tuple[int, int]]]:
         """Yield the outputs for a batch of images `[H, W, C]`, one by one, and the size that each was resized to.
+
+        With `boxes_only` no RoI head runs, and the outputs are BOXES.
 
         Raises:
             WeightsError: the weights hold NaN or Inf.
         """
         self.check_weights()
         inputs = _with_threshold(image_batch(images, wanted), wanted)
-        outputs = {key: value.numpy() for key, value in self._function(wanted)(inputs).items()}
+        outputs = _numpy(self._function(wanted, boxes_only)(inputs))
         # the best are the same whatever the limit: a worse detection never suppresses a better
         outputs = {key: value[:, : wanted.max_detections] for key, value in outputs.items()}
         for row, size in enumerate(inputs["sizes"].numpy().tolist()):
             yield {key: value[row] for key, value in outputs.items()}, tuple(size)
+
+    def augmented(self, views: Sequence[View], wanted: Config, boxes_only: bool) -> Run:
+        """Return what detects in all views of each image, and gives one result of them; see `augmented`."""
+        detect = functools.partial(self.detect, boxes_only=True)
+        merge = functools.partial(_merge, wanted)
+        return augmented(views, wanted, detect, merge, None if boxes_only else self._predict_of)
+
+    def _predict_of(
+        self, images: list[np.ndarray], objects: list[Outputs], wanted: Config
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Yield what the RoI heads predict of objects (BOXES, D rows of each image) in images, one by one."""
+        rows = {key: tf.constant(np.stack([of_image[key] for of_image in objects])) for key in BOXES}
+        rows["boxes"] = tf.cast(rows["boxes"], tf.float32)
+        outputs = _numpy(self._given_boxes_function({**image_batch(images, wanted), **rows}))
+        for row in range(len(images)):
+            yield {key: value[row] for key, value in outputs.items()}
 
     def _graph(self, limit: int) -> keras.Model:
         if limit not in self._graphs:
@@ -69,19 +97,37 @@ class Detector:
                 self._graphs[limit] = inference_graph(self.network, config)
         return self._graphs[limit]
 
-    def _function(self, wanted: Config) -> Callable[[Tensors], Tensors]:
+    def _function(self, wanted: Config, boxes_only: bool) -> Function:
         limit = _limit(wanted.max_detections, self.network.config)
-        if limit not in self._functions:
-            graph = self._graph(limit)
-            signature = {
-                "images": tf.TensorSpec((None, None, None, wanted.channels), tf.float32),
-                "sizes": tf.TensorSpec((None, 2), tf.int32),
-                "score_threshold": tf.TensorSpec((None,), tf.float32),
-            }
-            self._functions[limit] = tf.function(
-                lambda inputs: run_graph(graph, inputs, training=False), input_signature=[signature]
-            )
-        return self._functions[limit]
+        functions = self._box_functions if boxes_only else self._functions
+        if limit not in functions:
+            functions[limit] = _traced(self._graph(limit), BOXES if boxes_only else None)
+        return functions[limit]
+
+    @functools.cached_property
+    def _given_boxes_function(self) -> Function:
+        with dtype_policy(self.policy):
+            return _traced(given_boxes_graph(self.network))
+
+
+def _traced(graph: keras.Model, names: Sequence[str] | None = None) -> Function:
+    """Return a graph as a function with one trace for all sizes; what none of the named outputs needs is not run."""
+    signature = {key: tf.TensorSpec(x.shape, x.dtype) for key, x in graph.input.items()}
+
+    def run(inputs: Tensors) -> Tensors:
+        outputs = run_graph(graph, inputs, training=False)
+        return {key: outputs[key] for key in names or outputs}
+
+    return tf.function(run, input_signature=[signature])
+
+
+def _numpy(outputs: Tensors) -> dict[str, np.ndarray]:
+    return {key: value.numpy() for key, value in outputs.items()}
+
+
+def _merge(wanted: Config, boxes: np.ndarray, scores: np.ndarray, classes: np.ndarray) -> Outputs:
+    merged = merge_detections(wanted, *map(tf.constant, (boxes, scores, classes)))
+    return _numpy(dict(zip(BOXES, merged, strict=True)))
 
 
 def _limit(wanted: int, config: Config) -> int:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import keras
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.detections.batching import detect_in, make_tiles
+from keras_maskrcnn.detections.batching import Run, detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.detections.views import Augment, check_views, make_views
 from keras_maskrcnn.images.given import as_list
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.models.call_checks import check_batch
@@ -172,6 +173,7 @@ class MaskRCNN(TrainedModel):
         tile: int | None = None,
         tile_overlap: int | None = None,
         tile_whole: bool = True,
+        augment: Augment = None,
     ) -> list[Detections]:
         """Find the objects in images of any sizes.
 
@@ -194,17 +196,24 @@ class MaskRCNN(TrainedModel):
             tile_overlap: pixels that neighbouring tiles have in common at least; None is a quarter of `tile`. Objects
                 up to this size are seen whole by some tile.
             tile_whole: whether the image as a whole is searched too, for objects larger than that.
+            augment: test-time augmentation: detections in several views of an image (or tile) are merged by NMS, and
+                their masks' probabilities in all views averaged, by Detectron2's rule. Names of "horizontal_flip",
+                "vertical_flip", "rotate90", "rotate180", "rotate270", "transpose" and "transverse" ("d4" is all of
+                them), and factors of the config's size: ("horizontal_flip", 0.75, 1.5) are six views, the image as it
+                is and flipped, at the config's size and at each factor. Each view takes the time of a detection, and
+                with masks nearly that of another. None is the image as it is.
 
         Returns:
             One `Detections` per image, in pixels of the image.
 
         Raises:
             FileNotFoundError: a path does not exist.
-            ValueError: an image cannot be read or does not have the model's channels; an argument is out of range; or
-                the weights are NaN.
+            ValueError: an image cannot be read or does not have the model's channels; an argument is out of range; the
+                weights are NaN; or the model cannot be augmented so: one with keypoints, or other scales with
+                `Config.square`.
         """
         limits = batch_size, score_threshold, max_detections
-        return list(self.detect_iter(images, *limits, masks, tile, tile_overlap, tile_whole))
+        return list(self.detect_iter(images, *limits, masks, tile, tile_overlap, tile_whole, augment))
 
     def detect_iter(
         self,
@@ -216,14 +225,16 @@ class MaskRCNN(TrainedModel):
         tile: int | None = None,
         tile_overlap: int | None = None,
         tile_whole: bool = True,
+        augment: Augment = None,
     ) -> Iterator[Detections]:
         """As `detect`, one `Detections` at a time, so that memory does not grow with the number of images."""
         if masks not in ("bool", "rle", None):
             raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1; got {batch_size}")
-        tiles = make_tiles(tile, tile_overlap, tile_whole)
+        tiles, views = make_tiles(tile, tile_overlap, tile_whole), make_views(augment)
         own = self.config
+        check_views(views, own)
         most = own.max_detections if max_detections is None else max_detections
         wanted = dataclasses.replace(
             own,
@@ -232,7 +243,11 @@ class MaskRCNN(TrainedModel):
         )
         reading = wanted.channels, tiles is not None, wanted.intensity_percentiles
         images = (read_image(image, *reading) for image in as_list(images))
-        run = functools.partial(self._detector.detect, wanted=wanted)
+        detector = self._detector
+        run: Run = functools.partial(detector.detect, wanted=wanted)
+        if len(views) > 1:
+            needed = self.network.roi_heads and (masks or own.mask_iou_head)
+            run = detector.augmented(views, wanted, boxes_only=not needed)
         yield from detect_in(images, run, wanted, batch_size, masks, tiles, max_detections)
 
     def get_config(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from keras import KerasTensor, ops
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.detections import DetectedRoIs, SelectDetections
-from keras_maskrcnn.layers.square import FromSquare, KeypointsFromSquare
+from keras_maskrcnn.layers.square import FromSquare, KeypointsFromSquare, ToSquare
 from keras_maskrcnn.network.box_branch import box_branch, refine_layer, stage_weights
 from keras_maskrcnn.network.dense import Tensors, dense_outputs, image_inputs, proposal_layer
 from keras_maskrcnn.network.network import Network
@@ -55,18 +55,63 @@ def inference_stages(network: Network, config: Config, images: dict[str, Any]) -
         score_threshold=images.get("score_threshold"),
     )
     outputs = stages["outputs"] = {"boxes": detected, "scores": scores, "classes": classes}
-    if network.roi_heads:
-        stages["rois"] = DetectedRoIs(name="detected_rois")(detected, classes)
-    for head in network.roi_heads:
-        added = head.infer(config, network.res5, stages)
-        outputs |= added.pop("outputs")
-        stages |= added
+    _run_heads(network, config, stages)
     if config.square:
         outputs["boxes"] = FromSquare(name="from_square")(detected, dense.windows)
         if config.keypoint_names:
             from_square = KeypointsFromSquare(offset=config.keypoint_offset, name="keypoints_from_square")
             outputs["keypoints"] = from_square(outputs["keypoints"], dense.windows, classes)
     return stages
+
+
+def given_boxes_graph(network: Network) -> keras.Model:
+    """Assemble image, size and objects -> what the RoI heads predict of these objects.
+
+    Inputs: `images [B, H, W, C]`, `sizes [B, 2]`, `boxes [B, D, 4]` in pixels of the input image, `classes [B, D]`
+    int32, 0 for padding rows, and `scores [B, D]`, for any D of at least 1.
+    Outputs: those of `inference_graph` that the heads add, of the same rows.
+    """
+    config = network.config
+    objects = {
+        "boxes": keras.Input((None, 4), dtype="float32", name="boxes"),
+        "scores": keras.Input((None,), dtype="float32", name="scores"),
+        "classes": keras.Input((None,), dtype="int32", name="classes"),
+    }
+    inputs = {**image_inputs(config), **objects}
+    dense = dense_outputs(network, inputs)
+    if config.square:
+        objects["boxes"] = ToSquare(name="to_square")(objects["boxes"], dense.windows)
+    outputs = {**objects}
+    _run_heads(network, config, {"dense": dense, "outputs": outputs})
+    added = {name: value for name, value in outputs.items() if name not in objects}
+    return assemble(inputs, added, "given_boxes")
+
+
+def _run_heads(network: Network, config: Config, stages: dict[str, Any]) -> None:
+    """Add to stages, and to their "outputs", what the RoI heads predict of the boxes there."""
+    outputs = stages["outputs"]
+    if network.roi_heads:
+        stages["rois"] = DetectedRoIs(name="detected_rois")(outputs["boxes"], outputs["classes"])
+    for head in network.roi_heads:
+        added = head.infer(config, network.res5, stages)
+        outputs |= added.pop("outputs")
+        stages |= added
+
+
+def merge_detections(config: Config, boxes: Any, scores: Any, classes: Any) -> tuple[Any, Any, Any]:
+    """Select among detections of one image, found in several ways, by the config's NMS and limit.
+
+    Args:
+        config: its score_threshold counts no more.
+        boxes: `[N, 4]`, as `scores [N]` and `classes [N]` int32, 0 for padding rows; N is at least 1.
+
+    Returns:
+        Boxes `[D, 4]`, scores `[D]` and classes `[D]`, best first, 0 for padding rows.
+    """
+    own = ops.one_hot(classes - 1, config.num_classes) > 0  # [N, K]
+    candidates = ops.where(own, scores[:, None], -1.0)[None]
+    merged = postprocess_layer(config).suppress(boxes[None, :, None], candidates)
+    return merged[0][0], merged[1][0], merged[2][0]
 
 
 def mean_probabilities(box_stages: list[Tensors]) -> KerasTensor:

@@ -15,6 +15,7 @@ from keras_maskrcnn.cli.predict import _check_masks
 from keras_maskrcnn.data.formats.label_images import read_labels
 from keras_maskrcnn.data.formats.mask_folders import load_masks
 from keras_maskrcnn.masks.rle import rle_to_mask
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.utils.counted import counted
 
 
@@ -150,6 +151,21 @@ def test_large_images_are_searched_in_tiles(trained, tmp_path):
     assert all(
         x + width <= 64.001 and y + height <= 64.001 for x, y, width, height in (r["bbox"] for r in rows)
     )
+
+
+def test_images_are_augmented_as_asked(trained, tmp_path, capsys, monkeypatch):
+    asked, detect = [], MaskRCNN.detect
+
+    def plain(model, images, augment=None, **options):
+        asked.append(augment)
+        return detect(model, images, **options)
+
+    monkeypatch.setattr(MaskRCNN, "detect", plain)
+    command = ["predict", model(trained), str(trained / "images" / "1.png"), "--output", str(tmp_path)]
+    assert main([*command, "--score-threshold", "0", "--augment", "horizontal_flip,1.25"]) == 0
+    assert asked == [["horizontal_flip", 1.25]]
+    assert "d4 and scales like 1.5; got 'sideways'" in error(capsys, *command, "--augment", "sideways")
+    assert "augment has 'rotate90' twice" in error(capsys, *command, "--augment", "rotate90,rotate90")
 
 
 def test_tile_options_that_do_not_go_together_are_refused(trained, tmp_path, capsys):

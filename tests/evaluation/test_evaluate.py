@@ -128,10 +128,16 @@ def test_category_ids_that_do_not_fit_the_classes_are_refused_before_the_model_r
 def test_tiles_are_the_models_and_all_their_detections_count():
     model = DetectsEverything(copies=150)
     scores = evaluate_coco(model, records(), tile=512, tile_overlap=100, tile_whole=False, progress=False)
-    assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
+    assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False, "augment": None}
     assert "box_AR150" in scores
     scores = evaluate_coco(model, records(), tile=512, max_detections=120, progress=False)
     assert "box_AR120" in scores
+
+
+def test_the_model_is_told_to_augment():
+    model = DetectsEverything()
+    evaluate_coco(model, records(), progress=False, augment=("rotate90", 1.5))
+    assert model.tiling["augment"] == ("rotate90", 1.5)
 
 
 def test_keypoints_are_scored_with_the_sigmas_given(tmp_path):

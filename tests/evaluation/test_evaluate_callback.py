@@ -83,9 +83,10 @@ def test_per_class_metrics_are_logged_on_request_and_the_rest_is_kept():
     assert "box_AR100" in callback.scores
 
 
-def test_images_can_be_split_into_tiles():
-    model, _ = fit(1, CocoEvaluation(records(), tile=512, tile_overlap=100, tile_whole=False))
-    assert model.tiling == {"tile": 512, "tile_overlap": 100, "tile_whole": False}
+def test_images_can_be_split_into_tiles_and_augmented():
+    tiles = {"tile": 512, "tile_overlap": 100, "tile_whole": False, "augment": "d4"}
+    model, _ = fit(1, CocoEvaluation(records(), **tiles))
+    assert model.tiling == tiles
 
 
 def test_a_bar_is_shown_where_it_can_be_redrawn_and_on_request(capsys, monkeypatch):
@@ -143,6 +144,8 @@ def test_a_callback_that_could_never_evaluate_is_refused_when_made():
         CocoEvaluation([])
     with pytest.raises(ValueError, match="tile_overlap=9 needs tile="):
         CocoEvaluation(records(), tile_overlap=9)
+    with pytest.raises(ValueError, match="got 'sideways'"):
+        CocoEvaluation(records(), augment="sideways")
 
 
 def test_a_resumed_run_is_evaluated_after_the_same_epochs_as_an_uninterrupted_one():

@@ -1,9 +1,13 @@
 """A kit's photographs through our model, stage by stage, beside what the original computed."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 from parity import Kit, match
 
+from keras_maskrcnn.detections.batching import detections
+from keras_maskrcnn.detections.views import make_views
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.layers.inputs import Normalize
 from keras_maskrcnn.models.detector import image_batch
@@ -163,6 +167,32 @@ class Inference:
                 off = np.abs(found.keypoints[ours, :, :2] - recorded[..., :2]).max(axis=-1)
                 figures[f"keypoints.{image}"] = float(np.mean(off < 0.5))
         return figures
+
+    def augmented(self) -> dict[str, float]:
+        """Fractions of what was recorded with test-time augmentation that ours match, with their masks.
+
+        The photograph was flipped, and resized to two sizes.
+        """
+        kit, image = self.kit, int(self.kit["tta.image"])
+        smaller, usual = (int(size) for size in kit["tta.min_sizes"])
+        config = dataclasses.replace(self.config, min_size=usual)
+        views = make_views(("horizontal_flip", smaller / usual))
+        photo = read_image(kit.photos[image])
+        run = self.model._detector.augmented(views, config, boxes_only=False)
+        ((outputs, size),) = run([photo])
+        found = detections(outputs, photo, size, config)
+        same = found.class_ids[:, None] == kit["tta.labels"][None] + 1
+        same &= np.abs(found.scores[:, None] - kit["tta.scores"][None]) < 1e-4
+        assert len(found) == len(kit["tta.boxes"])
+        pairs = match(found.boxes, kit["tta.boxes"], same)
+        ious = [_mask_iou(found.masks[ours], kit.mask(image, theirs, "tta")) for ours, theirs in pairs]
+        masks, recorded = outputs["masks"], kit["tta.mask_probs28"]
+        first = [(masks[ours], recorded[theirs]) for ours, theirs in pairs if theirs < len(recorded)]
+        return {
+            "augmented detections": len(pairs) / len(kit["tta.boxes"]),
+            "augmented mask iou": float(np.mean(ious)),
+            "augmented masks": float(max(np.abs(a - b).max() for a, b in first) / recorded.std()),
+        }
 
     def _recorded_detections(self, image: int) -> tuple[np.ndarray, np.ndarray]:
         if self.kit.source == "matterport":

@@ -89,10 +89,10 @@ class Kit:
         found = np.asarray(ours).reshape(-1)[self.arrays[f"{stage}.idx"]]
         return float(np.abs(found - recorded).max() / recorded.std())
 
-    def mask(self, image: int, row: int) -> np.ndarray:
-        """A recorded mask `[H, W]` bool."""
+    def mask(self, image: int, row: int, recording: str = "") -> np.ndarray:
+        """A recorded mask `[H, W]` bool, of the detections of an image or of another recording of it."""
         size = [int(side) for side in self["image_sizes"][image]]
-        counts = str(self[f"detections.{image}.mask_rle"][row])
+        counts = str(self[f"{recording or f'detections.{image}'}.mask_rle"][row])
         return coco_mask.decode({"size": size, "counts": counts}).astype(bool)
 
     def annotations(self) -> tuple[dict, list[list[dict]]]:
@@ -118,6 +118,9 @@ class Kit:
 def own_kit(name: str) -> Kit:
     """Read a kit of this checkout."""
     arrays = dict(np.load(OWN / f"{name}.npz"))
+    with np.load(OWN / "detectron2_tta.npz") as augmented:
+        keys = [key for key in augmented if key.startswith(f"{name}.")]
+        arrays |= {key.replace(name, "tta"): augmented[key] for key in keys}
     photos = [photograph(str(file)) for file in arrays["images"]]
     return Kit(name, arrays, own_shapes(name), photos, OWN / "annotations.json")
 

@@ -48,6 +48,8 @@ def rows(kit: Kit) -> list[str]:
         lines.append(title.format(len(figures), max(figures.values(), default=0.0)))
     for key, value in {**inference.proposals(), **inference.detections()}.items():
         lines.append(f"{key}: {value:.4f}")
+    if "tta.boxes" in kit.arrays:
+        lines += [f"{key}: {value:.2g}" for key, value in inference.augmented().items()]
     if kit.trained:
         training = comparison.training
         lines += [
