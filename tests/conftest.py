@@ -2,6 +2,7 @@ import dataclasses
 import json
 
 import pytest
+import tensorflow as tf
 from command_line import data, draw_images, model
 from examples import drawn_records, tiny
 from PIL import Image
@@ -46,3 +47,11 @@ def files(tmp_path_factory):
         Image.fromarray(record.image).save(path)
         records.append(dataclasses.replace(record, image=str(path)))
     return records
+
+
+@pytest.fixture
+def untraced():
+    """Graphs are made, but not traced, which takes most of the time of small models and few steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)

@@ -56,7 +56,7 @@ def readers_folder(prepared, page, tmp_path, monkeypatch):
     [pytest.param(page, marks=[pytest.mark.slow] * (page.name in SLOW)) for page in PAGES],
     ids=lambda page: page.name,
 )
-def test_the_blocks_of_a_page_run_as_pasted_in_order(page, readers_folder):
+def test_the_blocks_of_a_page_run_as_pasted_in_order(page, readers_folder, untraced):
     run_page(page, readers_folder)
 
 

@@ -9,7 +9,7 @@ import keras_maskrcnn as km
 
 
 @pytest.mark.parametrize("name", km.__all__)
-def test_example_runs_and_prints_what_it_says(name, tmp_path, monkeypatch, capsys):
+def test_example_runs_and_prints_what_it_says(name, tmp_path, monkeypatch, capsys, untraced):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     code = docstring_example(getattr(km, name))

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from examples import tiny
 from small_model import small_model
 from variants import VARIANTS
@@ -13,15 +12,12 @@ from keras_maskrcnn.detections.views import View, make_views
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (50, 90, 3)).astype(np.uint8)
+pytestmark = pytest.mark.usefixtures("untraced")
 
 
 @pytest.fixture(autouse=True)
-def untraced():
-    """Graphs are made, but not traced, which takes most of the time."""
+def _fixed_seed():
     keras.utils.set_random_seed(1)
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.parametrize("name", ["c4", "matterport", "mask scores"])

@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from examples import batch, drawn_records, small_backbone, tiny
+from examples import batch, drawn_records, tiny
+from small_model import small_backbone
 
 import keras_maskrcnn as km
 from keras_maskrcnn.models.call_checks import check_dataset_argument

@@ -6,7 +6,6 @@ import warnings
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from examples import batch, tiny
 
 import keras_maskrcnn as km
@@ -34,14 +33,6 @@ def detected(model):
 def predicted(model):
     inputs = {key: value.numpy() for key, value in image_batch([IMAGE], model.config).items()}
     return model.predict(inputs, verbose=0)["scores"][0]
-
-
-@pytest.fixture
-def untraced():
-    """Graphs are made, but not traced, which takes most of the time."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 def test_thresholds_share_one_graph_and_limits_a_few(untraced):

@@ -6,8 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from examples import TINY, batch, small_backbone, tiny
+from examples import TINY, batch, tiny
 from keras.src.trainers.trainer import model_supports_jit
+from small_model import small_backbone
 
 from keras_maskrcnn.models.load import load_model
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN

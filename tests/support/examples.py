@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -34,15 +33,6 @@ TINY = Config(
 def tiny(**changes) -> Config:
     """TINY with some fields changed."""
     return dataclasses.replace(TINY, **changes)
-
-
-def small_backbone() -> keras.Model:
-    """One strided convolution for each level, where the backbone does not matter: a ResNet takes long to trace."""
-    x = images = keras.Input((None, None, 3))
-    maps = {}
-    for level, stride in (("C2", 4), ("C3", 2), ("C4", 2), ("C5", 2)):
-        x = maps[level] = keras.layers.Conv2D(16, 5, stride, "same", activation="relu")(x)
-    return keras.Model(images, maps)
 
 
 def batch(config: Config = TINY, objects=(1, 2), size=(64, 96), seed=0) -> dict[str, tf.Tensor]:

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from examples import drawn_records, small_backbone, tiny
+from examples import drawn_records, tiny
+from small_model import small_backbone
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN

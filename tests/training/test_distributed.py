@@ -10,9 +10,10 @@ DISTRIBUTED = """
     sys.path.insert(0, {tests!r})
     tf.config.set_logical_device_configuration(
         tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-    from examples import drawn_records, small_backbone, tiny
+    from examples import drawn_records, tiny
     from keras_maskrcnn.data.pipeline.dataset import make_dataset
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+    from small_model import small_backbone
 
     config = tiny(score_threshold=0.0)
     records = drawn_records(5)  # batches of 2, 2 and 1: the last has fewer images than there are replicas
