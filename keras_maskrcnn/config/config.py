@@ -251,6 +251,8 @@ class Config(JsonValues):
     """Detections must score more than this."""
     nms_iou: float = ranged(0.5, 0, 1)
     """IoU above which NMS removes the lower-scoring of two detections of a class."""
+    soft_nms_sigma: float = ranged(0.0, 0)
+    """Soft NMS (Bodla et al. 2017; 0.5 there) lowers scores by exp(-IoU^2 / sigma) and removes none; 0 for hard NMS."""
     class_agnostic_nms: bool = False
     """Whether NMS compares detections of all classes with each other."""
     one_class_per_box: bool = False

@@ -55,6 +55,9 @@ def merge_tiles(
     to the box around them and the union of their masks, with the highest score, and each keypoint is that of the part
     with the best score for it. The score of a joined mask is that of the best part's.
 
+    Between neighbours each tile has chosen already, by hard or soft NMS. Here `nms_iou` tells what is the same object
+    in two tiles, so it counts with a `soft_nms_sigma` too.
+
     Args:
         detections: N rows in pixels of the image, masks as RLEs if there are any.
         windows: `[N, 4]` the part of the image that each was detected in. Rows of one window are left as they are.

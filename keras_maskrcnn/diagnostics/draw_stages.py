@@ -13,7 +13,7 @@ from keras_maskrcnn.diagnostics.inspect_targets import Targets
 from keras_maskrcnn.drawing.captions import side_by_side
 from keras_maskrcnn.drawing.displayable import displayable
 from keras_maskrcnn.drawing.instances import draw_instances
-from keras_maskrcnn.layers.targets import IGNORED, NEGATIVE, POSITIVE
+from keras_maskrcnn.layers.matching import IGNORED, NEGATIVE, POSITIVE
 
 TILE = 112
 COLUMNS = 10

@@ -13,7 +13,6 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.pipeline.sizes import largest_size
 from keras_maskrcnn.diagnostics.anchor_matching import padded_size
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.network.dense import level_strides
 from keras_maskrcnn.network.network import Network, feature_channels, feature_maps
 
 if TYPE_CHECKING:
@@ -26,8 +25,8 @@ COPIES_OF_WEIGHTS = 4
 """Values, momenta, gradients, and what is made of them on the way."""
 DENSE_FACTOR, HEADS_FACTOR = 1.35, 1.8
 """Peak over what the backward pass needs: gradients and the operations' own buffers are there besides."""
-IOU_ARRAYS = 5
-"""Arrays of objects times anchors, float32, that live at a time."""
+CROPS_OF_MASKS = 4
+"""Batches of mask crops that are there at a time: in the step, two prefetched, and one that is being made."""
 
 _ROWS = 2  # of the traced batch: a kernel's first axis is 1, 3 or 7
 
@@ -81,11 +80,14 @@ def training_memory(config: Config, batch_size: int, records: Sequence[Record]) 
         _dense(model.network), image, model.trainable_variables, inputs_too=False
     )
     weights = sum(int(np.prod(weight.shape)) * 4 for weight in model.weights)
-    most = max(len(records[number].boxes) for number in range(len(records)))
-    overlaps = 4 * IOU_ARRAYS * most * _count_anchors(height, width, config)
     heads = batch_size * _heads(model.network)
+    crops = batch_size * _mask_crops(records, config)
     return int(
-        GRAPH + COPIES_OF_WEIGHTS * weights + max(DENSE_FACTOR * dense + HEADS_FACTOR * heads, overlaps)
+        GRAPH
+        + COPIES_OF_WEIGHTS * weights
+        + DENSE_FACTOR * dense
+        + HEADS_FACTOR * heads
+        + CROPS_OF_MASKS * crops
     )
 
 
@@ -100,9 +102,12 @@ def _largest(records: Sequence[Record], config: Config, batch_size: int) -> tupl
     return max(height for height, _ in sizes), max(width for _, width in sizes)
 
 
-def _count_anchors(height: int, width: int, config: Config) -> int:
-    cells = sum(-(-height // stride) * -(-width // stride) for stride in level_strides(config))
-    return cells * len(config.anchor_sizes[0]) * len(config.anchor_ratios)
+def _mask_crops(records: Sequence[Record], config: Config) -> int:
+    """Bytes of an image's mask crops, which are padded to the most crowded one's."""
+    if config.mask_head == "none":
+        return 0
+    most = max(len(records[number].boxes) for number in range(len(records)))
+    return most * config.mask_crop_size**2
 
 
 def _dense(network: Network) -> Callable[[tf.Tensor], Any]:

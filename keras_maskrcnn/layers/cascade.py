@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_maskrcnn.layers.targets import IGNORED, POSITIVE, match_image
+from keras_maskrcnn.layers.matching import IGNORED, POSITIVE, match_image
 from keras_maskrcnn.ops import boxes as box_ops
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_maskrcnn.layers.losses import select_mask
+from keras_maskrcnn.layers.nms import suppress
 from keras_maskrcnn.ops import boxes
 
 
@@ -19,7 +20,7 @@ class SelectDetections(keras.layers.Layer):
     Rows that hold no detection have class 0 and zeros; a box without area is none.
 
     Args:
-        score_threshold: detections must score more, 0..1.
+        score_threshold: detections must score more, 0..1, after what soft NMS takes from them.
         nms_iou: a detection that overlaps a better one by more than this is dropped.
         class_agnostic_nms: whether detections of other classes count as better ones too.
         max_detections: D.
@@ -27,6 +28,7 @@ class SelectDetections(keras.layers.Layer):
         delta_weights: of `boxes.decode`, as is `clamp`.
         background: whether the deltas have a row for the background, at index 0.
         one_class: whether a box is a detection of its most probable class only, and of none if that is the background.
+        soft_nms_sigma: of soft NMS in place of `nms_iou`, see `suppress`; 0 for hard NMS.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class SelectDetections(keras.layers.Layer):
         background: bool,
         clamp: bool = True,
         one_class: bool = False,
+        soft_nms_sigma: float = 0.0,
         **kwargs,
     ):
         super().__init__(autocast=False, **kwargs)
@@ -47,6 +50,7 @@ class SelectDetections(keras.layers.Layer):
         self.class_agnostic_nms, self.max_detections = class_agnostic_nms, max_detections
         self.min_size, self.delta_weights = min_size, tuple(delta_weights)
         self.background, self.clamp, self.one_class = background, clamp, one_class
+        self.soft_nms_sigma = soft_nms_sigma
 
     def call(
         self,
@@ -59,12 +63,20 @@ class SelectDetections(keras.layers.Layer):
     ) -> tuple[keras.KerasTensor, keras.KerasTensor, keras.KerasTensor]:
         decoded, scores = self.candidates(probabilities, deltas, proposals, valid, windows)
         threshold = self.score_threshold if score_threshold is None else score_threshold
-        return self.suppress(decoded, tf.where(scores > tf.reshape(threshold, [-1, 1, 1]), scores, -1.0))
+        thresholds = tf.broadcast_to(threshold, tf.shape(scores)[:1])  # [B]
+        return self.suppress(decoded, scores, thresholds)
 
-    def suppress(self, candidates: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Return what the layer does, by NMS of candidates `[B, R, K or 1, 4]` with scores `[B, R, K]`, -1 for none."""
-        if self.class_agnostic_nms:
-            return self._suppress_across_classes(candidates, scores)
+    def suppress(
+        self, candidates: tf.Tensor, scores: tf.Tensor, thresholds: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return what the layer does, by NMS of candidates `[B, R, K or 1, 4]` with scores `[B, R, K]`, -1 for none.
+
+        Those that do not exceed their image's threshold `[B]` are none either.
+        """
+        if self.class_agnostic_nms or self.soft_nms_sigma:
+            rules = self.max_detections, self.nms_iou, self.soft_nms_sigma, self.class_agnostic_nms
+            return suppress(candidates, scores, thresholds, *rules)
+        scores = tf.where(scores > thresholds[:, None, None], scores, -1.0)
         kept, kept_scores, classes, count = tf.image.combined_non_max_suppression(
             candidates,
             scores,
@@ -100,33 +112,6 @@ class SelectDetections(keras.layers.Layer):
         # one without area cannot be drawn, and would take the place of one that can
         large = tf.reduce_all((sides >= self.min_size) & (sides > 0), axis=-1)
         return decoded, tf.where(valid[..., None] & large, scores, -1.0)
-
-    def _suppress_across_classes(
-        self, decoded: tf.Tensor, scores: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        def one_image(image: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            box, score = image  # [R, K or 1, 4], [R, K]
-            box = tf.broadcast_to(box, tf.concat([tf.shape(score), [4]], axis=0))
-            chosen = tf.where(score > 0)  # [pairs, 2]
-            box, score = tf.gather_nd(box, chosen), tf.gather_nd(score, chosen)
-            kept = tf.image.non_max_suppression(box, score, self.max_detections, self.nms_iou)
-            padding = [[0, self.max_detections - tf.shape(kept)[0]]]
-            classes = tf.cast(tf.gather(chosen[:, 1], kept), tf.int32) + 1
-            return (
-                tf.pad(tf.gather(box, kept), [*padding, [0, 0]]),
-                tf.pad(tf.gather(score, kept), padding),
-                tf.pad(classes, padding),
-            )
-
-        kept, kept_scores, classes = tf.map_fn(
-            one_image, (decoded, scores), fn_output_signature=(tf.float32, tf.float32, tf.int32)
-        )
-        size = self.max_detections
-        return (
-            tf.ensure_shape(kept, (None, size, 4)),
-            tf.ensure_shape(kept_scores, (None, size)),
-            tf.ensure_shape(classes, (None, size)),
-        )
 
 
 class DetectedRoIs(keras.layers.Layer):

@@ -1,4 +1,4 @@
-"""Training targets: the label assignment of anchors and proposals, their sampling, and mask targets.
+"""Training targets of anchors and proposals: samples of what `match_image` assigns, and mask targets.
 
 B images; G ground-truth rows, class 0 where padded; N candidates (anchors or proposals); S sampled candidates.
 """
@@ -6,59 +6,9 @@ B images; G ground-truth rows, class 0 where padded; N candidates (anchors or pr
 import keras
 import tensorflow as tf
 
+from keras_maskrcnn.layers.matching import IGNORED, NEGATIVE, POSITIVE, match_image
 from keras_maskrcnn.ops import boxes
 from keras_maskrcnn.ops.roi_align import roi_align
-
-POSITIVE, NEGATIVE, IGNORED = 1, 0, -1
-
-
-def match(
-    iou: tf.Tensor, positive_iou: float, negative_iou: float, low_quality: bool
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Assign each candidate to the ground truth that it overlaps most.
-
-    Args:
-        iou: `[G, N]`, 0..1; rows that must not be matched hold zeros.
-        positive_iou: candidates at or above are positive.
-        negative_iou: candidates below are negative; those in between are ignored.
-        low_quality: makes the best candidates of every ground truth positive too, whatever their IoU (Faster
-            R-CNN section 3.1.2, rule i). Each keeps the ground truth that it overlaps most itself (Detectron).
-
-    Returns:
-        `matched [N]` int32, an index into G, and `labels [N]` int32: POSITIVE, NEGATIVE or IGNORED.
-    """
-    best = tf.reduce_max(iou, axis=0)  # [N]
-    labels = tf.where(best >= positive_iou, POSITIVE, tf.where(best < negative_iou, NEGATIVE, IGNORED))
-    if low_quality:
-        best_of_gt = tf.reduce_max(iou, axis=1, keepdims=True)  # [G, 1]
-        is_best = tf.reduce_any((iou == best_of_gt) & (best_of_gt > 0), axis=0)
-        labels = tf.where(is_best, POSITIVE, labels)
-    return tf.argmax(iou, axis=0, output_type=tf.int32), labels
-
-
-def match_image(
-    candidates: tf.Tensor,
-    gt_boxes: tf.Tensor,
-    gt_classes: tf.Tensor,
-    gt_crowd: tf.Tensor,
-    thresholds: tuple[float, float],
-    low_quality: bool,
-    crowd_overlap: float,
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """`match` for one image: candidates `[N, 4]` against ground truth `[G, ...]`, crowds set apart.
-
-    A candidate that is not positive and has a fraction of `crowd_overlap` of its own area inside a crowd is
-    ignored; no candidate is matched to a crowd.
-    """
-    real = (gt_classes > 0) & ~gt_crowd
-    iou = tf.where(real[:, None], boxes.iou(gt_boxes, candidates), 0.0)  # [G, N]
-    matched, labels = match(iou, *thresholds, low_quality)
-    crowds = tf.boolean_mask(
-        gt_boxes, gt_crowd
-    )  # few or none: their overlaps with all anchors take little memory
-    inside = boxes.intersection_over_area(candidates, crowds)  # [N, crowds]
-    in_crowd = tf.reduce_any(inside >= crowd_overlap, axis=1)
-    return matched, tf.where(in_crowd & (labels != POSITIVE), IGNORED, labels)
 
 
 def sample(
@@ -279,19 +229,20 @@ class MaskTargets(keras.layers.Layer):
     def call(
         self, rois: dict[str, keras.KerasTensor], gt_boxes: keras.KerasTensor, gt_masks: keras.KerasTensor
     ) -> keras.KerasTensor:
-        rows, side = tf.shape(gt_masks)[1], tf.shape(gt_masks)[2]
-        crop_indices = rois["image_indices"] * rows + rois["matched"]
-        frames = tf.gather(tf.reshape(gt_boxes, [-1, 4]), crop_indices)  # [M, 4]
+        side = tf.shape(gt_masks)[2]
+        objects = tf.stack([rois["image_indices"], rois["matched"]], axis=1)  # [M, 2]
+        frames = tf.gather_nd(gt_boxes, objects)  # [M, 4]
         origin, extent = tf.tile(frames[:, :2], [1, 2]), tf.tile(frames[:, 2:] - frames[:, :2], [1, 2])
         relative = (rois["boxes"] - origin) / tf.maximum(extent, 1e-6)
-        crops = tf.cast(tf.reshape(gt_masks, [-1, side, side, 1]), tf.float32) / 255
+        # those alone that are needed: in a crowd they are few of all, and four times as large as floats
+        crops = tf.cast(tf.gather_nd(gt_masks, objects)[..., None], tf.float32) / 255  # [M, S, S, 1]
         # RoIAlign repeats the border for one pixel beyond it; a ring of zeros makes that the empty outside
         crops = tf.pad(crops, [[0, 0], [1, 1], [1, 1], [0, 0]])
         masks = roi_align(
             [crops],
             relative * tf.cast(side, tf.float32) + 1,
-            crop_indices,
-            tf.zeros_like(crop_indices),
+            tf.range(tf.shape(objects)[0]),
+            tf.zeros_like(rois["matched"]),
             strides=(1,),
             output_size=self.size,
             sampling_ratio=0,

@@ -1,5 +1,6 @@
 """The inference graph: image and size -> padded detections."""
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -99,10 +100,12 @@ def _run_heads(network: Network, config: Config, stages: dict[str, Any]) -> None
 
 
 def merge_detections(config: Config, boxes: Any, scores: Any, classes: Any) -> tuple[Any, Any, Any]:
-    """Select among detections of one image, found in several ways, by the config's NMS and limit.
+    """Select among detections of one image, found in several ways, by the config's nms_iou and limit.
+
+    Between neighbours each way has chosen already, by hard or soft NMS; here what overlaps is the same object.
 
     Args:
-        config: its score_threshold counts no more.
+        config: its score_threshold and its soft_nms_sigma count no more.
         boxes: `[N, 4]`, as `scores [N]` and `classes [N]` int32, 0 for padding rows; N is at least 1.
 
     Returns:
@@ -110,7 +113,8 @@ def merge_detections(config: Config, boxes: Any, scores: Any, classes: Any) -> t
     """
     own = ops.one_hot(classes - 1, config.num_classes) > 0  # [N, K]
     candidates = ops.where(own, scores[:, None], -1.0)[None]
-    merged = postprocess_layer(config).suppress(boxes[None, :, None], candidates)
+    layer = postprocess_layer(dataclasses.replace(config, soft_nms_sigma=0.0))
+    merged = layer.suppress(boxes[None, :, None], candidates, ops.zeros([1]))
     return merged[0][0], merged[1][0], merged[2][0]
 
 
@@ -131,6 +135,7 @@ def postprocess_layer(config: Config) -> SelectDetections:
         background=config.background_outputs,
         clamp=config.clamp_deltas,
         one_class=config.one_class_per_box,
+        soft_nms_sigma=config.soft_nms_sigma,
         name="select_detections",
     )
 

@@ -32,7 +32,7 @@ def iou(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTenso
     """
     shared = intersection(boxes, others)
     union = area(boxes)[..., :, None] + area(others)[..., None, :] - shared
-    return ops.where(shared > 0, shared / ops.where(union > 0, union, 1), 0)
+    return shared / ops.where(union > 0, union, 1)
 
 
 def intersection_over_area(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTensor:

@@ -10,7 +10,7 @@ from places import ROOT
 
 import keras_maskrcnn as km
 from keras_maskrcnn.diagnostics import memory
-from keras_maskrcnn.diagnostics.memory import _count_anchors, _kept_per_row, _largest, training_memory
+from keras_maskrcnn.diagnostics.memory import _kept_per_row, _largest, training_memory
 from keras_maskrcnn.layers.convolution import ConvNorm
 
 BENCHMARK = ROOT / "benchmarks" / "training_memory.py"
@@ -78,10 +78,12 @@ def test_a_batch_is_as_high_as_its_highest_image_and_as_wide_as_its_widest():
     assert _largest(mixed[:1], tiny(train_min_sizes=(32, 64)), batch_size=2) == (64, 96)
 
 
-def test_anchors_are_counted_by_hand():
-    assert _count_anchors(64, 96, tiny()) == 3 * (16 * 24 + 8 * 12 + 4 * 6 + 2 * 3 + 1 * 2)
-    one_level = tiny(architecture="dc5", anchor_sizes=((16, 32),))
-    assert _count_anchors(64, 96, one_level) == 6 * 4 * 6
+def test_the_mask_crops_of_the_most_crowded_image_count(of_one):
+    crowded = records((64, 64), (64, 64))
+    crowded[1] = records((64, 64), objects=300)[0]
+    side = tiny().mask_crop_size
+    assert training_memory(tiny(), 1, crowded) - of_one == pytest.approx(4 * 299 * side**2, abs=2)
+    assert training_memory(tiny(mask_head="none"), 1, crowded) < of_one
 
 
 def test_bad_arguments_are_refused():

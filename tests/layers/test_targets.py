@@ -2,76 +2,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_maskrcnn.layers.targets import (
-    IGNORED,
-    NEGATIVE,
-    POSITIVE,
-    AnchorTargets,
-    MaskTargets,
-    PositiveRoIs,
-    ProposalTargets,
-    match,
-    match_image,
-    sample,
-)
-
-
-def test_match_by_hand():
-    iou = tf.constant([[0.8, 0.5, 0.2, 0.0], [0.1, 0.6, 0.25, 0.0]])
-    matched, labels = match(iou, 0.7, 0.3, low_quality=False)
-    np.testing.assert_array_equal(matched[:3], [0, 1, 1])
-    np.testing.assert_array_equal(labels, [POSITIVE, IGNORED, NEGATIVE, NEGATIVE])
-
-
-def test_low_quality_match_gives_every_object_its_best_candidate():
-    iou = tf.constant([[0.8, 0.5, 0.2, 0.0], [0.1, 0.6, 0.25, 0.0]])
-    _, labels = match(iou, 0.7, 0.3, low_quality=True)
-    np.testing.assert_array_equal(labels, [POSITIVE, POSITIVE, NEGATIVE, NEGATIVE])
-
-
-def test_a_low_quality_match_keeps_the_object_it_overlaps_most():
-    iou = tf.constant([[0.5, 0.0], [0.6, 0.9]])  # candidate 0 is object 0's best, but overlaps object 1 more
-    matched, labels = match(iou, 0.7, 0.3, low_quality=True)
-    assert matched[0] == 1 and labels[0] == POSITIVE
-
-
-def test_thresholds_are_inclusive_for_positives_and_exclusive_for_negatives():
-    _, labels = match(tf.constant([[0.7, 0.3]]), 0.7, 0.3, low_quality=False)
-    np.testing.assert_array_equal(labels, [POSITIVE, IGNORED])
-
-
-def test_an_object_that_nothing_overlaps_makes_nothing_positive():
-    _, labels = match(tf.zeros((1, 3)), 0.7, 0.3, low_quality=True)
-    np.testing.assert_array_equal(labels, [NEGATIVE] * 3)
-
-
-def _match(candidates, gt, classes, crowd):
-    return match_image(
-        tf.constant(candidates, tf.float32),
-        tf.constant(gt, tf.float32),
-        tf.constant(classes),
-        tf.constant(crowd),
-        (0.5, 0.5),
-        False,
-        0.7,
-    )
-
-
-def test_a_candidate_inside_a_crowd_is_neither_positive_nor_negative():
-    # it fills a hundredth of the crowd: IoU would call it background
-    _, labels = _match([[10, 10, 20, 20], [200, 200, 210, 210]], [[0, 0, 100, 100]], [1], [True])
-    np.testing.assert_array_equal(labels, [IGNORED, NEGATIVE])
-
-
-def test_an_object_inside_a_crowd_is_still_positive():
-    matched, labels = _match([[10, 10, 20, 20]], [[0, 0, 100, 100], [10, 10, 20, 20]], [1, 2], [True, False])
-    assert labels[0] == POSITIVE and matched[0] == 1
-
-
-def test_padded_ground_truth_matches_nothing():
-    _, labels = _match([[0, 0, 10, 10], [0, 0, 0, 0]], [[0, 0, 0, 0]], [0], [False])
-    np.testing.assert_array_equal(labels, [NEGATIVE, NEGATIVE])
-
+from keras_maskrcnn.layers.matching import IGNORED, NEGATIVE, POSITIVE
+from keras_maskrcnn.layers.targets import AnchorTargets, MaskTargets, PositiveRoIs, ProposalTargets, sample
 
 LABELS = tf.constant([POSITIVE] * 10 + [NEGATIVE] * 30 + [IGNORED] * 60)
 
@@ -223,3 +155,16 @@ def test_mask_targets_may_be_cut_at_one_half():
     for binary, expected in ((False, [1.0, 0.5]), (True, [1.0, 1.0])):
         found = MaskTargets(2, binary)(rois, tf.constant([[[0.0, 0, 8, 8]]]), tf.constant(gt_masks))
         np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
+
+
+def test_each_roi_has_the_mask_of_its_own_image_and_object():
+    gt_masks = np.zeros((2, 3, 4, 4), np.uint8) + np.arange(6, dtype=np.uint8).reshape(2, 3, 1, 1) * 51
+    gt_boxes = np.float32([[[10 * o, 50 * i, 10 * o + 8, 50 * i + 8] for o in range(3)] for i in range(2)])
+    images, objects = np.array([1, 0, 1, 0]), np.array([2, 1, 0, 1])
+    rois = {
+        "boxes": tf.constant(gt_boxes[images, objects]),
+        "image_indices": tf.constant(images, tf.int32),
+        "matched": tf.constant(objects, tf.int32),
+    }
+    found = MaskTargets(1)(rois, tf.constant(gt_boxes), tf.constant(gt_masks))
+    np.testing.assert_allclose(found[:, 0, 0], [1.0, 0.2, 0.6, 0.2], atol=1e-6)

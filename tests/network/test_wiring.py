@@ -88,6 +88,7 @@ FPN = {
     "keypoint_probabilities": True,
     "score_threshold": 0.06,
     "nms_iou": 0.53,
+    "soft_nms_sigma": 0.4,
     "class_agnostic_nms": True,
     "one_class_per_box": True,
     "max_detections": 6,
@@ -204,6 +205,7 @@ WIRING = [
     ("background_outputs", "select_detections", "background"),
     ("clamp_deltas", "select_detections", "clamp"),
     ("one_class_per_box", "select_detections", "one_class"),
+    ("soft_nms_sigma", "select_detections", "soft_nms_sigma"),
 ]
 DERIVED = {
     # (layer, its argument): what it must be, for fields that do not go over as they are

@@ -13,6 +13,7 @@ PARTS = {
     "keypoint_names": ((), ("left_eye", "right_eye")),
     "cascade_ious": ((), (0.6,)),
     "class_weights": ((), (0.5, 2.0)),
+    "soft_nms_sigma": (0.0, 0.5),
 }
 """Fields without choices, which add something all the same."""
 BASE = dataclasses.replace(
