@@ -59,10 +59,12 @@ def advised_config(
         settings: of the run.
         weights: what the model starts from, if anything.
     """
+    limits = limit_advice(records, config)
     if settings["max_detections"]:
-        limits = limit_advice(records, config)
         print(f"--max-detections auto: {limits}")
         config = limits.apply(config)
+    elif limits.images:
+        print(f"Warning: {limits} (--max-detections auto)")
     return _with_anchors(config, records, weights) if settings["anchors"] else config
 
 

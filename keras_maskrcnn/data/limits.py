@@ -65,8 +65,13 @@ class LimitAdvice:
     def __str__(self) -> str:
         if not self.images:
             return f"no image has more than {counted(self.most, 'object')}; max_detections is {self.limit}"
+        return f"{self.image}: {self.reason}"
+
+    @property
+    def reason(self) -> str:
+        """What is to be said of the fullest image, without its name."""
         return (
-            f"of {counted(self.most, 'object')} in {self.image}, at most {self.limit} (max_detections) can be found; "
+            f"of {counted(self.most, 'object')} at most {self.limit} (max_detections) can be found; "
             f"{counted(self.images, 'image')} in all {'has' if self.images == 1 else 'have'} more than that, and "
             f"{self.beyond} of {counted(self.objects, 'object')} are out of reach; {self.advised} has room for them"
         )

@@ -37,7 +37,9 @@ def test_what_is_chosen_twice_is_refused(tmp_path, capsys, option, field, value)
 def test_only_what_is_asked_for_is_chosen(capsys):
     config = tiny(min_size=128, max_size=128, max_detections=5)
     assert advised_config(config, [squares(22)], dict.fromkeys(AUTO), None) == config
-    assert capsys.readouterr().out == ""
+    said = capsys.readouterr().out
+    assert said.startswith("Warning: image 'squares': of 9 objects at most 5 (max_detections)")
+    assert said.endswith("(--max-detections auto)\n") and len(said.splitlines()) == 1
 
 
 def test_from_scratch_the_anchors_are_those_that_match_most(capsys):
@@ -46,7 +48,7 @@ def test_from_scratch_the_anchors_are_those_that_match_most(capsys):
     assert (changed.max_detections, changed.post_nms_top_k) == (20, config.post_nms_top_k)
     assert changed.anchor_sizes != config.anchor_sizes
     said = capsys.readouterr().out
-    assert "--max-detections auto: of 9 objects in image 'squares', at most 5 (max_detections)" in said
+    assert "--max-detections auto: image 'squares': of 9 objects at most 5 (max_detections)" in said
     assert "--anchors auto: 0% of 9 objects overlap one by an IoU of 0.7 or more" in said
     assert f"  chosen: 100% with anchor_sizes={changed.anchor_sizes}" in said
 

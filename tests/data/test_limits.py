@@ -28,7 +28,7 @@ def test_objects_out_of_reach_are_counted_and_given_room():
     # 1.25 times 41 is 51.25; there are too few proposals for it at inference, and enough in training
     assert advice.changes == {"max_detections": 60, "post_nms_top_k": 60}
     assert str(advice) == (
-        "of 41 objects in image 'full', at most 10 (max_detections) can be found; 2 images in all have more than that, "
+        "image 'full': of 41 objects at most 10 (max_detections) can be found; 2 images in all have more than that, "
         "and 33 of 66 objects are out of reach; max_detections=60, post_nms_top_k=60 has room for them"
     )
 

@@ -58,7 +58,7 @@ def test_objects_beyond_the_limit_of_detections_are_told():
     boxes = [[6 * n, 5, 6 * n + 5, 15] for n in range(9)]
     full = make_record(records()[0].image, boxes, [1] * 9, image_id="full")
     said = (
-        "evaluate_coco: of 9 objects in image 'full', at most 4 .* 1 image in all .* and 5 of 11 objects "
+        "evaluate_coco: image 'full': of 9 objects at most 4 .* 1 image in all .* and 5 of 11 objects "
         "are out of reach; max_detections=20 has room"
     )
     with pytest.warns(UserWarning, match=said):

@@ -30,9 +30,13 @@ def limit_issues(tallies: Sequence[Tally], config: Config) -> Iterator[Issue]:
             continue
         advice = advice_of_counts(tally.per_image, config)
         if advice.images:
-            kind = "more objects than detections"
             yield Issue(
-                "warning", kind, str(advice), image=advice.image, count=advice.images, split=tally.split
+                "note",
+                "more objects than detections",
+                advice.reason,
+                image=advice.image,
+                count=advice.images,
+                split=tally.split,
             )
 
 
