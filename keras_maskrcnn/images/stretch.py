@@ -24,4 +24,4 @@ def stretch_intensities(image: np.ndarray, percentiles: Sequence[float]) -> np.n
     low, high = np.percentile(pixels, percentiles, axis=(0, 1)).astype(np.float32)  # [C]
     extent = np.maximum(high - low, np.finfo(np.float32).tiny)
     with np.errstate(over="ignore"):  # of a channel without extent
-        return np.clip((pixels - low) * (255 / extent), 0, 255)
+        return np.clip((pixels - low) / extent, 0, 1) * np.float32(255)
