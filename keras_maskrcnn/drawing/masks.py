@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.drawing.colors import Color
-from keras_maskrcnn.masks.rle import Region, rle_region
+from keras_maskrcnn.masks.rle import Region, mask_region, rle_region
 from keras_maskrcnn.masks.segmentation_checks import rle_size
 
 MASK_OPACITY = 0.4
@@ -25,7 +25,7 @@ def mask_regions(masks: Any, height: int, width: int, scale: int) -> list[Region
         size = tuple(rle_size(mask)) if isinstance(mask, dict) else np.shape(mask)
         if size != (height, width):
             raise ValueError(f"A mask of shape {size} does not fit its image, {(height, width)}")
-        part, left, top = rle_region(mask) if isinstance(mask, dict) else _region(np.asarray(mask, bool))
+        part, left, top = rle_region(mask) if isinstance(mask, dict) else mask_region(np.asarray(mask, bool))
         regions.append((enlarged(part, scale), scale * left, scale * top))
     return regions
 
@@ -52,14 +52,6 @@ def paint_mask(
 def enlarged(pixels: np.ndarray, scale: int) -> np.ndarray:
     """Return pixels [H, W, ...] repeated `scale` times along both sides."""
     return pixels if scale == 1 else pixels.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def _region(mask: np.ndarray) -> Region:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return np.zeros((0, 0), bool), 0, 0
-    top, left = int(rows[0]), int(columns[0])
-    return mask[top : rows[-1] + 1, left : columns[-1] + 1], left, top
 
 
 def _eroded(mask: np.ndarray) -> np.ndarray:

@@ -20,6 +20,15 @@ Region = tuple[np.ndarray, int, int]
 """A bool array [h, w] and the column and row of the image where its first pixel lies."""
 
 
+def mask_region(mask: np.ndarray) -> Region:
+    """Return the part of a mask [H, W] bool that is around its pixels; [0, 0] of it if there are none."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return mask[:0, :0], 0, 0
+    top, left = int(rows[0]), int(columns[0])
+    return mask[top : rows[-1] + 1, left : columns[-1] + 1], left, top
+
+
 def region_to_rle(region: Region, height: int, width: int) -> dict[str, Any]:
     """Encode a region of an image of height x width pixels, which is empty elsewhere, as `mask_to_rle` does."""
     part, left, top = region

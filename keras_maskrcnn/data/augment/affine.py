@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.data.checks import mask_extent
-from keras_maskrcnn.masks.rle import rle_columns, segmentation_to_mask, segmentation_to_rle
+from keras_maskrcnn.masks.rle import mask_region, rle_columns, segmentation_to_mask, segmentation_to_rle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Shape:
 
         Where the object is seen to its end, the box ends with its outline and not with the cell.
         """
-        rows, columns = np.flatnonzero(self.mask.any(axis=1)), np.flatnonzero(self.mask.any(axis=0))
-        seen = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], np.float64)
+        part, left, top = mask_region(self.mask)
+        seen = np.array([left, top, left + part.shape[1], top + part.shape[0]], np.float64)
         seen = (seen + [self.left, self.top, self.left, self.top]) / supersampling
         exact = np.where(np.abs(self.extent - seen) <= 1 / supersampling, self.extent, seen)
         return exact if (exact[2:] - exact[:2] >= 1 / supersampling).all() else seen

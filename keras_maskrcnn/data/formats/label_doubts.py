@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_maskrcnn.data.formats.builder import listed
-from keras_maskrcnn.masks.crop_paste import Region
+from keras_maskrcnn.masks.rle import Region
 from keras_maskrcnn.utils.counted import counted
 
 _SOFT_PIXELS = 0.8

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.images.opening import open_image, page_count
-from keras_maskrcnn.masks.crop_paste import Region
+from keras_maskrcnn.masks.rle import Region
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, check_regular
 
 LOSSLESS = tuple(suffix for suffix in IMAGE_SUFFIXES if suffix not in (".jpg", ".jpeg", ".gif"))

@@ -15,7 +15,7 @@ from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import CocoBuilder
 from keras_maskrcnn.data.formats.label_doubts import LabelDoubts
 from keras_maskrcnn.data.formats.label_images import read_labels
-from keras_maskrcnn.masks.crop_paste import Region
+from keras_maskrcnn.masks.rle import Region, mask_region
 from keras_maskrcnn.utils.files import image_files
 
 IMAGES, MASKS = "images", "masks"
@@ -158,12 +158,8 @@ def _read(file: Path) -> _Mask:
     except (ValueError, FileNotFoundError) as error:
         return _Mask((0, 0), (np.zeros((0, 0), bool), 0, 0), str(error))
     mask = labels > 0
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    if not len(rows):
-        return _Mask(mask.shape, (mask[:0, :0], 0, 0))
-    inside = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    region = mask[inside], int(columns[0]), int(rows[0])
-    values = np.unique(labels[inside][region[0]])
+    region = mask_region(mask)
+    values = np.unique(labels[mask])
     problem = None
     if len(values) > 1:
         problem = f"a mask of one object has 0 and one other value; this has {len(values)} others"

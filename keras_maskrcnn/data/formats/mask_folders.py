@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder, note_unused
 from keras_maskrcnn.data.formats.format import Format
+from keras_maskrcnn.data.formats.images_by_name import ImagesByName
 from keras_maskrcnn.data.formats.label_doubts import LabelDoubts
 from keras_maskrcnn.data.formats.label_images import instances, read_labels
 from keras_maskrcnn.data.formats.mask_files import (
@@ -154,29 +155,24 @@ def _has_images(folder: Path) -> bool:
 
 
 class _Images:
-    """The images in a folder by their names without the ending, and which files there are in use."""
+    """The images in a folder by their names, each of which has one mask, and which files there are in use."""
 
     def __init__(self, folder: Path, masks: list[Path]) -> None:
         self.folder = folder
         self.used = {file.resolve() for file in masks}
-        self._files: dict[str, list[Path]] = {}
-        for file in image_files(folder):
-            if file.resolve() not in self.used:
-                self._files.setdefault(file.stem, []).append(file)
+        self._names = ImagesByName(folder, frozenset(self.used))
 
     def find(self, *stems: str) -> Path:
-        found = next((self._files[stem] for stem in stems if stem in self._files), [])
-        if len(found) > 1:
-            raise ValueError(f"there are several images for it: {', '.join(map(str, found))}")
-        if not found:
+        found = self._names.find(*stems)
+        if found is None:
             raise FileNotFoundError(
                 f"{self.folder / stems[0]}: there is no image of this name, with any ending; a label image has its "
                 f"image's name, perhaps with {', '.join(SUFFIXES[1:])} or mask_suffix (--mask-suffix) behind it"
             )
-        if found[0].resolve() in self.used:
-            raise ValueError(f"{found[0]}: two masks are of this image")
-        self.used.add(found[0].resolve())
-        return found[0]
+        if found.resolve() in self.used:
+            raise ValueError(f"{found}: two masks are of this image")
+        self.used.add(found.resolve())
+        return found
 
 
 def _label_images(folder: Path, images: Path | None, suffixes: Sequence[str]) -> list[Path]:

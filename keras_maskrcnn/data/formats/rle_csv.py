@@ -12,6 +12,7 @@ import numpy as np
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import ONE_CLASS, CocoBuilder, listed
 from keras_maskrcnn.data.formats.format import Format
+from keras_maskrcnn.data.formats.images_by_name import ImagesByName
 from keras_maskrcnn.data.formats.mask_files import IMAGES, own_image
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.segmentation_checks import shown
@@ -84,10 +85,10 @@ def load_rle_csv(
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder")
     key = CLASS if class_key is None and CLASS in columns else class_key
-    used = set()
+    images, used = ImagesByName(folder), set()
     for name, numbered in _by_image(rows, builder).items():
         with collect_errors(builder.problems), error_prefix(f"image {name}"):
-            image = _image(folder, name)
+            image = _image(images, name)
             used.add(image)
             _add_objects(builder, image, name, numbered, key, one_class)
     _note_unused(builder, folder, used)
@@ -133,7 +134,7 @@ def _by_image(rows: Sequence[Row], builder: CocoBuilder) -> dict[str, list[tuple
     return found
 
 
-def _image(folder: Path, name: str) -> Path:
+def _image(images: ImagesByName, name: str) -> Path:
     """The file of an image.
 
     Raises:
@@ -141,18 +142,15 @@ def _image(folder: Path, name: str) -> Path:
     """
     if Path(name).name != name or name == os.pardir:
         raise ValueError(f"{IMAGE} must be the name of a file; got {shown(name)}")
-    if os.path.isdir(folder / name):
-        return own_image(folder / name)
-    if os.path.isfile(folder / name):
-        return folder / name
-    found = [file for file in image_files(folder) if file.stem == name]
-    if len(found) > 1:
-        raise ValueError(f"there are several images for it: {', '.join(map(str, found))}")
-    if not found:
-        raise FileNotFoundError(
-            f"{folder / name}: there is no image of this name, with any ending, nor a folder"
-        )
-    return found[0]
+    place = images.folder / name
+    if os.path.isdir(place):
+        return own_image(place)
+    if os.path.isfile(place):
+        return place
+    found = images.find(name)
+    if found is None:
+        raise FileNotFoundError(f"{place}: there is no image of this name, with any ending, nor a folder")
+    return found
 
 
 def _add_objects(

@@ -20,7 +20,7 @@ from keras_maskrcnn.data.formats.voc_names import (
     read_voc_names,
 )
 from keras_maskrcnn.data.report import Records
-from keras_maskrcnn.masks.crop_paste import Region
+from keras_maskrcnn.masks.rle import Region
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES
 from keras_maskrcnn.utils.text import read_text
