@@ -57,7 +57,8 @@ def readers_folder(prepared, page, tmp_path, monkeypatch):
     ids=lambda page: page.name,
 )
 def test_the_blocks_of_a_page_run_as_pasted_in_order(page, readers_folder, untraced):
-    run_page(page, readers_folder)
+    to_run = [block.line for block in blocks(page.read_text("utf-8")) if not block.not_run]
+    assert run_page(page, readers_folder) == to_run
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

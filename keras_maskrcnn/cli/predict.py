@@ -28,7 +28,7 @@ LABEL_IMAGES = "label_images"
 
 def run(args: argparse.Namespace) -> int:
     """Detect in each image, write the detections, and return the exit code: 1 if an image could not be read."""
-    drawing_options(args)  # which refuses what does not go together, before a model is loaded
+    drawing = drawing_options(args)
     model = open_model(args.model)
     folder = args.output if args.label_images is None else args.output / LABEL_IMAGES
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             except (ValueError, OSError) as error:
                 failures.append(str(error))
             else:
-                results.extend(_written(detections, number, path, name, args))
+                results.extend(_written(detections, number, path, name, args, drawing))
             if bar is not None:
                 bar.update(number)
     finally:
@@ -98,7 +98,12 @@ def _best_score(model: MaskRCNN, args: argparse.Namespace) -> str:
 
 
 def _written(
-    detections: Detections, image_id: int, path: Path, name: str, args: argparse.Namespace
+    detections: Detections,
+    image_id: int,
+    path: Path,
+    name: str,
+    args: argparse.Namespace,
+    drawing: dict[str, Any],
 ) -> list[dict[str, Any]]:
     """Write the drawing and the label image of an image, if wanted.
 
@@ -111,7 +116,7 @@ def _written(
         row.update(file_name=str(path), category_name=class_name)
     if not args.no_drawings:
         with written_whole(args.output / f"{name}.png") as part:
-            detections.draw(min_score=0, **drawing_options(args)).save(part)
+            detections.draw(min_score=0, **drawing).save(part)
         for row in rows:
             row["drawing"] = f"{name}.png"
     if args.label_images is not None:

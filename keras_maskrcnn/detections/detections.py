@@ -159,6 +159,15 @@ class Detections:
         """Return the rows [M] of `to_label_image`'s numbers: number n is row `label_rows(...)[n - 1]`.
 
         So `detections[detections.label_rows()]` are the detections of a label image, in the order of its numbers.
+
+        Args:
+            order, min_score: as in `to_label_image`.
+
+        Returns:
+            [M] int64.
+
+        Raises:
+            ValueError: as `to_label_image`, but for the type.
         """
         return self._labels(order, min_score)[1]
 

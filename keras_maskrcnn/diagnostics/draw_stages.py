@@ -13,6 +13,7 @@ from keras_maskrcnn.diagnostics.inspect_targets import Targets
 from keras_maskrcnn.drawing.captions import side_by_side
 from keras_maskrcnn.drawing.displayable import displayable
 from keras_maskrcnn.drawing.instances import draw_instances
+from keras_maskrcnn.images.stretch import stretched
 from keras_maskrcnn.layers.matching import IGNORED, NEGATIVE, POSITIVE
 
 TILE = 112
@@ -154,8 +155,7 @@ def _drawn(image: np.ndarray, boxes: np.ndarray, *rows: Any, **options: Any) -> 
 
 def _stretched(values: np.ndarray) -> Image.Image:
     """Normalised pixels as an image: its least value black, its largest white."""
-    low, high = values.min(), values.max()
-    return Image.fromarray(displayable((values - low) / max(high - low, 1e-6) * 255, stretch=False))
+    return Image.fromarray(displayable(stretched(values, values.min(), values.max()), stretch=False))
 
 
 def _size(values: np.ndarray) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from keras_maskrcnn.images.stretch import stretched
+
 NEARLY_BLACK = 128
 """A gray image is nearly black if all but the brightest thousandth of it is darker than this, of 255."""
 CLIPPED = 0.1
@@ -62,4 +64,4 @@ def _stretched(values: np.ndarray, always: bool) -> np.ndarray:
     low, high = np.percentile(values[:, :, 0] if gray else values, (CLIPPED, 100 - CLIPPED))
     if high <= low or not (always or high < NEARLY_BLACK):
         return values
-    return ((values - low) * (255 / (high - low))).clip(0, 255)
+    return stretched(values, low, high)

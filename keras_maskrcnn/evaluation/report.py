@@ -48,7 +48,7 @@ def write_report(
 
     The plots are precision_recall.png, class_ap.png and confusion.png, and matching.png if there is `matching`;
     confusion.csv has a row for each true class and a column for each predicted class, "(none)" standing for no object
-    and for missed. Files of an earlier report are replaced.
+    and for missed. Files of an earlier report are replaced; a matching.png that does not belong to this one is removed.
 
     Args:
         folder: where to write; made if need be.
@@ -128,7 +128,9 @@ def _save_plots(
         "class_ap": class_figure(analysis),
         "confusion": confusion_figure(counts, analysis.class_names),
     }
-    if matching is not None:
+    if matching is None:
+        (folder / "matching.png").unlink(missing_ok=True)  # of an earlier report
+    else:
         figures["matching"] = matching_figure(matching)
     for name, figure in figures.items():
         with written_whole(folder / f"{name}.png") as part:

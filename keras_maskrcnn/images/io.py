@@ -36,8 +36,8 @@ def read_image(
         channels: number of channels wanted; the source must have as many, unless 1 or 3 are wanted. None: as many as
             an array or `.npy` has, and 3 of other files.
         any_size: whether files of more pixels than Pillow's limit are read too, up to 2^31 - 1.
-        percentiles: (low, high) of each channel that become 0 and 255, as `stretch_intensities` does. Then values of
-            any number type may be any finite ones, and there is no warning of black images.
+        percentiles: (low, high) of each channel that become 0 and 255, as `stretch_intensities` does. Then floats
+            and the integers of arrays may be any finite ones, and there is no warning of black images.
 
     Returns:
         [H, W, channels] uint8, or float32 for 16-bit, float and stretched sources; values 0..255 (any finite values for

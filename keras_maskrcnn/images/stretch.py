@@ -22,6 +22,20 @@ def stretch_intensities(image: np.ndarray, percentiles: Sequence[float]) -> np.n
         return image
     pixels = image.astype(np.float32)
     low, high = np.percentile(pixels, percentiles, axis=(0, 1)).astype(np.float32)  # [C]
+    return stretched(pixels, low, high)
+
+
+def stretched(values: np.ndarray, low: float | np.ndarray, high: float | np.ndarray) -> np.ndarray:
+    """Map low and high to 0 and 255, linearly, and clip what lies outside.
+
+    Args:
+        values: floats.
+        low, high: numbers, or arrays that broadcast with the values. Where they are equal, these become 0, and larger
+            ones 255.
+
+    Returns:
+        Floats of the values' shape, 0..255.
+    """
     extent = np.maximum(high - low, np.finfo(np.float32).tiny)
-    with np.errstate(over="ignore"):  # of a channel without extent
-        return np.clip((pixels - low) / extent, 0, 1) * np.float32(255)
+    with np.errstate(over="ignore"):  # where there is no extent
+        return np.clip((values - low) / extent, 0, 1) * np.float32(255)

@@ -32,6 +32,12 @@ def test_the_report_is_one_page_with_plots_and_a_table_beside_it(tmp_path):
     ]
 
 
+def test_no_plot_of_an_earlier_report_stays(tmp_path):
+    (tmp_path / "matching.png").write_bytes(b"of an earlier report, with matching")
+    write_report(tmp_path, scene())
+    assert not (tmp_path / "matching.png").exists()
+
+
 def test_only_so_many_mistakes_are_shown_and_the_page_says_so(tmp_path):
     text = write_report(tmp_path, scene(), count=1).read_text()
     assert "False positives: 4, 1 shown" in text and "Missed objects: 1</h2>" in text

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_maskrcnn.images.stretch import stretch_intensities
+from keras_maskrcnn.images.stretch import stretch_intensities, stretched
 
 
 def test_percentiles_become_0_and_255_and_what_lies_outside_is_clipped():
@@ -35,6 +35,12 @@ def test_an_even_channel_is_black_but_for_what_is_brighter(value):
     image[0, 0] = value + 1  # 0.01 % of the pixels
     stretched = stretch_intensities(image, (1, 99.8))
     assert stretched[0, 0] == 255 and stretched.sum() == 255
+
+
+def test_the_ends_may_be_numbers():
+    values = np.array([[-1.0, 2.0, 3.0, 9.0]])
+    np.testing.assert_allclose(stretched(values, 2.0, 4.0), [[0, 0, 127.5, 255]])
+    np.testing.assert_array_equal(stretched(values, 2.0, 2.0), [[0, 0, 255, 255]])
 
 
 def test_without_percentiles_the_image_stays_as_it_is():

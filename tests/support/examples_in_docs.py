@@ -52,8 +52,12 @@ def docstring_example(thing):
 
 
 def run_page(path, folder):
-    """Run the blocks of a page in order in a folder: Python in one namespace, commands by the command line's main."""
-    names = {"__name__": "__main__"}
+    """Run the blocks of a page in order in a folder: Python in one namespace, commands by the command line's main.
+
+    Returns:
+        The lines in which the blocks begin that ran to their end.
+    """
+    names, ran = {"__name__": "__main__"}, []
     with contextlib.chdir(folder):
         for block in blocks(Path(path).read_text(encoding="utf-8")):
             if block.not_run:
@@ -64,6 +68,8 @@ def run_page(path, folder):
                 exec(compile(code, str(path), "exec"), names)
             else:
                 _run_commands(block.code, place)
+            ran.append(block.line)
+    return ran
 
 
 def _run_commands(code, place):
