@@ -216,6 +216,19 @@ def output_folder(text: str) -> Path:
     return path
 
 
+def model_and_images(inputs: list[str], model: Path | str | None) -> tuple[Path | str, list[Path]]:
+    """Return the model, the first of the inputs unless it was given otherwise, and the image files of the others.
+
+    Raises:
+        ArgumentTypeError: one is not there, or there are no images.
+    """
+    if model is None:
+        model, inputs = model_or_name(inputs[0]), inputs[1:]
+    if not inputs:
+        raise argparse.ArgumentTypeError("images must be given: maskrcnn predict MODEL IMAGE ...")
+    return model, list(dict.fromkeys(path for text in inputs for path in images(text)))
+
+
 def images(text: str) -> list[Path]:
     """Return the image file of this name, or the image files in the folder of this name, sorted."""
     path = Path(text)

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_maskrcnn.cli import advised, evaluate_parser
+from keras_maskrcnn.cli.arguments import model_and_images
 from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
@@ -169,7 +170,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    args.images = list(dict.fromkeys(path for paths in args.images for path in paths))
+    args.model, args.images = model_and_images([args.first, *args.images], args.model)
     folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
     # Both folders of an image that is a link: drawing into its own would draw on the original.
     written = [args.output] + ([args.output / "label_images"] if args.label_images else [])

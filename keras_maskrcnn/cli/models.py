@@ -14,7 +14,10 @@ not. `maskrcnn models NAME` shows where a model is from and where its metrics ar
 
 def run(args: argparse.Namespace) -> int:
     """Print the table, or one of its rows in full; return the exit code."""
-    print(description(PRESETS[args.name]) if args.name else table(list(PRESETS.values())))
+    if args.name:
+        print("\n\n".join(filter(None, (description(PRESETS[args.name]), PRESETS[args.name].card))))
+    else:
+        print(table(list(PRESETS.values())))
     return 0
 
 
@@ -36,13 +39,13 @@ def description(preset: Preset) -> str:
         "name": preset.name,
         "trained on": preset.dataset,
         "classes": "any" if preset.is_backbone else str(preset.config.num_classes),
-        "file": preset.url,
+        "file": preset.url or f"comes with this package: {preset.file_name}",
         "hash": preset.hash or "not published",
         "size": "not published" if preset.size is None else f"{preset.size} MiB",
         "licence": preset.licence,
         "AP in %": f"box {box}, mask {mask}, keypoint {keypoint}",
         "measured": f"with scores above {preset.config.score_threshold if threshold is None else threshold:g}",
-        "published": preset.published,
+        "published": preset.published or "in the card below",
         "parity": preset.parity,
     }
     if preset.is_backbone:

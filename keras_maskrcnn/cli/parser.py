@@ -95,17 +95,18 @@ def _add_predict(commands: Any) -> None:
         """,
     )
     command.add_argument(
-        "model",
-        type=arguments.model_or_name,
+        "first",
         metavar="MODEL",
-        help="a .keras file, a run folder (its best.keras), or a published model's name",
+        help="a .keras file, a run folder (its best.keras), or the name of a model that maskrcnn models lists",
     )
     command.add_argument(
-        "images",
-        type=arguments.images,
-        nargs="+",
-        metavar="IMAGE",
-        help="image files, and folders, whose image files are taken",
+        "images", nargs="*", metavar="IMAGE", help="image files, and folders, whose image files are taken"
+    )
+    command.add_argument(
+        "--model",
+        type=arguments.model_or_name,
+        metavar="MODEL",
+        help="the model, if it is not the first argument",
     )
     command.add_argument(
         "--output", type=arguments.output_folder, metavar="DIR", required=True, help="folder to write to"

@@ -18,7 +18,7 @@ from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.files import file_hash, written_whole
 from keras_maskrcnn.weights.checkpoint import BEGINNINGS, SOURCES, current_names
 from keras_maskrcnn.weights.download import check_hash, fetch
-from keras_maskrcnn.weights.files.read import read_checkpoint
+from keras_maskrcnn.weights.files.read import read_checkpoint, read_config
 from keras_maskrcnn.weights.files.state import State
 from keras_maskrcnn.weights.sources import matterport
 from keras_maskrcnn.weights.sources.backbones import load_backbone
@@ -48,7 +48,7 @@ def build_pretrained(
     cache_dir: str | os.PathLike | None = None,
     **changes: Any,
 ) -> Any:
-    """Return a model with published weights, which are downloaded once and kept.
+    """Return a model with published weights, which are downloaded once and kept if they do not come with this package.
 
     `model_class` is MaskRCNN, whose package lies above this one; `keras_maskrcnn.load_pretrained` says the rest.
     """
@@ -56,6 +56,13 @@ def build_pretrained(
     if preset.is_backbone and class_names is None:
         raise ValueError(f"{preset.name} is a backbone: class_names must say what the model is to find")
     config = _changed(preset.config, class_names, changes)  # what cannot be is refused before the download
+    packaged = preset.packaged_file
+    if weights is None and packaged is not None:
+        if not packaged.is_file():
+            raise ValueError(
+                f"{preset.name} has no url and does not come with this package: give its weights"
+            )
+        return _from_file(model_class, preset, packaged, class_names, changes)
     if weights is None:
         folder = Path(cache_dir) if cache_dir is not None else _keras_folder()
         if config == preset.config and not preset.is_backbone:
@@ -181,18 +188,22 @@ def _from_keras(
     changes: Mapping[str, Any],
 ) -> Any:
     source = read_model(path, model_class)
-    own, theirs = (_network(config, preset.source) for config in (source.config, preset.config))
-    for field, value in theirs.items():
-        if own[field] != value:
-            raise ValueError(
-                f"{path} is not a file of {preset.name}: its {field} is {own[field]!r}, and {value!r} there"
-            )
+    _check_network(path, source.config, preset)
     config = _changed(source.config, class_names, changes)
     if config == source.config:
         return source
     model = model_class(config)
     _log_new(path, start_from(model, source, path))
     return model
+
+
+def _check_network(path: Path, config: Config, preset: Preset) -> None:
+    own, theirs = (_network(one, preset.source) for one in (config, preset.config))
+    for field, value in theirs.items():
+        if own[field] != value:
+            raise ValueError(
+                f"{path} is not a file of {preset.name}: its {field} is {own[field]!r}, and {value!r} there"
+            )
 
 
 def _network(config: Config, source: str) -> dict[str, Any]:
@@ -212,8 +223,12 @@ def _config_of_file(
     class_names: Sequence[str] | None,
     changes: Mapping[str, Any],
 ) -> Config:
-    """Return the Config of the model that the file was saved from, as far as its tensors tell."""
+    """Return the Config of the model that the file was saved from, as far as the file tells."""
     published = preset.config
+    if preset.source == "keras_maskrcnn":
+        own = Config.from_json(read_config(path))
+        _check_network(path, own, preset)
+        return own
     if preset.source == "matterport":
         depth, count = matterport.describe(state)
         if count != published.num_classes and class_names is None:

@@ -86,6 +86,16 @@ def test_label_images_are_read_back_as_the_masks_of_the_detections(suffix, train
             assert not (labels == row["label"])[~rle_to_mask(row["segmentation"])].any()
 
 
+def test_the_model_may_be_an_option_and_images_must_be_given(trained, tmp_path, capsys):
+    images = [str(trained / "images" / f"{number}.png") for number in (1, 2)]
+    options = ["--model", model(trained), "--output", str(tmp_path / "out")]
+    assert main(["predict", *options, *images]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.png")) == ["1.png", "2.png"]
+    assert "images must be given" in error(
+        capsys, "predict", model(trained), "--output", str(tmp_path / "out")
+    )
+
+
 def test_label_images_need_masks_and_a_folder_without_images(trained, tmp_path, capsys):
     with pytest.raises(ValueError, match="--label-images needs a model with masks"):
         _check_masks(SimpleNamespace(config=SimpleNamespace(mask_head="none")), "tif")

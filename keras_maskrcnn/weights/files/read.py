@@ -159,6 +159,24 @@ def read_safetensors(path: str | os.PathLike) -> State:
         return state
 
 
+def read_config(path: str | os.PathLike) -> str:
+    """Return the Config that `maskrcnn convert` wrote into a safetensors file, as JSON.
+
+    Raises:
+        ValueError: the file is broken or cut off, or there is no Config in it.
+    """
+    path = Path(path)
+    with error_prefix(path):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+        except SafetensorError as error:
+            raise RefusedError(f"is a broken or cut off safetensors file ({one_line(error)})") from error
+        if "config" not in metadata:
+            raise RefusedError("has no Config in its metadata, as this package's files have")
+        return metadata["config"]
+
+
 def _safetensor(file: Any, name: str) -> np.ndarray:
     kind = file.get_slice(name).get_dtype()
     if kind not in SAFETENSORS:

@@ -1,0 +1,76 @@
+"""The programs in samples/, run as their help says, with a few steps on little data."""
+
+import runpy
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from places import ROOT
+
+import keras_maskrcnn as km
+
+SAMPLES = ROOT / "samples"
+sys.path.append(str(SAMPLES / "nuclei"))
+import train as nuclei  # noqa: E402
+from cells import draw_cells, write_contest_folder  # noqa: E402
+
+
+def run(monkeypatch, program, *arguments):
+    """Run a program with these arguments, as the command line does."""
+    monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
+    monkeypatch.syspath_prepend(str((SAMPLES / program).parent))
+    runpy.run_path(str(SAMPLES / program), run_name="__main__")
+
+
+@pytest.fixture(scope="module")
+def stage1_train(tmp_path_factory):
+    """A folder as the contest's, of four drawn images and one that is bright."""
+    folder = tmp_path_factory.mktemp("contest") / "stage1_train"
+    write_contest_folder(folder, count=5, size=64, cells=12)
+    bright = folder / "drawn_04" / "images" / "drawn_04.png"
+    Image.fromarray(255 - np.asarray(Image.open(bright))).save(bright)
+    return folder
+
+
+@pytest.mark.parametrize("program", ["coins/train.py", "shapes/train.py"])
+def test_a_sample_trains_evaluates_and_draws(program, tmp_path, monkeypatch, capsys, untraced):
+    few = ["--validation", 2] if program.startswith("shapes") else []
+    run(monkeypatch, program, "--steps", 2, "--output", tmp_path / "drawn.png", *few)
+    assert min(Image.open(tmp_path / "drawn.png").size) > 50
+    assert "mask AP" in capsys.readouterr().out
+
+
+def test_nuclei_are_read_trained_on_evaluated_and_drawn(
+    stage1_train, tmp_path, monkeypatch, capsys, untraced
+):
+    (tmp_path / "names.txt").write_text("drawn_01\n")
+    names = ["--validation-names", tmp_path / "names.txt"]
+    run(monkeypatch, "nuclei/train.py", stage1_train, "--output", tmp_path, "--steps", 2, *names)
+    printed = capsys.readouterr().out
+    assert "1 of 5 images are not of fluorescence" in printed
+    assert "3 images with" in printed and "contest mean" in printed
+    assert (tmp_path / "validation" / "drawn_01.png").exists()
+    assert km.load_model(tmp_path / "nuclei.keras").config == nuclei.CONFIG
+
+
+def test_an_unknown_name_to_validate_on_is_told(stage1_train, tmp_path):
+    (tmp_path / "names.txt").write_text("drawn_01 other\n")
+    with pytest.raises(SystemExit, match=r"has 2 names, 1 of them of images"):
+        nuclei.split(nuclei.read_records(stage1_train), 0.1, tmp_path / "names.txt")
+
+
+def test_large_images_are_shown_more_often():
+    sizes = [32, 32, 128]
+    records = [km.make_record(np.zeros((n, n), np.uint8), class_ids=[], image_id=n, boxes=[]) for n in sizes]
+    crops = nuclei.Crops(records, 6000, seed=0)
+    shown = [sum(one.width == size for one in map(crops.__getitem__, range(6000))) for size in (32, 128)]
+    np.testing.assert_allclose(shown, [2000, 4000], atol=150)
+
+
+def test_drawn_cells_touch_and_do_not_overlap():
+    image, labels = draw_cells(200, 300, 80, seed=0, brightest=65535)
+    assert image.dtype == np.uint16 and image.max() > 30000 and labels.max() > 40
+    beside = labels[:, 1:] != labels[:, :-1]
+    assert (beside & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)).sum() > 20
+    assert image[labels > 0].mean() > 3 * image[labels == 0].mean()
