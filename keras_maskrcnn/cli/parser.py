@@ -89,6 +89,7 @@ def _add_predict(commands: Any) -> None:
         examples:
           maskrcnn predict run/ photos/ street.jpg --output detected --score-threshold 0.7
           maskrcnn predict maskrcnn_resnet50_fpn_v2_coco photos/ --output detected
+          maskrcnn predict --model nuclei_resnet18_fpn cells.png --output detected
           maskrcnn predict run/model.keras aerial.tif --output detected --tile 1024
           maskrcnn predict run/ cells/ --output detected --label-images tif
           maskrcnn predict run/ cells/ --output detected --outlines --labels strip

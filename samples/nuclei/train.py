@@ -9,7 +9,7 @@ it. Or they are label images, in which the pixels of each nucleus have a number 
 contest's images those of fluorescence are used, gray on a dark ground; --all-kinds takes all.
 
 It takes an hour on two cores of a CPU; --steps 1000 is quick and less good. Interrupted, the same command goes on where
-it was.
+it was. The model that comes with the package, nuclei_resnet18_fpn, was trained so, with --validation 0.
 """
 
 import argparse

@@ -119,6 +119,7 @@ def _images(folder, made):
     image = Image.fromarray(made.pixels())
     for name in ("street.jpg", "holiday/beach.jpg", "aerial.tif"):
         image.save(folder / name)
+    image.convert("L").save(folder / "cells.png")
 
 
 def _moved(source, target):
