@@ -40,13 +40,14 @@ def load_pretrained(
     cache_dir: str | os.PathLike | None = None,
     **changes: Any,
 ) -> MaskRCNN:
-    """Return a model with published weights, which are downloaded once and kept.
+    """Return a model with published weights, which come with this package or are downloaded once and kept.
 
     Args:
         name: what the publishers call the model, as `list_pretrained` has it, or a custom `Preset`. With the name of
             a backbone all but the backbone is new.
         weights: a file to load instead of the published one: a checkpoint of the same architecture, in any format of
-            the model's source, or a `.keras` file. If it has another number of classes than the published model,
+            the model's source, or a `.keras` file. This package's own
+            (`maskrcnn convert`) tell their classes. If it has another number of classes than the published model,
             `class_names` must name them; Matterport's files can do without, and may have another depth. If it has
             as many, they are taken to be the published ones.
         class_names: the classes of the model without the background, if they are to be others than the published
@@ -59,7 +60,8 @@ def load_pretrained(
 
     Raises:
         ValueError: the name is unknown (the message lists the nearest ones); the file is broken, is of another model,
-            or has other classes than those named; or a field of the Config is refused.
+            or has other classes than those named; a field of the Config is refused; or a custom `Preset`
+            has no url and no weights are given.
         FileNotFoundError: there is no file `weights`.
         ConnectionError: the file cannot be downloaded; the message says where to put it by hand.
 

@@ -6,10 +6,10 @@ from keras_maskrcnn.presets.preset import Preset
 NUCLEI = Config(
     class_names=("nucleus",),
     channels=1,
-    intensity_percentiles=(1.0, 99.8),
+    intensity_percentiles=(1.0, 99.8),  # exposures differ by a factor of ten
     pixel_mean=(45.0,),
     pixel_std=(60.0,),
-    image_scale=2.0,
+    image_scale=2.0,  # half of the nuclei are narrower than 13 pixels
     crop_size=256,
     scale_jitter=(0.7, 1.4),
     vertical_flip_probability=0.5,
@@ -18,7 +18,7 @@ NUCLEI = Config(
     contrast=0.3,
     depth=18,
     stem_channels=32,
-    norm="group_norm",
+    norm="group_norm",  # from scratch there are no statistics to freeze
     fpn_norm="group_norm",
     head_norm="group_norm",
     frozen_stages=0,
@@ -34,7 +34,7 @@ NUCLEI = Config(
     background_outputs=False,
     max_detections=500,
 )
-"""Of samples/nuclei/train.py, which says why."""
+"""A small network, for small things that all look alike. samples/nuclei/train.py trains it."""
 
 PRESETS = (
     Preset(

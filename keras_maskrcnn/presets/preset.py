@@ -27,7 +27,7 @@ class Preset:
         box_ap: published average precision of boxes, 0..100, on the validation images of its dataset; None without.
         mask_ap: of masks.
         keypoint_ap: of keypoints.
-        published: where these metrics are published.
+        published: where these metrics are published; "" of a file that comes with this package, whose `card` has them.
         evaluated_above: the score threshold, 0..1, that they were measured with; None is the config's.
 
     Example:
@@ -66,7 +66,8 @@ class Preset:
     @property
     def packaged_file(self) -> Path | None:
         """The file, if it comes with this package."""
-        return None if self.url else Path(__file__).with_name(f"{self.name}.safetensors")
+        file = Path(__file__).with_name(f"{self.name}.safetensors")
+        return file if not self.url and file.is_file() else None
 
     @property
     def card(self) -> str:

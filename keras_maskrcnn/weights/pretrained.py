@@ -56,13 +56,12 @@ def build_pretrained(
     if preset.is_backbone and class_names is None:
         raise ValueError(f"{preset.name} is a backbone: class_names must say what the model is to find")
     config = _changed(preset.config, class_names, changes)  # what cannot be is refused before the download
-    packaged = preset.packaged_file
-    if weights is None and packaged is not None:
-        if not packaged.is_file():
+    if weights is None and not preset.url:
+        if preset.packaged_file is None:
             raise ValueError(
                 f"{preset.name} has no url and does not come with this package: give its weights"
             )
-        return _from_file(model_class, preset, packaged, class_names, changes)
+        return _from_file(model_class, preset, preset.packaged_file, class_names, changes)
     if weights is None:
         folder = Path(cache_dir) if cache_dir is not None else _keras_folder()
         if config == preset.config and not preset.is_backbone:
@@ -226,7 +225,11 @@ def _config_of_file(
     """Return the Config of the model that the file was saved from, as far as the file tells."""
     published = preset.config
     if preset.source == "keras_maskrcnn":
-        own = Config.from_json(read_config(path))
+        text = read_config(path)
+        try:
+            own = Config.from_json(text)
+        except ValueError as error:
+            raise ValueError(f"{path}: its Config cannot be read: {error}") from error
         _check_network(path, own, preset)
         return own
     if preset.source == "matterport":
