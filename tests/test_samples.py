@@ -9,11 +9,10 @@ from PIL import Image
 from places import ROOT
 
 import keras_maskrcnn as km
+from samples import sample
 
 SAMPLES = ROOT / "samples"
-sys.path.append(str(SAMPLES / "nuclei"))
-import train as nuclei  # noqa: E402
-from cells import draw_cells, write_contest_folder  # noqa: E402
+cells, nuclei = sample("nuclei/cells.py"), sample("nuclei/train.py")
 
 
 def run(monkeypatch, program, *arguments):
@@ -27,7 +26,7 @@ def run(monkeypatch, program, *arguments):
 def stage1_train(tmp_path_factory):
     """A folder as the contest's, of four drawn images and one that is bright."""
     folder = tmp_path_factory.mktemp("contest") / "stage1_train"
-    write_contest_folder(folder, count=5, size=64, cells=12)
+    cells.write_contest_folder(folder, count=5, size=64, cells=12)
     bright = folder / "drawn_04" / "images" / "drawn_04.png"
     Image.fromarray(255 - np.asarray(Image.open(bright))).save(bright)
     return folder
@@ -69,7 +68,7 @@ def test_large_images_are_shown_more_often():
 
 
 def test_drawn_cells_touch_and_do_not_overlap():
-    image, labels = draw_cells(200, 300, 80, seed=0, brightest=65535)
+    image, labels = cells.draw_cells(200, 300, 80, seed=0, brightest=65535)
     assert image.dtype == np.uint16 and image.max() > 30000 and labels.max() > 40
     beside = labels[:, 1:] != labels[:, :-1]
     assert (beside & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)).sum() > 20
