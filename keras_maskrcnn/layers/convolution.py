@@ -5,6 +5,7 @@ from keras import ops
 
 from keras_maskrcnn.config.checks import GROUPS
 from keras_maskrcnn.ops.convolution import CHANNELS, conv3x3, grouped_conv
+from keras_maskrcnn.ops.group_norm import group_norm
 
 
 class FrozenBatchNorm(keras.layers.Layer):
@@ -34,27 +35,12 @@ class FrozenBatchNorm(keras.layers.Layer):
 
 
 class GroupNorm(keras.layers.GroupNormalization):
-    """Keras' group normalisation of channels that come last, `[B, ..., C]`, to float32's precision.
-
-    TensorFlow adds up a whole map at once, and on a CPU so plainly that a single image's variance is wrong in the
-    fourth digit. Adding up one axis after the other is right, and faster.
-    """
+    """Keras' group normalisation of channels that come last, `[B, ..., C]`, to float32's precision."""
 
     def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
         dtype = keras.backend.result_type(x.dtype, "float32")
-        shape, rank = ops.shape(x), len(x.shape)
-        groups = (self.groups, x.shape[-1] // self.groups)
-        grouped = ops.reshape(ops.cast(x, dtype), (-1, *shape[1:-1], *groups))  # [B, ..., G, C / G]
-
-        def mean(values: keras.KerasTensor) -> keras.KerasTensor:
-            for axis in (*range(rank - 2, 0, -1), rank):
-                values = ops.mean(values, axis=axis, keepdims=True)
-            return values
-
-        center = mean(grouped)
-        gamma, beta = (ops.cast(ops.reshape(weight, groups), dtype) for weight in (self.gamma, self.beta))
-        scale = ops.rsqrt(mean(ops.square(grouped - center)) + self.epsilon) * gamma
-        return ops.cast(ops.reshape(grouped * scale + (beta - center * scale), shape), self.compute_dtype)
+        x, gamma, beta = (ops.cast(values, dtype) for values in (x, self.gamma, self.beta))
+        return ops.cast(group_norm(x, gamma, beta, self.groups, self.epsilon), self.compute_dtype)
 
 
 class ConvNorm(keras.layers.Layer):
