@@ -34,6 +34,11 @@ class AffineTransform:
         """Move points [..., 2]."""
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
+    def is_outside(self, extent: np.ndarray) -> bool:
+        """Whether what has this extent [4] on the canvas is not on it, and not beside it within a pixel."""
+        beyond = (extent[:2] > [self.width + 1, self.height + 1]) | (extent[2:] < -1)
+        return bool(beyond.any())
+
     def window(self, corners: np.ndarray, supersampling: int) -> "AffineTransform":
         """Return the transform to a canvas of its own, that many times as fine, around points [P, 2] of the image."""
         fine = dataclasses.replace(self, matrix=self.matrix * supersampling)
@@ -57,7 +62,7 @@ class Shape:
     extent: np.ndarray
     """[4] x1, y1, x2, y2 in pixels of the canvas around all of the object, seen or not."""
     area: int
-    """Cells of all of the object, seen or not."""
+    """Cells of all of the object, seen or not; 0 for one that is outside the canvas, of which nothing is drawn."""
 
     def clipped(self, height: int, width: int) -> "Shape":
         """Leave out what lies outside a grid of height x width cells."""
@@ -110,6 +115,10 @@ def move_shape(
         rle = segmentation_to_rle(segmentation, height, width)
         x1, y1, x2, y2 = map(int, mask_extent(rle))
         points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+    ends = transform.points(points)
+    extent = np.concatenate([ends.min(axis=0), ends.max(axis=0)])
+    if transform.is_outside(extent):  # of a crowd most are, where the canvas is a small part of the image
+        return Shape(np.zeros((0, 0), bool), 0, 0, extent, 0)
     window = transform.window(points, supersampling)
     if isinstance(segmentation, dict):
         # The object alone, not the image around it, which may be a hundred times as large.
@@ -121,8 +130,6 @@ def move_shape(
         polygons = [window.points(np.reshape(polygon, (-1, 2))).ravel().tolist() for polygon in segmentation]
         moved = segmentation_to_mask(polygons, window.height, window.width)
     left, top = np.rint(transform.matrix[:, 2] * supersampling - window.matrix[:, 2]).astype(int)
-    ends = transform.points(points)
-    extent = np.concatenate([ends.min(axis=0), ends.max(axis=0)])
     return Shape(moved, int(left), int(top), extent, int(moved.sum()))
 
 
