@@ -70,7 +70,8 @@ def draw_instances(
               need be. Up to 12 are always written, where they hide least. Of more, those are left out that would touch
               another or hide more than 5 % of an object, and if these are more than a quarter, all. Then a legend in
               the emptiest place along the edges has each class's count and range of scores, and how many labels are
-              left out. It takes at most a quarter of the image; too small an image (`scale` enlarges it) gets none.
+              left out. It takes at most a quarter of the image, and hides at most 2 % of the objects; where it finds
+              no such place (`scale` enlarges an image), there is none.
             - True: all, where they hide least. False: none.
             - "legend": a legend in place of them. "strip": the same below the image, which becomes higher by it.
         font: path of a TrueType font; left out: of each label one that has its letters, if there is any.

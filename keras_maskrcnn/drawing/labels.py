@@ -1,6 +1,7 @@
 """Labels at objects, where they hide nothing; and where there is no room for them, a legend."""
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,10 @@ WORTH = 0.75
 """If less than this fraction of the labels finds room, none is written."""
 LEGEND_AREA = 0.25
 """A legend that was not asked for takes at most this fraction of the image."""
+LEGEND_HIDES = 0.02
+"""And of the objects it hides at most this fraction, or half of one."""
+NARROWER = (1.0, 0.6, 0.35)
+"""Widths that are tried for a legend, as fractions of the image's."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +78,7 @@ class Labels:
         if choice == "strip":
             return Written(legend=make_legend(self.entries, size, self.font), in_place_of_labels=True)
         if choice == "legend":
-            return self._legend_alone(room, 1.0)
+            return self._legend_alone(room, asked_for=True)
         if not choice or not self.texts:
             return Written()
         return self._what_fits(room) if choice == "auto" else Written(self._placed(room))
@@ -86,27 +91,50 @@ class Labels:
                 return Written(labels)
         if count <= FEW:
             return Written(self._placed(room))
-        place = self._legend(room, [_left_out(count, count)], SMALLER).place(room)
+        place = self._legend(room, [_left_out(count, count)], shrinks=[SMALLER])[1]
         labels = self._placed(room, SMALLER, MOST_HIDDEN, [place])
         if len(labels) < WORTH * count:
             return self._legend_alone(room)
-        legend = self._legend(room, [_left_out(count - len(labels), count)], SMALLER)
-        return Written(labels, legend if _fraction(place, room) <= LEGEND_AREA else None, place)
+        legend, _ = self._legend(room, [_left_out(count - len(labels), count)], shrinks=[SMALLER])
+        return Written(labels, legend if self._is_unobtrusive(place, room) else None, place)
 
-    def _legend_alone(self, room: Room, most: float = LEGEND_AREA) -> Written:
-        legend = self._legend(room, most=most)
-        place = legend.place(room)
-        return Written((), legend if _fraction(place, room) <= most else None, place, in_place_of_labels=True)
+    def _legend_alone(self, room: Room, asked_for: bool = False) -> Written:
+        legend, place = self._legend(room, most=1.0 if asked_for else LEGEND_AREA)
+        shown = asked_for or self._is_unobtrusive(place, room)
+        return Written((), legend if shown else None, place, in_place_of_labels=True)
 
     def _legend(
-        self, room: Room, more: Sequence[Entry] = (), shrink: float = 1.0, most: float = LEGEND_AREA
+        self,
+        room: Room,
+        more: Sequence[Entry] = (),
+        shrinks: Sequence[float] = (1.0, SMALLER),
+        most: float = LEGEND_AREA,
+    ) -> tuple[Legend, Place]:
+        """The first legend that hides next to nothing, or the one that hides least, and its place."""
+        choices: list[tuple[float, int, Legend, Place]] = []
+        for shrink, part in itertools.product(shrinks, NARROWER):
+            legend = self._legend_of_width(room, more, shrink, most, int(part * room.width))
+            place = legend.place(room)
+            choices.append((float(room.hidden(np.array(place))), len(choices), legend, place))
+            if choices[-1][0] <= MOST_HIDDEN:
+                break
+        return min(choices)[2:]
+
+    def _legend_of_width(
+        self, room: Room, more: Sequence[Entry], shrink: float, most: float, width: int
     ) -> Legend:
         """A legend of at most this fraction of the image, if that is enough for a line and `more`."""
         size = room.height, room.width
-        whole = make_legend([*self.entries, *more], size, self.font, shrink)
+        whole = make_legend([*self.entries, *more], size, self.font, shrink, width)
         fitting = int(most * room.height * room.width / whole.width) // whole.line - 1
         kept = shortened(self.entries, max(1, min(fitting, room.height // whole.line - 1) - len(more)))
-        return make_legend([*kept, *more], size, self.font, shrink)
+        return make_legend([*kept, *more], size, self.font, shrink, width)
+
+    def _is_unobtrusive(self, place: Place, room: Room) -> bool:
+        """Whether a legend there, which nobody asked for, leaves the image to its objects."""
+        area = (place[2] - place[0]) * (place[3] - place[1]) / (room.width * room.height)
+        hidden = float(room.hidden(np.array(place)))
+        return area <= LEGEND_AREA and hidden <= max(0.5, LEGEND_HIDES * len(self.boxes))
 
     def _placed(
         self, room: Room, shrink: float = 1.0, most_hidden: float = np.inf, reserved: Sequence[Place] = ()
@@ -121,11 +149,6 @@ class Labels:
 
 def _left_out(count: int, total: int) -> Entry:
     return f"no room for {count} of {total} labels", ()
-
-
-def _fraction(place: Place, room: Room) -> float:
-    """How much of the image a place takes."""
-    return (place[2] - place[0]) * (place[3] - place[1]) / (room.width * room.height)
 
 
 def _margin(font: Any) -> int:

@@ -85,7 +85,11 @@ class Legend:
 
 
 def make_legend(
-    entries: Sequence[Entry], size: tuple[int, int], font: str | None, shrink: float = 1.0
+    entries: Sequence[Entry],
+    size: tuple[int, int],
+    font: str | None,
+    shrink: float = 1.0,
+    widest: int | None = None,
 ) -> Legend:
     """Lay out a legend for an image; lines that are too wide are broken between words.
 
@@ -93,6 +97,7 @@ def make_legend(
         size: (height, width) of the image in pixels.
         font: path of a TrueType font, or None.
         shrink: of the text, as `text_font` takes it.
+        widest: of the legend in pixels; left out: the image's width.
     """
     fonts = [text_font(text, *size, font, shrink) for text, _ in entries]
     line = max(sum(own.getmetrics()) for own in fonts)
@@ -100,7 +105,9 @@ def make_legend(
     indent = margin + (line if sum(len(rows) > 0 for _, rows in entries) > 1 else 0)
     lines: list[tuple[Entry, Any]] = []
     for (text, rows), own in zip(entries, fonts, strict=True):
-        for number, part in enumerate(_broken(text, own, size[1] - indent - margin)):
+        for number, part in enumerate(
+            _broken(text, own, (size[1] if widest is None else widest) - indent - margin)
+        ):
             lines.append(((part, () if number else rows), own))
     longest = max(own.getlength(text) for (text, _), own in lines)
     width, height = int(longest) + 1 + indent + margin, len(lines) * line + 2 * (margin // 2)

@@ -55,7 +55,7 @@ def test_where_most_find_no_room_a_legend_is_in_their_place():
     scores = np.linspace(0.994, 0.506, 100)
     written = labels(boxes, ["nucleus"] * 100, scores).written(Room(210, 210, regions), "auto")
     assert not written.labels and written.in_place_of_labels
-    assert legend_text(written) == ["nucleus: 100 objects, scores 0.51 to 0.99"]
+    assert " ".join(legend_text(written)) == "nucleus: 100 objects, scores 0.51 to 0.99"
 
 
 def test_where_some_find_none_the_legend_says_how_many():
@@ -75,7 +75,22 @@ def test_few_labels_are_always_written():
     written = labels(boxes, ["cat"] * 12).written(Room(100, 100, everywhere), "auto")
     assert len(written.labels) == 12 and written.legend is None
     written = labels(np.tile(boxes, (2, 1)), ["cat"] * 24).written(Room(100, 100, everywhere * 24), "auto")
-    assert not written.labels and legend_text(written) == ["cat: 24 objects"]
+    assert not written.labels and written.legend is None  # it would hide what it is about
+
+
+def test_a_legend_is_small_where_it_would_hide_objects_and_left_out_where_it_hides_many():
+    _, _, boxes = disks(0, 60, 300)
+    many = labels(boxes, ["nucleus"] * 60)
+
+    def written(free):
+        """Of objects all over the image, but for so many rows at its lower edge."""
+        columns = [(np.ones((300 - free, 5), bool), 5 * number, 0) for number in range(60)]
+        return many.written(Room(300, 300, columns), "auto")
+
+    full, small = written(free=15), written(free=12)
+    assert full.legend.line > small.legend.line and small.place[1] == 288
+    tiles = [(np.ones((10, 10), bool), x, y) for x in range(0, 300, 10) for y in range(0, 300, 10)]
+    assert many.written(Room(300, 300, tiles), "auto").legend is None
 
 
 def test_images_too_small_for_a_legend_get_one_only_if_asked_for():
@@ -87,9 +102,8 @@ def test_images_too_small_for_a_legend_get_one_only_if_asked_for():
 
 
 def test_a_legend_of_many_classes_sums_the_rest_up():
-    everywhere = [(np.ones((300, 300), bool), 0, 0)] * 80
     names = [f"class {row % 40}" for row in range(80)]
-    many, room = labels(np.tile([[0, 0, 300, 300]], (80, 1)), names), Room(300, 300, everywhere)
+    many, room = labels(np.tile([[0, 0, 300, 300]], (80, 1)), names), Room(300, 300, ())
     written = many.written(room, "auto")
     left, top, right, bottom = written.place
     assert (right - left) * (bottom - top) <= 300 * 300 / 4
