@@ -9,17 +9,17 @@ from PIL import Image
 from places import ROOT
 
 import keras_maskrcnn as km
-from samples import sample
+from samples import neighbours, sample
 
 SAMPLES = ROOT / "samples"
-cells, nuclei = sample("nuclei/cells.py"), sample("nuclei/train.py")
+cells, nuclei, tuning = (sample(f"nuclei/{name}.py") for name in ("cells", "train", "fine_tune"))
 
 
 def run(monkeypatch, program, *arguments):
     """Run a program with these arguments, as the command line does."""
     monkeypatch.setattr(sys, "argv", [program, *map(str, arguments)])
-    monkeypatch.syspath_prepend(str((SAMPLES / program).parent))
-    runpy.run_path(str(SAMPLES / program), run_name="__main__")
+    with neighbours(SAMPLES / program):
+        runpy.run_path(str(SAMPLES / program), run_name="__main__")
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,33 @@ def test_drawn_cells_touch_and_do_not_overlap():
     beside = labels[:, 1:] != labels[:, :-1]
     assert (beside & (labels[:, 1:] > 0) & (labels[:, :-1] > 0)).sum() > 20
     assert image[labels > 0].mean() > 3 * image[labels == 0].mean()
+
+
+def test_images_of_another_kind_are_bright_where_the_others_are_dark(stage1_train):
+    (record,) = nuclei.read_records(stage1_train)[:1]
+    made = tuning.another_kind(record, seed=0)
+    assert (made.height, made.width) == (160, 160)  # 2.5 times 64
+    labels = made.to_label_image() > 0
+    assert made.image[~labels].mean() > made.image[labels].mean() + 20
+    smallest = min((record.to_label_image() == number).sum() for number in range(1, len(record.boxes) + 1))
+    kept = np.bincount(made.to_label_image().ravel())[1:]
+    assert len(kept) >= 3 and kept.min() >= 100 and kept.max() > 4 * smallest
+
+
+def test_the_packaged_model_is_compared_with_itself_tuned_and_from_scratch(
+    stage1_train, tmp_path, monkeypatch, capsys, untraced
+):
+    (tmp_path / "names.txt").write_text("drawn_01\ndrawn_02\n")
+    names = ["--validation-names", tmp_path / "names.txt"]
+    run(
+        monkeypatch, "nuclei/fine_tune.py", stage1_train, "--output", tmp_path, "--steps", 2,
+        "--count", 1, *names,
+    )  # fmt: skip
+    printed = capsys.readouterr().out
+    assert "1 images with" in printed and printed.count("contest mean") == 3
+    tuned = km.load_model(tmp_path / "tuned.keras")
+    packaged = km.load_pretrained("nuclei_resnet18_fpn")
+    assert tuned.config.image_scale == 1.0
+    changed = [np.abs(a - b).max() for a, b in zip(tuned.get_weights(), packaged.get_weights(), strict=True)]
+    assert 0 < max(changed) < 0.1  # it began from the packaged weights
+    assert (tmp_path / "tuned.png").exists()

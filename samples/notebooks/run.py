@@ -81,8 +81,8 @@ def main():
     parser.add_argument("notebooks", nargs="+", type=Path)
     parser.add_argument("--write", action="store_true", help="put the outputs into the notebooks too")
     options = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
     for path in options.notebooks:
+        sys.path.insert(0, str(path.resolve().parent))  # as Jupyter does, for the modules beside it
         notebook = run_notebook(path)
         page = Path("runs") / f"{path.stem}.html"
         page.parent.mkdir(exist_ok=True)
