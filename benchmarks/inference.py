@@ -12,6 +12,8 @@ import functools
 import os
 import statistics
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # faster on processors without AVX-512
+
 import numpy as np
 import peers
 import tensorflow as tf

@@ -11,6 +11,8 @@ import os
 import statistics
 import time
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # faster on processors without AVX-512
+
 import numpy as np
 import tensorflow as tf
 

@@ -5,8 +5,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from keras_maskrcnn.utils.backend import check_backend
+from keras_maskrcnn.utils.onednn import turn_on
 
 check_backend()
+turn_on()
 # With Keras at hand the classes are made known to it at once, so that keras.saving.load_model finds them. Without,
 # TensorFlow is loaded at the first use of a name: `maskrcnn --help` need not wait for it.
 if TYPE_CHECKING or "keras" in sys.modules:

@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import os
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the tests train: faster on processors without AVX-512
 
 import pytest
 import tensorflow as tf

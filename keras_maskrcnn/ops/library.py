@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_maskrcnn.ops import build, build_cuda, winograd
 from keras_maskrcnn.ops.cuda_library import Library
+from keras_maskrcnn.utils.onednn import warn_if_off
 
 SWITCH = "KERAS_MASKRCNN_OPS"
 CHOICES = ("auto", "compiled", "plain")
@@ -32,6 +33,8 @@ def library() -> Any:
 
 @functools.cache
 def _chosen(choice: str) -> Any:
+    if not tf.config.list_physical_devices("GPU"):
+        warn_if_off()
     if choice == "plain":
         _log.info("RoIAlign: plain TensorFlow operations, as %s says", SWITCH)
         return None

@@ -1,7 +1,7 @@
 """Every private name of Keras that this package uses, so that one file tells what a new version of Keras may break.
 
 All of them are in Keras 3.15; its upper bound in setup.py is there because of them. Of TensorFlow,
-`data/pipeline/batches.py` uses `Dataset._variant_tensor` and `_inputs`.
+`data/pipeline/batches.py` uses `Dataset._variant_tensor` and `_inputs`, and `utils/onednn.py` `_pywrap_util_port`.
 """
 
 import io
