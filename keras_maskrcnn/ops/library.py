@@ -165,10 +165,19 @@ def _load(path: Path) -> Any:
     for name, gradient in (
         ("MaskrcnnRoiAlign", _roi_align_gradient),
         ("MaskrcnnWinogradConvolution", winograd.gradient),
+        ("MaskrcnnGroupNorm", _group_norm_gradient),
     ):
         with suppress(KeyError):  # a module that is reloaded finds it in TensorFlow's register already
             tf.RegisterGradient(name)(functools.partial(gradient, library))
     return library
+
+
+def _group_norm_gradient(
+    library: Any, op: tf.Operation, above: tf.Tensor, *_: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    x, gamma, _ = op.inputs
+    _, mean, inverse = op.outputs
+    return library.maskrcnn_group_norm_grad(above, x, gamma, mean, inverse, groups=op.get_attr("groups"))
 
 
 def _load_kernels(path: Path) -> Any:

@@ -5,8 +5,16 @@ import pytest
 import tensorflow as tf
 
 from keras_maskrcnn.ops.group_norm import group_norm
+from keras_maskrcnn.ops.library import SWITCH, library
 
 EPSILON = 1e-3
+
+
+@pytest.fixture(autouse=True, params=["auto", "plain"])
+def operations(request, monkeypatch):
+    """Each test runs with the compiled operation, where there is one, and without."""
+    monkeypatch.setenv(SWITCH, request.param)
+    return request.param
 
 
 def plainly(x, gamma, beta, groups):
@@ -25,7 +33,7 @@ def values_and_gradients(function, inputs, above):
     return [value, *tape.gradient(value, inputs, above)]
 
 
-@pytest.mark.parametrize("shape", [(2, 6, 5, 8), (1, 7, 9, 4), (3, 8), (2, 5, 8)])
+@pytest.mark.parametrize("shape", [(2, 6, 5, 8), (1, 7, 9, 4), (3, 8), (2, 5, 8), (2, 60, 70, 12)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_values_and_gradients_are_those_of_the_formula(shape, dtype):
     random = np.random.default_rng(0)
@@ -37,7 +45,8 @@ def test_values_and_gradients_are_those_of_the_formula(shape, dtype):
     expected = values_and_gradients(lambda *all: plainly(*all, 4), exact, tf.constant(above))
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == dtype
-        np.testing.assert_allclose(one, other, rtol=0, atol=1e-5 if dtype == "float32" else 1e-12)
+        tolerance = 1e-5 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(one, other, rtol=0, atol=tolerance * (1 + np.abs(other).max()))
 
 
 def test_the_gradient_of_a_large_offset_is_exact():
@@ -67,3 +76,10 @@ def test_maps_of_any_size_go_through_one_graph():
     for side in (3, 5):
         x = tf.random.stateless_normal([2, side, side, 8], (0, side))
         np.testing.assert_allclose(traced(x), plainly(x, 1.0, 0.0, 4), atol=1e-5)
+
+
+def test_no_image_and_no_wrong_number_of_channels(operations):
+    assert group_norm(tf.zeros([0, 3, 3, 8]), tf.ones([8]), tf.zeros([8]), 4, EPSILON).shape == (0, 3, 3, 8)
+    if operations == "auto" and library() is not None:
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a multiple of 3"):
+            group_norm(tf.zeros([1, 3, 3, 8]), tf.ones([8]), tf.zeros([8]), 3, EPSILON)
