@@ -1,6 +1,7 @@
 """The dataset contract: one `Record` per image, and the checks that make one trustworthy."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,15 @@ class Record:
     def name(self) -> str:
         """What error messages call the image: its file, or its id for an array."""
         return self.image if isinstance(self.image, str) else f"image {self.image_id!r}"
+
+    @functools.cached_property
+    def extents(self) -> np.ndarray:
+        """[N, 4] float32: x1, y1, x2, y2 in pixels around the masks, or the boxes where there are none.
+
+        Raises:
+            ValueError: a mask is malformed.
+        """
+        return self.boxes if self.masks is None else mask_extents(self.masks, self.height, self.width)
 
     def to_label_image(self, dtype: DTypeLike | None = None) -> np.ndarray:
         """Return the masks as one image of numbers: row r is r + 1, and 0 is background.

