@@ -38,11 +38,12 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def scored(found, records, threshold):
-    """The metrics of what a program has found."""
-    detections = [as_detections(found[Path(record.image).stem], record) for record in records]
-    coco = km.score_coco(records, detections, class_names=CONFIG.class_names)
-    return {**coco, **km.score_matching(records, detections, threshold).to_dict()}
+def tuned_scores(content, validation, tuning):
+    """The metrics of what a program has found, with the score threshold that is best on the images to tune by."""
+    threshold = best_threshold(content["tuning"], tuning)
+    detections = [as_detections(content["found"][Path(record.image).stem], record) for record in validation]
+    coco = km.analyse(validation, detections, CONFIG.class_names, max_detections=500).scores
+    return {**coco, **km.score_matching(validation, detections, threshold).to_dict()}
 
 
 def as_detections(rows, record):
@@ -81,8 +82,7 @@ def table(folder, records, tuning):
     rows = {}
     for path in sorted(folder.glob("*_steps_*_seed_*.json")):
         content = json.loads(path.read_text())
-        threshold = best_threshold(content["tuning"], tuning)
-        scores = scored(content["found"], records, threshold)
+        scores = tuned_scores(content, records, tuning)
         rows.setdefault(path.stem.split("_seed_")[0], []).append({"seconds": content["seconds"], **scores})
     print("| model | runs | training s |", " | ".join(COLUMNS), "| mask AP from .. to |")
     print("|---" * (len(COLUMNS) + 4) + "|")
@@ -93,41 +93,59 @@ def table(folder, records, tuning):
         print("|", " | ".join([name, str(len(runs)), seconds, *medians, spread]), "|")
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_data(parser):
+    """Add the arguments that say where the data and the results are."""
     parser.add_argument("labels", type=Path, help="folder of label images")
     parser.add_argument("--images", type=Path, required=True, help="folder of the images")
     parser.add_argument(
         "--validation-names", type=Path, required=True, help="text file with the names to judge by"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+
+
+def written(config, path):
+    """Write a Config as JSON and return the path."""
+    path.write_text(config.to_json())
+    return path
+
+
+def prepared(args):
+    """Return a side's arguments, and the records to train on, to judge by, and (of the first) to tune by."""
+    args.output.mkdir(parents=True, exist_ok=True)
+    training, validation = split(read_records(args.labels, args.images), 0, args.validation_names)
+    tuning, names = training[::10], args.output / "tuning.txt"
+    names.write_text("\n".join(Path(record.image).stem for record in tuning))
+    options = ["--labels", args.labels, "--images", args.images]
+    return (
+        [*options, "--validation-names", args.validation_names, "--tuning-names", names],
+        training,
+        validation,
+        tuning,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data(parser)
     parser.add_argument("--torchvision", help="interpreter that has torchvision; left out: not run")
     parser.add_argument("--stardist", help="interpreter that has StarDist; left out: not run")
     parser.add_argument("--stardist-steps", type=int, default=4000, help="of StarDist, four crops each too")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of ours; the peers have the first")
     parser.add_argument("--steps", type=int, default=1500, help="of ours and torchvision's")
-    parser.add_argument("--fewer", type=int, nargs="*", default=[500], help="steps of more runs of ours")
+    parser.add_argument("--more", type=int, nargs="*", default=[500], help="steps of more runs of ours")
     args = parser.parse_args()
 
-    args.output.mkdir(parents=True, exist_ok=True)
-    config = args.output / "config.json"
-    config.write_text(CONFIG.to_json())
-    training, validation = split(read_records(args.labels, args.images), 0, args.validation_names)
-    tuning = training[::10]  # of which the peers know the names too
-    (args.output / "tuning.txt").write_text("\n".join(Path(record.image).stem for record in tuning))
-    options = ["--labels", args.labels, "--images", args.images, "--config", config]
-    options += ["--validation-names", args.validation_names, "--tuning-names", args.output / "tuning.txt"]
-    for seed in args.seeds:
-        for steps in (args.steps, *args.fewer):
-            result = args.output / f"ours_steps_{steps}_seed_{seed}.json"
-            run("nuclei_ours.py", sys.executable, options, seed, steps, result)
-    peers = {"torchvision": args.steps, "stardist": args.stardist_steps}
-    for name, steps in peers.items():
-        if getattr(args, name) is not None:
-            result = args.output / f"{name}_steps_{steps}_seed_{args.seeds[0]}.json"
-            run(f"nuclei_{name}.py", getattr(args, name), options, args.seeds[0], steps, result)
+    options, _, validation, tuning = prepared(args)
+    config = written(CONFIG, args.output / "config.json")
+    runs = [("ours", sys.executable, steps, args.seeds) for steps in (args.steps, *args.more)]
+    runs += [("torchvision", args.torchvision, args.steps, args.seeds[:1])]
+    runs += [("stardist", args.stardist, args.stardist_steps, args.seeds[:1])]
+    for side, python, steps, seeds in runs:
+        for seed in seeds if python else ():
+            result = args.output / f"{side}_steps_{steps}_seed_{seed}.json"
+            run(f"nuclei_{side}.py", python, [*options, "--config", config], seed, steps, result)
     table(args.output, validation, tuning)
 
 

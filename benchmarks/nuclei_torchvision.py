@@ -3,15 +3,14 @@
 The architecture is that of a Config of this package as JSON, as far as torchvision's parts can be told of it.
 """
 
-import argparse
 import json
 import time
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pycocotools.mask as coco_mask
 import torch
+from nuclei_side import arguments, row, write
 from PIL import Image
 from torch import nn
 from torchvision.models.detection import MaskRCNN
@@ -192,25 +191,12 @@ def rows(model, images, config):
         encoded = [
             coco_mask.encode(np.asfortranarray(mask[0] >= 0.5, np.uint8)) for mask in one["masks"].numpy()
         ]
-        found[name] = [
-            {
-                "score": float(score),
-                "bbox": box.tolist(),
-                "segmentation": {"size": rle["size"], "counts": rle["counts"].decode()},
-            }
-            for score, box, rle in zip(one["scores"], one["boxes"], encoded, strict=True)
-        ]
+        found[name] = [row(*each) for each in zip(one["scores"], one["boxes"], encoded, strict=True)]
     return found
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("labels", "images", "config", "validation-names", "tuning-names", "result"):
-        parser.add_argument(f"--{name}", type=Path, required=True)
-    parser.add_argument("--steps", type=int, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    args = parser.parse_args()
-
+    args = arguments(__doc__)
     config = json.loads(args.config.read_text())
     torch.manual_seed(args.seed)
     names = sorted(path.stem for path in args.labels.glob("*.png"))
@@ -229,12 +215,7 @@ def main():
     start = time.perf_counter()
     model = train(model, crops, args.steps)
     seconds = time.perf_counter() - start
-    result = {
-        "seconds": seconds,
-        "found": rows(model, validation, config),
-        "tuning": rows(model, tuning, config),
-    }
-    args.result.write_text(json.dumps(result))
+    write(args, seconds, rows(model, validation, config), rows(model, tuning, config))
 
 
 if __name__ == "__main__":
