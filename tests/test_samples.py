@@ -103,3 +103,11 @@ def test_the_packaged_model_is_compared_with_itself_tuned_and_from_scratch(
     changed = [np.abs(a - b).max() for a, b in zip(tuned.get_weights(), packaged.get_weights(), strict=True)]
     assert 0 < max(changed) < 0.1  # it began from the packaged weights
     assert (tmp_path / "tuned.png").exists()
+
+
+def test_the_gallery_shows_scenes_beside_what_is_found_in_them(tmp_path, monkeypatch, capsys, untraced):
+    run(monkeypatch, "nuclei/gallery.py", "--output", tmp_path, "--scenes", "touching", "dim")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines[-2:]] == ["touching", "dim"]
+    assert all(float(line.split("(TP + FP + FN) ")[1].split()[0]) > 0.5 for line in lines[-2:])
+    assert Image.open(tmp_path / "dim.png").size == (604, 200)

@@ -10,7 +10,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.detections.from_outputs import Outputs, have_area, make_detections, original_boxes
 from keras_maskrcnn.detections.tiling import merge_tiles, tile_windows
-from keras_maskrcnn.masks.rle import rle_to_mask
+from keras_maskrcnn.masks.rle import regions_to_masks, rle_region
 
 Run = Callable[[list[np.ndarray]], Iterable[tuple[Outputs, tuple[int, int]]]]
 """Runs the model on a batch of images: of each its outputs and the (height, width) that it was resized to."""
@@ -146,9 +146,8 @@ def _of_tiles(
     unmerged = detections(joined, image, image.shape[:2], config, masks and "rle")
     merged = merge_tiles(unmerged, joined["windows"], config.nms_iou, config.class_agnostic_nms)[:limit]
     if masks == "bool" and merged.masks is not None:
-        dense = np.zeros((len(merged), merged.height, merged.width), bool)
-        for mask, rle in zip(dense, merged.masks, strict=True):
-            mask[:] = rle_to_mask(rle)
+        regions = map(rle_region, merged.masks)
+        dense = regions_to_masks(regions, len(merged), merged.height, merged.width)
         merged = dataclasses.replace(merged, masks=dense)
     return merged
 

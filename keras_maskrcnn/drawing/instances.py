@@ -103,7 +103,7 @@ def draw_instances(
             class_colors(names, class_names) if names is not None and by_class else instance_colors(boxes)
         )
     marks = colors if box_colors is None else box_colors
-    line = max(1, round(max(height, width) / 700))
+    line = _line_width(boxes, height, width)
     order = _largest_first(boxes)
     for index in order if regions else ():
         paint_mask(canvas, regions[index], colors[index], line, fill, bool(crowd[index]))
@@ -192,3 +192,10 @@ def _labels(names: Sequence[str] | None, scores: np.ndarray | None, crowd: np.nd
     if names is not None:
         parts = [[name, *rest] for name, rest in zip(names, parts, strict=True)]
     return [" ".join(part) for part in parts]
+
+
+def _line_width(boxes: np.ndarray, height: int, width: int) -> int:
+    """In pixels, by the image's size: it may be shown smaller; but thin beside small objects, which it would cover."""
+    sides = np.sqrt(np.prod((boxes[:, 2:] - boxes[:, :2]).clip(0), axis=1))
+    by_objects = float(np.median(sides)) / 12 if len(boxes) else np.inf
+    return max(1, round(min(max(height, width) / 700, by_objects)))

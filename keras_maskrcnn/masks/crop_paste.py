@@ -11,6 +11,7 @@ import numpy as np
 from keras_maskrcnn.masks.rle import (
     Region,
     region_to_rle,
+    regions_to_masks,
     rle_columns,
     segmentation_to_mask,
     segmentation_to_rle,
@@ -114,11 +115,11 @@ def paste_masks(probabilities: np.ndarray, boxes: np.ndarray, height: int, width
     Returns:
         [N, height, width] bool. This takes N * height * width bytes: for many masks of large images use
         `paste_masks_as_rle`.
+
+    Raises:
+        MemoryError: there are not so many.
     """
-    masks = np.zeros((len(boxes), height, width), bool)
-    for mask, (region, left, top) in zip(masks, _pasted(probabilities, boxes, height, width), strict=True):
-        mask[top : top + region.shape[0], left : left + region.shape[1]] = region
-    return masks
+    return regions_to_masks(_pasted(probabilities, boxes, height, width), len(boxes), height, width)
 
 
 def paste_masks_as_rle(

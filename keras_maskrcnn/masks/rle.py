@@ -1,6 +1,6 @@
 """RLE (run-length encoding), COCO's form of masks, to and from arrays, polygons and regions of an image."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,24 @@ def mask_region(mask: np.ndarray) -> Region:
         return mask[:0, :0], 0, 0
     top, left = int(rows[0]), int(columns[0])
     return mask[top : rows[-1] + 1, left : columns[-1] + 1], left, top
+
+
+def regions_to_masks(regions: Iterable[Region], count: int, height: int, width: int) -> np.ndarray:
+    """Put each of `count` regions into an image of its own: [count, height, width] bool.
+
+    Raises:
+        MemoryError: so many bytes are not to be had; says what takes less.
+    """
+    try:
+        masks = np.zeros((count, height, width), bool)
+    except MemoryError:
+        raise MemoryError(
+            f"{count} masks of {height} x {width} pixels take {count * height * width / 2**30:.1f} GiB; as RLE "
+            '(masks="rle") they take little'
+        ) from None
+    for mask, (part, left, top) in zip(masks, regions, strict=True):
+        mask[top : top + part.shape[0], left : left + part.shape[1]] = part
+    return masks
 
 
 def region_to_rle(region: Region, height: int, width: int) -> dict[str, Any]:

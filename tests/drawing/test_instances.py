@@ -166,6 +166,15 @@ def test_text_and_lines_grow_with_the_image():
     assert label_height(2000) > 2.5 * label_height(200)
 
 
+def test_lines_are_thin_beside_small_objects():
+    def line_width(side, box_side):
+        box = [[100, 100, 100 + box_side, 100 + box_side]]
+        drawn = np.asarray(draw_instances(np.zeros((side, side, 3), np.uint8), box)).any(-1)
+        return drawn[100 + box_side // 2, : 100 + box_side // 2].sum()
+
+    assert line_width(2800, 400) == 4 and line_width(2800, 24) == 2 and line_width(2800, 5) == 1
+
+
 def test_lengths_and_choices_that_disagree_are_refused():
     image = np.zeros((100, 120, 3), np.uint8)
     with pytest.raises(ValueError, match="2 boxes but 1 names"):
