@@ -1,14 +1,17 @@
-// The transforms of Winograd's convolution F(4x4, 3x3) on the CPU (Lavin and Gray 2016, section 4.3). What lies between
-// them are 36 matrix products, which TensorFlow has.
+// Winograd's convolution F(4x4, 3x3) on the CPU (Lavin and Gray 2016, section 4.3): two transforms, and 36 matrix products
+// between them.
 //
 // An image is cut into tiles of 4 x 4 outputs, which see 6 x 6 inputs each. `gather` turns an image into 36 planes of
-// tiles, `scatter` planes into an image; either has the transform of the inputs ("input": 6 x 6 pixels, one beyond the
-// tile on every side, zeros beyond the image) and the one of the outputs ("output": 4 x 4 pixels). Transposed, they are
-// each other's gradient: a convolution is gather "input", products, scatter "output"; going back from its outputs is
-// gather "output", products, scatter "input".
+// tiles, by the transform of the inputs ("input": 6 x 6 pixels, one beyond the tile on every side, zeros beyond the image)
+// or the transposed one of the outputs ("output": 4 x 4 pixels). `convolve` does a whole convolution, some tiles at a time,
+// so that what lies between its transforms stays in the cache.
+//
+// The gradient to the images is a convolution as well, by the kernel turned by half a turn, with inputs and outputs
+// exchanged. For the gradient to the kernel TensorFlow multiplies what `gather` makes.
 
-#include <cstring>
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -57,17 +60,6 @@ struct Input {
     t[4 * to] = c - e;
     t[5 * to] = 4 * d[step] - 5 * d[3 * step] + d[5 * step];
   }
-
-  static MASKRCNN_INLINE void Scatter(const Lanes* t, int step, Lanes* d, int to) {
-    const Lanes sum = t[step] + t[2 * step], difference = t[step] - t[2 * step];
-    const Lanes far_sum = t[3 * step] + t[4 * step], far_difference = 2 * (t[3 * step] - t[4 * step]);
-    d[0] = 4 * t[0];
-    d[to] = 4 * (t[5 * step] - difference) - far_difference;
-    d[2 * to] = -5 * t[0] - 4 * sum - far_sum;
-    d[3 * to] = difference + far_difference - 5 * t[5 * step];
-    d[4 * to] = t[0] + sum + far_sum;
-    d[5 * to] = t[5 * step];
-  }
 };
 
 struct Output {
@@ -95,7 +87,7 @@ struct Output {
   }
 };
 
-// -------------------------------------------------------------------------------------------------- one tile row
+// ------------------------------------------------------------------------------------------------------ tiles
 
 struct Image {
   int64_t height, width, channels;
@@ -120,13 +112,25 @@ struct Patch {
   }
 };
 
-// Tiles `first`, first + 1, ... of a row of tiles; a plane has `plane` values.
+// Where a tile of the images lies; tiles are counted row by row and image by image.
+struct Tile {
+  int64_t image, row, column;
+
+  static MASKRCNN_INLINE Tile Of(const Image& image, int64_t number) {
+    const int64_t across = image.Across(), each = image.Down() * across;
+    return {number / each, number % each / across, number % across};
+  }
+};
+
+// Tiles first, first + 1, ... of the images; a plane has `plane` values.
 template <typename Side>
-MASKRCNN_INLINE void GatherRow(const float* pixels, const Image& image, int64_t row, int64_t first, int64_t plane,
-                               float* planes) {
+MASKRCNN_INLINE void GatherTiles(const float* images, const Image& image, int64_t first, int64_t count, int64_t plane,
+                                 float* planes) {
   constexpr int kPixels = Side::kPixels;
-  for (int64_t column = 0; column < image.Across(); ++column) {
-    const Patch patch = Patch::Of<Side>(image, row, column);
+  for (int64_t number = 0; number < count; ++number) {
+    const Tile tile = Tile::Of(image, first + number);
+    const Patch patch = Patch::Of<Side>(image, tile.row, tile.column);
+    const float* pixels = images + tile.image * image.height * image.width * image.channels;
     for (int64_t channel = 0; channel < image.channels; channel += kLanes) {
       Lanes d[kPixels * kPixels], half[kPoints * kPixels], t[kPlanes];
       for (int r = 0; r < kPixels; ++r) {
@@ -138,48 +142,123 @@ MASKRCNN_INLINE void GatherRow(const float* pixels, const Image& image, int64_t 
       }
       for (int s = 0; s < kPixels; ++s) Side::Gather(d + s, kPixels, half + s, kPixels);
       for (int u = 0; u < kPoints; ++u) Side::Gather(half + u * kPixels, 1, t + u * kPoints, 1);
-      float* to = planes + (first + column) * image.channels + channel;
+      float* to = planes + number * image.channels + channel;
       for (int u = 0; u < kPlanes; ++u) *reinterpret_cast<Lanes*>(to + u * plane) = t[u];
     }
   }
 }
 
-template <typename Side>
-MASKRCNN_INLINE void ScatterRow(const float* planes, const Image& image, int64_t row, int64_t first, int64_t plane,
-                                float* pixels) {
-  constexpr int kPixels = Side::kPixels;
-  for (int64_t column = 0; column < image.Across(); ++column) {
-    const Patch patch = Patch::Of<Side>(image, row, column);
+MASKRCNN_EVERY_PROCESSOR void GatherInputs(const float* images, const Image& image, int64_t first, int64_t count,
+                                           int64_t plane, float* planes) {
+  GatherTiles<Input>(images, image, first, count, plane, planes);
+}
+
+MASKRCNN_EVERY_PROCESSOR void GatherOutputs(const float* images, const Image& image, int64_t first, int64_t count,
+                                            int64_t plane, float* planes) {
+  GatherTiles<Output>(images, image, first, count, plane, planes);
+}
+
+MASKRCNN_EVERY_PROCESSOR void ScatterOutputs(const float* planes, const Image& image, int64_t first, int64_t count,
+                                             int64_t plane, float* images) {
+  for (int64_t number = 0; number < count; ++number) {
+    const Tile tile = Tile::Of(image, first + number);
+    const Patch patch = Patch::Of<Output>(image, tile.row, tile.column);
+    float* pixels = images + tile.image * image.height * image.width * image.channels;
     for (int64_t channel = 0; channel < image.channels; channel += kLanes) {
-      Lanes t[kPlanes], half[kPixels * kPoints], d[kPixels * kPixels];
-      const float* from = planes + (first + column) * image.channels + channel;
+      Lanes t[kPlanes], half[kTile * kPoints], y[kTile * kTile];
+      const float* from = planes + number * image.channels + channel;
       for (int u = 0; u < kPlanes; ++u) t[u] = *reinterpret_cast<const Lanes*>(from + u * plane);
-      for (int v = 0; v < kPoints; ++v) Side::Scatter(t + v, kPoints, half + v, kPoints);
-      for (int r = 0; r < kPixels; ++r) Side::Scatter(half + r * kPoints, 1, d + r * kPixels, 1);
-      for (int r = patch.top; r < patch.bottom; ++r) {
-        for (int s = patch.left; s < patch.right; ++s) {
+      for (int v = 0; v < kPoints; ++v) Output::Scatter(t + v, kPoints, half + v, kPoints);
+      for (int r = 0; r < kTile; ++r) Output::Scatter(half + r * kPoints, 1, y + r * kTile, 1);
+      for (int r = 0; r < patch.bottom; ++r) {
+        for (int s = 0; s < patch.right; ++s) {
           float* pixel = pixels + ((patch.y + r) * image.width + patch.x + s) * image.channels + channel;
-          Lanes value = d[r * kPixels + s];
-          if (Side::kPixels > kTile) value += *reinterpret_cast<Lanes*>(pixel);  // tiles overlap
-          *reinterpret_cast<Lanes*>(pixel) = value;
+          *reinterpret_cast<Lanes*>(pixel) = y[r * kTile + s];
         }
       }
     }
   }
 }
 
-#define MASKRCNN_ROWS(Side)                                                                                          \
-  MASKRCNN_EVERY_PROCESSOR void Gather##Side(const float* pixels, const Image& image, int64_t row, int64_t first,    \
-                                             int64_t plane, float* planes) {                                        \
-    GatherRow<Side>(pixels, image, row, first, plane, planes);                                                      \
-  }                                                                                                                 \
-  MASKRCNN_EVERY_PROCESSOR void Scatter##Side(const float* planes, const Image& image, int64_t row, int64_t first,   \
-                                              int64_t plane, float* pixels) {                                       \
-    ScatterRow<Side>(planes, image, row, first, plane, pixels);                                                     \
-  }
+// ------------------------------------------------------------------------------------------------ matrix products
 
-MASKRCNN_ROWS(Input)
-MASKRCNN_ROWS(Output)
+#if defined(__x86_64__)
+#define MASKRCNN_TARGET(features) __attribute__((target(features)))
+#else
+#define MASKRCNN_TARGET(features)
+#endif
+
+constexpr int kMostRows = 12;
+constexpr int64_t kTogether = 24;  // tiles, a multiple of the rows of every product
+
+// As many floats as one register has.
+template <int kWidth>
+struct Register {
+  typedef float Type __attribute__((vector_size(kWidth * sizeof(float)), aligned(sizeof(float)), may_alias));
+};
+
+// kRows rows of a product, and kLanes of their columns, which `right` has side by side: [inner, kLanes].
+template <int kWidth, int kRows>
+MASKRCNN_INLINE void Block(const float* left, int64_t inner, const float* right, int64_t columns, float* product) {
+  typedef typename Register<kWidth>::Type Values;
+  constexpr int kRegisters = kLanes / kWidth;
+  Values sums[kRows][kRegisters] = {};
+  for (int64_t k = 0; k < inner; ++k) {
+    Values values[kRegisters];
+#pragma GCC unroll 8
+    for (int n = 0; n < kRegisters; ++n) values[n] = *reinterpret_cast<const Values*>(right + k * kLanes + n * kWidth);
+#pragma GCC unroll 16
+    for (int m = 0; m < kRows; ++m) {
+      const float factor = left[m * inner + k];
+#pragma GCC unroll 8
+      for (int n = 0; n < kRegisters; ++n) sums[m][n] += factor * values[n];
+    }
+  }
+#pragma GCC unroll 16
+  for (int m = 0; m < kRows; ++m) {
+#pragma GCC unroll 8
+    for (int n = 0; n < kRegisters; ++n) *reinterpret_cast<Values*>(product + m * columns + n * kWidth) = sums[m][n];
+  }
+}
+
+// product [rows, columns] = left [rows, inner] * right [columns / kLanes, inner, kLanes]; rows are a multiple of kRows.
+template <int kWidth, int kRows>
+MASKRCNN_INLINE void Product(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
+                             float* product) {
+  for (int64_t n = 0; n < columns; n += kLanes) {
+    for (int64_t m = 0; m < rows; m += kRows) {
+      Block<kWidth, kRows>(left + m * inner, inner, right + n * inner, columns, product + m * columns + n);
+    }
+  }
+}
+
+typedef void (*ProductFunction)(const float*, int64_t, int64_t, const float*, int64_t, float*);
+
+MASKRCNN_TARGET("avx512f")
+void ProductOf16Floats(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
+                       float* product) {
+  Product<16, 12>(left, rows, inner, right, columns, product);
+}
+
+MASKRCNN_TARGET("avx2,fma")
+void ProductOf8Floats(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
+                      float* product) {
+  Product<8, 6>(left, rows, inner, right, columns, product);
+}
+
+void ProductOf4Floats(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
+                      float* product) {
+  Product<4, 2>(left, rows, inner, right, columns, product);
+}
+
+ProductFunction FastestProduct() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f")) return &ProductOf16Floats;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &ProductOf8Floats;
+#endif
+  return &ProductOf4Floats;
+}
 
 // ------------------------------------------------------------------------------------------------------- kernels
 
@@ -188,19 +267,29 @@ absl::Status CheckChannels(int64_t channels) {
   return absl::InvalidArgumentError(absl::StrCat("channels must be a multiple of ", kLanes, ", found ", channels));
 }
 
+absl::Status ImageOf(const Tensor& pixels, Image* image) {
+  if (pixels.dims() != 4) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("image must be [B, H, W, C], found ", pixels.shape().DebugString()));
+  }
+  *image = {pixels.dim_size(1), pixels.dim_size(2), pixels.dim_size(3)};
+  return CheckChannels(image->channels);
+}
+
 bool IsInput(OpKernelConstruction* context) {
   std::string kind;
   if (!context->GetAttr("kind", &kind).ok()) return false;
   return kind == "input";
 }
 
-// Calls work(row of tiles of all images) for every `step`th row from `first` on, in parallel.
+// Calls work(first, count) for all tiles, so many at a time, in parallel.
 template <typename Work>
-void ForRows(OpKernelContext* context, int64_t rows, int64_t first, int64_t step, int64_t cost, const Work& work) {
+void ForTiles(OpKernelContext* context, int64_t tiles, int64_t cost, const Work& work) {
   const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-  tensorflow::Shard(workers.num_threads, workers.workers, (rows - first + step - 1) / step, cost,
+  tensorflow::Shard(workers.num_threads, workers.workers, (tiles + kTogether - 1) / kTogether, kTogether * cost,
                     [&](int64_t begin, int64_t end) {
-                      for (int64_t n = begin; n < end; ++n) work(first + n * step);
+                      const int64_t last = std::min(end * kTogether, tiles);
+                      work(begin * kTogether, last - begin * kTogether);
                     });
 }
 
@@ -210,20 +299,16 @@ class WinogradGatherOp : public OpKernel {
 
   void Compute(OpKernelContext* context) override {
     const Tensor& pixels = context->input(0);
-    OP_REQUIRES(context, pixels.dims() == 4,
-                absl::InvalidArgumentError(absl::StrCat("image must be [B, H, W, C], found ",
-                                                        pixels.shape().DebugString())));
-    const Image image{pixels.dim_size(1), pixels.dim_size(2), pixels.dim_size(3)};
-    OP_REQUIRES_OK(context, CheckChannels(image.channels));
-    const int64_t down = image.Down(), across = image.Across(), rows = pixels.dim_size(0) * down;
+    Image image;
+    OP_REQUIRES_OK(context, ImageOf(pixels, &image));
+    const int64_t tiles = pixels.dim_size(0) * image.Down() * image.Across(), plane = tiles * image.channels;
     Tensor* planes;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {kPlanes, rows * across, image.channels}, &planes));
+    OP_REQUIRES_OK(context, context->allocate_output(0, {kPlanes, tiles, image.channels}, &planes));
     const float* from = pixels.flat<float>().data();
     float* to = planes->flat<float>().data();
-    const int64_t plane = rows * across * image.channels, size = image.height * image.width * image.channels;
-    const auto gather = input_ ? &GatherInput : &GatherOutput;
-    ForRows(context, rows, 0, 1, across * image.channels * kPlanes, [&](int64_t row) {
-      gather(from + row / down * size, image, row % down, row * across, plane, to);
+    const auto gather = input_ ? &GatherInputs : &GatherOutputs;
+    ForTiles(context, tiles, image.channels * kPlanes, [&](int64_t first, int64_t count) {
+      gather(from, image, first, count, plane, to + first * image.channels);
     });
   }
 
@@ -231,46 +316,44 @@ class WinogradGatherOp : public OpKernel {
   const bool input_;
 };
 
-class WinogradScatterOp : public OpKernel {
+class WinogradConvolveOp : public OpKernel {
  public:
-  explicit WinogradScatterOp(OpKernelConstruction* context) : OpKernel(context), input_(IsInput(context)) {}
+  explicit WinogradConvolveOp(OpKernelConstruction* context) : OpKernel(context), product_(FastestProduct()) {}
 
   void Compute(OpKernelContext* context) override {
-    const Tensor &planes = context->input(0), &shape = context->input(1);
-    OP_REQUIRES(context, shape.NumElements() == 3 && planes.dims() == 3,
-                absl::InvalidArgumentError("size must be the image's B, H and W, and planes [36, tiles, C]"));
-    const auto sides = shape.flat<int32_t>();
-    const Image image{sides(1), sides(2), planes.dim_size(2)};
-    const int64_t down = image.Down(), across = image.Across(), rows = sides(0) * down;
-    OP_REQUIRES_OK(context, CheckChannels(image.channels));
-    OP_REQUIRES(context, planes.dim_size(0) == kPlanes && planes.dim_size(1) == rows * across,
-                absl::InvalidArgumentError(absl::StrCat("planes must be [36, ", rows * across, ", C], found ",
-                                                        planes.shape().DebugString())));
-    Tensor* pixels;
-    const TensorShape result({sides(0), image.height, image.width, image.channels});
-    OP_REQUIRES_OK(context, context->allocate_output(0, result, &pixels));
-    const float* from = planes.flat<float>().data();
-    float* to = pixels->flat<float>().data();
-    const int64_t plane = rows * across * image.channels, size = image.height * image.width * image.channels;
-    const int64_t cost = across * image.channels * kPlanes;
-    if (!input_) {
-      ForRows(context, rows, 0, 1, cost, [&](int64_t row) {
-        ScatterOutput(from, image, row % down, row * across, plane, to + row / down * size);
-      });
-      return;
-    }
-    // Overlapping tiles add up in one order: first those of even rows, which do not touch each other, then the odd.
-    std::memset(to, 0, pixels->TotalBytes());
-    for (int64_t odd = 0; odd < 2; ++odd) {
-      ForRows(context, rows, 0, 1, cost / 2, [&](int64_t row) {
-        if (row % down % 2 != odd) return;
-        ScatterInput(from, image, row % down, row * across, plane, to + row / down * size);
-      });
-    }
+    const Tensor &pixels = context->input(0), &weights = context->input(1);
+    Image image;
+    OP_REQUIRES_OK(context, ImageOf(pixels, &image));
+    const TensorShape expected({kPlanes, weights.dims() == 4 ? weights.dim_size(1) : 1, image.channels, kLanes});
+    OP_REQUIRES(context, weights.shape() == expected,
+                absl::InvalidArgumentError(absl::StrCat("weights must be ", expected.DebugString(), ", found ",
+                                                        weights.shape().DebugString())));
+    Image result = image;
+    result.channels = weights.dim_size(1) * kLanes;
+    Tensor* convolved;
+    const TensorShape shape({pixels.dim_size(0), image.height, image.width, result.channels});
+    OP_REQUIRES_OK(context, context->allocate_output(0, shape, &convolved));
+    const float *from = pixels.flat<float>().data(), *kernel = weights.flat<float>().data();
+    float* to = convolved->flat<float>().data();
+    const int64_t tiles = pixels.dim_size(0) * image.Down() * image.Across();
+    const int64_t inner = image.channels, columns = result.channels;
+    ForTiles(context, tiles, kPlanes * inner * columns / 8, [&](int64_t first, int64_t all) {
+      std::vector<float> inputs(kPlanes * kTogether * inner), outputs(kPlanes * kTogether * columns);
+      for (int64_t done = 0; done < all; done += kTogether) {
+        const int64_t count = std::min(kTogether, all - done);
+        const int64_t rows = (count + kMostRows - 1) / kMostRows * kMostRows;  // the last ones are of no tile
+        GatherInputs(from, image, first + done, count, kTogether * inner, inputs.data());
+        for (int64_t u = 0; u < kPlanes; ++u) {
+          product_(inputs.data() + u * kTogether * inner, rows, inner, kernel + u * inner * columns, columns,
+                   outputs.data() + u * kTogether * columns);
+        }
+        ScatterOutputs(outputs.data(), result, first + done, count, kTogether * columns, to);
+      }
+    });
   }
 
  private:
-  const bool input_;
+  const ProductFunction product_;
 };
 
 // Hands on the result of a convolution together with what it was made of: the operation that has a gradient.
@@ -288,13 +371,14 @@ absl::Status GatherShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-absl::Status ScatterShape(InferenceContext* c) {
-  ShapeHandle planes, sides, image;
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 3, &planes));
-  TF_RETURN_IF_ERROR(c->MakeShapeFromShapeTensor(1, &sides));
-  TF_RETURN_IF_ERROR(c->WithRank(sides, 3, &sides));
-  TF_RETURN_IF_ERROR(c->Concatenate(sides, c->Vector(c->Dim(planes, 2)), &image));
-  c->set_output(0, image);
+absl::Status ConvolveShape(InferenceContext* c) {
+  ShapeHandle image, weights, result;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &image));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &weights));
+  DimensionHandle channels;
+  TF_RETURN_IF_ERROR(c->Multiply(c->Dim(weights, 1), kLanes, &channels));
+  TF_RETURN_IF_ERROR(c->ReplaceDim(image, 3, channels, &result));
+  c->set_output(0, result);
   return absl::OkStatus();
 }
 
@@ -304,12 +388,11 @@ REGISTER_OP("MaskrcnnWinogradGather")
     .Attr("kind: {'input', 'output'}")
     .SetShapeFn(GatherShape);
 
-REGISTER_OP("MaskrcnnWinogradScatter")
-    .Input("planes: float")
-    .Input("size: int32")
-    .Output("image: float")
-    .Attr("kind: {'input', 'output'}")
-    .SetShapeFn(ScatterShape);
+REGISTER_OP("MaskrcnnWinogradConvolve")
+    .Input("image: float")
+    .Input("weights: float")
+    .Output("convolved: float")
+    .SetShapeFn(ConvolveShape);
 
 REGISTER_OP("MaskrcnnWinogradConvolution")
     .Input("image: float")
@@ -323,7 +406,7 @@ REGISTER_OP("MaskrcnnWinogradConvolution")
 
 REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradConvolution").Device(tensorflow::DEVICE_CPU), WinogradConvolutionOp);
 REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradGather").Device(tensorflow::DEVICE_CPU), WinogradGatherOp);
-REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradScatter").Device(tensorflow::DEVICE_CPU), WinogradScatterOp);
+REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradConvolve").Device(tensorflow::DEVICE_CPU), WinogradConvolveOp);
 
 }  // namespace
 }  // namespace maskrcnn

@@ -118,9 +118,10 @@ def test_what_is_not_finite_stays_near():
     assert np.isfinite(convolved[0, 16:]).all()
 
 
-def test_planes_of_another_size_are_refused():
+def test_other_shapes_are_refused():
     compiled = library.library()
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"planes must be \[36, 4, C\]"):
-        compiled.maskrcnn_winograd_scatter(tf.zeros([36, 3, 16]), [1, 8, 8], kind="output")
+    for weights in ([36, 1, 32, 16], [36, 1, 16, 8], [35, 1, 16, 16]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=r"weights must be \[36,1,16,16\]"):
+            compiled.maskrcnn_winograd_convolve(tf.zeros([1, 8, 8, 16]), tf.zeros(weights))
     with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of 16"):
         compiled.maskrcnn_winograd_gather(tf.zeros([1, 8, 8, 15]), kind="input")
