@@ -1,7 +1,7 @@
 """Group normalisation (Wu and He 2018), by the compiled operation or in plain TensorFlow.
 
-The compiled one, `custom_ops/group_norm.cc`, reads an image twice, and twice more for the gradient, where TensorFlow's sums
-and products do so a dozen times.
+The compiled one, `custom_ops/group_norm.cc`, reads an image twice, and twice more for the gradient, where TensorFlow's
+sums and products do so a dozen times.
 """
 
 import tensorflow as tf

@@ -1,8 +1,8 @@
 """Convolution with 3x3 kernels by Winograd's minimal filtering F(4x4, 3x3), in a quarter of the multiplications.
 
-Lavin and Gray 2016, section 4.3; `custom_ops/winograd.cc`. On a CPU, where TensorFlow multiplies out, this takes a third
-to two thirds of the time, forward and back. Rounding errors are about eight times those of the direct sum: 1e-4 of the
-outputs' spread.
+Lavin and Gray 2016, section 4.3; `custom_ops/winograd.cc`. On a CPU, where TensorFlow multiplies out, this takes a
+third to two thirds of the time, forward and back. Rounding errors are about eight times those of the direct sum: 1e-4
+of the outputs' spread.
 """
 
 from typing import Any
@@ -31,8 +31,7 @@ def conv3x3(library: Any, images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     Returns:
         [B, H, W, O] float32.
     """
-    # What TensorFlow differentiates, it keeps. So the gradient is that of the operation which joins the result to what it
-    # was made of.
+    # The gradient is that of the operation which joins the result to what it was made of.
     convolved = _convolve(library, tf.stop_gradient(images), tf.stop_gradient(kernel))
     convolved = library.maskrcnn_winograd_convolution(images, kernel, convolved)
     return tf.ensure_shape(convolved, [*images.shape[:3], kernel.shape[3]])
