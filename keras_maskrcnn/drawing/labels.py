@@ -91,11 +91,12 @@ class Labels:
                 return Written(labels)
         if count <= FEW:
             return Written(self._placed(room))
-        place = self._legend(room, [_left_out(count, count)], shrinks=[SMALLER])[1]
+        longest, place = self._legend(room, [_left_out(count, count)], shrinks=[SMALLER])
         labels = self._placed(room, SMALLER, MOST_HIDDEN, [place])
         if len(labels) < WORTH * count:
             return self._legend_alone(room)
-        legend, _ = self._legend(room, [_left_out(count - len(labels), count)], shrinks=[SMALLER])
+        more = [_left_out(count - len(labels), count)]
+        legend = self._legend_of_width(room, more, SMALLER, LEGEND_AREA, longest.width)
         return Written(labels, legend if self._is_unobtrusive(place, room) else None, place)
 
     def _legend_alone(self, room: Room, asked_for: bool = False) -> Written:

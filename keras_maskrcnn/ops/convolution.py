@@ -17,7 +17,8 @@ def conv3x3(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Convolve with stride 1 and one pixel of zeros around the images, as `tf.nn.conv2d(..., padding="SAME")` does.
 
     On a CPU float32 is convolved by Winograd's algorithm where the compiled operations are (see `winograd.py`), which
-    takes a third to a half of the time; a GPU's own library chooses for itself. KERAS_MASKRCNN_OPS=plain turns it off.
+    takes a third to two thirds of the time; a GPU's own library chooses for itself. KERAS_MASKRCNN_OPS=plain turns it
+    off.
 
     Args:
         images: [B, H, W, I].

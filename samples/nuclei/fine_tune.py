@@ -10,6 +10,7 @@ With images of your own there is nothing to make: read them with km.load_dataset
 """
 
 import argparse
+import dataclasses
 import os
 from pathlib import Path
 
@@ -19,7 +20,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # faster on processors with
 import keras
 import numpy as np
 from scipy import ndimage
-from train import evaluate, read_records, split, summary, train
+from train import CONFIG, add_data, evaluate, print_size, read_records, split, summary, train
 
 import keras_maskrcnn as km
 from keras_maskrcnn.images.io import read_image
@@ -67,8 +68,7 @@ def fine_tune(records, steps, seed=0, **changes):
 def from_scratch(records, steps, seed=0, **changes):
     """Return a new model of the same network after so many steps."""
     keras.utils.set_random_seed(seed)
-    config = km.Config.from_dict({**km.list_pretrained()[NAME].config.to_dict(), **changes})
-    model = km.MaskRCNN(config)
+    model = km.MaskRCNN(dataclasses.replace(CONFIG, **changes))
     train(model, records, steps, seed=seed)
     return model
 
@@ -77,26 +77,17 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("annotations", type=Path, help="stage1_train, or a folder of label images")
-    parser.add_argument("--images", type=Path, help="folder of the images of label images")
+    add_data(parser)
     parser.add_argument("--output", type=Path, default=Path("tuned"), help="folder to write to")
     parser.add_argument("--steps", type=int, default=300, help="training steps of both models")
     parser.add_argument("--count", type=int, default=10, help="images to train on")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random")
-    parser.add_argument(
-        "--validation-names",
-        type=Path,
-        metavar="FILE",
-        help="text file with the names of images to validate on",
-    )
     args = parser.parse_args()
 
     training, validation = split(read_records(args.annotations, args.images), 0.1, args.validation_names)
     training, validation = make_images(training, args.count), make_images(validation, 40)
-    print(
-        f"{len(training)} images with {sum(len(one.boxes) for one in training)} nuclei to train on",
-        flush=True,
-    )
+    if not training or not validation:
+        raise SystemExit("no image has a part with three nuclei, to train on or to validate on")
+    print_size(training)
     changes = {"image_scale": 1.0}  # these nuclei are large as they are
     print("as it is:    ", summary(evaluate(km.load_pretrained(NAME, **changes), validation)), flush=True)
     tuned = fine_tune(training, args.steps, args.seed, **changes)

@@ -120,32 +120,40 @@ def draw(model, records, folder, count=4):
         found.draw().save(folder / f"{Path(record.image).stem}.png")
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def add_data(parser):
+    """Add the arguments that say where the images are, which of them judge, and what is random."""
     parser.add_argument("annotations", type=Path, help="stage1_train, or a folder of label images")
     parser.add_argument("--images", type=Path, help="folder of the images of label images")
-    parser.add_argument("--output", type=Path, default=Path("nuclei"), help="folder to write to")
-    parser.add_argument("--steps", type=int, default=STEPS, help="training steps")
-    parser.add_argument("--batch-size", type=int, default=4, help="crops per step")
-    parser.add_argument("--seed", type=int, default=0, help="of all that is random")
-    parser.add_argument("--validation", type=float, default=0.1, help="fraction of the images to validate on")
     parser.add_argument(
         "--validation-names",
         type=Path,
         metavar="FILE",
-        help="text file with the names of those images instead",
+        help="text file with the names of the images to validate on; left out: some by chance",
     )
+    parser.add_argument("--seed", type=int, default=0, help="of all that is random")
+
+
+def print_size(records):
+    """Say how much there is to train on."""
+    nuclei = sum(len(record.boxes) for record in records)
+    print(f"{len(records)} images with {nuclei} nuclei to train on", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_data(parser)
+    parser.add_argument("--output", type=Path, default=Path("nuclei"), help="folder to write to")
+    parser.add_argument("--steps", type=int, default=STEPS, help="training steps")
+    parser.add_argument("--batch-size", type=int, default=4, help="crops per step")
+    parser.add_argument("--validation", type=float, default=0.1, help="fraction of the images to validate on")
     parser.add_argument("--all-kinds", action="store_true", help="also images that are not of fluorescence")
     args = parser.parse_args()
 
     records = read_records(args.annotations, args.images, args.all_kinds)
     training, validation = split(records, args.validation, args.validation_names)
-    print(
-        f"{len(training)} images with {sum(len(one.boxes) for one in training)} nuclei to train on",
-        flush=True,
-    )
+    print_size(training)
     args.output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(args.seed)
     model = km.MaskRCNN(CONFIG)

@@ -69,6 +69,16 @@ def test_where_some_find_none_the_legend_says_how_many():
         assert x2 <= left or x1 >= right or y2 <= top or y1 >= bottom  # beside the legend
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_legend_fits_the_place_that_was_found_for_it(seed):
+    for count, side in ((40, 200), (80, 320), (100, 380), (60, 260)):
+        regions, _, boxes = disks(seed, count, side)
+        written = labels(boxes, ["nucleus"] * count).written(Room(side, side, regions), "auto")
+        if written.legend is not None:
+            left, top, right, bottom = written.place
+            assert written.legend.width <= right - left and written.legend.height <= bottom - top
+
+
 def test_few_labels_are_always_written():
     everywhere = [(np.ones((100, 100), bool), 0, 0)]
     boxes = np.tile([[0, 0, 100, 100]], (12, 1))
