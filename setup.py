@@ -68,6 +68,20 @@ def long_description() -> str:
     return re.sub(r"\[([^\]]+)\]\((?!https?:|#)[^)]*\)", r"\1", text)
 
 
+EXTRAS = {
+    "cuda": ["tensorflow[and-cuda]"],
+    "docs": ["mkdocs>=1.6", "mkdocstrings[python]>=1", "pygments", "ruff"],
+    "onnx": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20"],
+    "openvino": ["openvino>=2026.0"],
+    "litert": ["ai-edge-litert>=2.1"],
+    "serve": ["starlette>=0.40", "uvicorn>=0.30", "prometheus-client>=0.20"],
+}
+EXPORT = ("onnx", "openvino", "litert", "serve")
+TEST = [
+    *("pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "setuptools>=77"),
+    "httpx",  # of starlette's client
+]
+
 setup(
     name="keras3-maskrcnn",
     version=version(),
@@ -112,10 +126,6 @@ setup(
         "scipy",
         "matplotlib",
     ],
-    extras_require={
-        "cuda": ["tensorflow[and-cuda]"],
-        "docs": ["mkdocs>=1.6", "mkdocstrings[python]>=1", "pygments", "ruff"],
-        "test": ["pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "setuptools>=77"],
-    },
+    extras_require={**EXTRAS, "test": [*TEST, *(package for extra in EXPORT for package in EXTRAS[extra])]},
     entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli.main:main"]},
 )

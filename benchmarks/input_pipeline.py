@@ -19,7 +19,8 @@ from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.images.io import read_image
-from keras_maskrcnn.images.resize import pad_to_multiple, resize_image, resized_size
+from keras_maskrcnn.images.resize import pad_to_multiple, resize_image
+from keras_maskrcnn.images.sizes import resized_size
 from keras_maskrcnn.masks.crop_paste import crop_segmentation
 
 AUGMENTATIONS = {

@@ -49,6 +49,7 @@ __all__ = [
     "draw_record",
     "draw_targets",
     "evaluate_coco",
+    "export",
     "inspect_model",
     "inspect_targets",
     "limit_advice",

@@ -1,5 +1,6 @@
 """The public names; all of them load TensorFlow."""
 
+from keras_maskrcnn.artefacts.export import export
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.draw_augmented import draw_augmented
 from keras_maskrcnn.data.draw_records import draw_comparison, draw_record

@@ -44,17 +44,16 @@ MUTATIONS = (
     Mutation(
         "NMS not per class",
         "layers/detections.py",
-        "        if self.class_agnostic_nms or self.soft_nms_sigma:\n"
-        "            rules = self.max_detections, self.nms_iou, self.soft_nms_sigma, self.class_agnostic_nms",
-        "        if True:\n            rules = self.max_detections, self.nms_iou, self.soft_nms_sigma, True",
+        "rules = self.max_detections, self.nms_iou, self.soft_nms_sigma, self.class_agnostic_nms",
+        "rules = self.max_detections, self.nms_iou, self.soft_nms_sigma, True",
         ("tests/layers/test_detections.py",),
     ),
     Mutation(
         "soft NMS with TensorFlow's sigma for the paper's",
-        "layers/nms.py",
+        "ops/nms.py",
         "soft_nms_sigma=soft_sigma / 2,",
         "soft_nms_sigma=soft_sigma,",
-        ("tests/layers/test_nms.py",),
+        ("tests/ops/test_nms.py",),
     ),
     Mutation(
         "masks pasted into rounded boxes",

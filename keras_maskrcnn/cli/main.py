@@ -200,6 +200,19 @@ def _convert(args: argparse.Namespace) -> int:
     return convert.run(args)
 
 
+def _export(args: argparse.Namespace) -> int:
+    _start_tensorflow()
+    from keras_maskrcnn.cli import export
+
+    return export.run(args)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    from keras_maskrcnn.cli import serve
+
+    return serve.run(args)
+
+
 def _to_coco(args: argparse.Namespace) -> int:
     _check_outputs([args.target], [args.annotations])
     if args.images is None:
@@ -234,6 +247,8 @@ COMMANDS = {
     "evaluate": _evaluate,
     "predict": _predict,
     "convert": _convert,
+    "export": _export,
+    "serve": _serve,
     "to-coco": _to_coco,
     "models": _models,
 }

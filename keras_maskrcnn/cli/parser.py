@@ -7,7 +7,15 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from keras_maskrcnn.cli import arguments, check_parser, evaluate_parser, numbers, train_parser
+from keras_maskrcnn.cli import (
+    arguments,
+    check_parser,
+    evaluate_parser,
+    export_parser,
+    numbers,
+    serve_parser,
+    train_parser,
+)
 from keras_maskrcnn.cli.drawing import add_drawing
 
 DESCRIPTION = (
@@ -58,6 +66,10 @@ def make_parser() -> argparse.ArgumentParser:
     evaluate_parser.add_options(_add_command(commands, "evaluate", summary, evaluate_parser.DESCRIPTION))
     _add_predict(commands)
     _add_convert(commands)
+    summary = "write a model for another runtime, verified equal"
+    export_parser.add_options(_add_command(commands, "export", summary, export_parser.DESCRIPTION))
+    summary = "answer requests with what export has written"
+    serve_parser.add_options(_add_command(commands, "serve", summary, serve_parser.DESCRIPTION))
     _add_to_coco(commands)
     _add_models(commands)
     return parser

@@ -8,8 +8,9 @@ import tensorflow as tf
 from keras import ops
 
 from keras_maskrcnn.layers.losses import select_mask
-from keras_maskrcnn.layers.nms import suppress
 from keras_maskrcnn.ops import boxes
+from keras_maskrcnn.ops.dialect import elementary
+from keras_maskrcnn.ops.nms import suppress
 
 
 class SelectDetections(keras.layers.Layer):
@@ -73,21 +74,8 @@ class SelectDetections(keras.layers.Layer):
 
         Those that do not exceed their image's threshold `[B]` are none either.
         """
-        if self.class_agnostic_nms or self.soft_nms_sigma:
-            rules = self.max_detections, self.nms_iou, self.soft_nms_sigma, self.class_agnostic_nms
-            return suppress(candidates, scores, thresholds, *rules)
-        scores = tf.where(scores > thresholds[:, None, None], scores, -1.0)
-        kept, kept_scores, classes, count = tf.image.combined_non_max_suppression(
-            candidates,
-            scores,
-            max_output_size_per_class=self.max_detections,
-            max_total_size=self.max_detections,
-            iou_threshold=self.nms_iou,
-            score_threshold=0.0,
-            clip_boxes=False,
-        )
-        real = tf.range(self.max_detections)[None] < count[:, None]
-        return kept, kept_scores, tf.where(real, tf.cast(classes, tf.int32) + 1, 0)
+        rules = self.max_detections, self.nms_iou, self.soft_nms_sigma, self.class_agnostic_nms
+        return suppress(candidates, scores, thresholds, *rules)
 
     def candidates(
         self,
@@ -106,12 +94,12 @@ class SelectDetections(keras.layers.Layer):
         deltas = tf.reshape(deltas, [batch, rows, deltas.shape[1], 4])
         if self.background and deltas.shape[2] > 1:
             deltas = deltas[:, :, 1:]
-        decoded = boxes.decode(deltas, proposals[:, :, None], self.delta_weights, self.clamp)
+        decoded = boxes.decode(deltas, tf.expand_dims(proposals, 2), self.delta_weights, self.clamp)
         decoded = boxes.clip(decoded, windows)  # [B, R, K or 1, 4]
         sides = decoded[..., 2:] - decoded[..., :2]
         # one without area cannot be drawn, and would take the place of one that can
         large = tf.reduce_all((sides >= self.min_size) & (sides > 0), axis=-1)
-        return decoded, tf.where(valid[..., None] & large, scores, -1.0)
+        return decoded, tf.where(tf.expand_dims(valid, 2) & large, scores, -1.0)
 
 
 class DetectedRoIs(keras.layers.Layer):
@@ -126,8 +114,13 @@ class DetectedRoIs(keras.layers.Layer):
 
     def call(self, boxes: keras.KerasTensor, classes: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         flat = tf.reshape(classes, [-1])
-        rows = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
-        rows = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)]])  # [M]
+        if (
+            elementary()
+        ):  # runtimes that plan their memory want every row, whether or not it holds a detection
+            rows = tf.range(tf.size(flat))
+        else:
+            rows = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
+            rows = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)]])  # [M]
         return {
             "boxes": tf.gather(tf.reshape(boxes, [-1, 4]), rows),
             "image_indices": rows // tf.shape(classes)[1],
@@ -166,8 +159,8 @@ class MaskProbabilities(keras.layers.Layer):
         self, logits: keras.KerasTensor, rois: dict[str, keras.KerasTensor], classes: keras.KerasTensor
     ) -> keras.KerasTensor:
         masks = class_masks(logits, rois["classes"], self.kind, self.background)
-        masks = tf.where(rois["classes"][:, None, None] > 0, masks, 0.0)
+        masks = tf.where(tf.reshape(rois["classes"], [-1, 1, 1]) > 0, masks, 0.0)
         batch, detections = tf.shape(classes)[0], classes.shape[1] or tf.shape(classes)[1]
         side = masks.shape[1]
-        scattered = tf.scatter_nd(rois["rows"][:, None], masks, [batch * detections, side, side])
+        scattered = tf.scatter_nd(tf.expand_dims(rois["rows"], 1), masks, [batch * detections, side, side])
         return tf.reshape(scattered, [batch, detections, side, side])

@@ -37,5 +37,6 @@ class FPN(Composite):
 
 
 def _upsample_to(coarse: keras.KerasTensor, fine: keras.KerasTensor) -> keras.KerasTensor:
-    # sides are multiples of 32, so that nearest neighbour upsampling is exactly a doubling
-    return tf.image.resize(coarse, tf.shape(fine)[1:3], "nearest")
+    # Sides are multiples of 32, so that nearest neighbour upsampling is exactly a doubling, wherever pixels have their
+    # centres; other formats than TensorFlow's know it so.
+    return tf.raw_ops.ResizeNearestNeighbor(images=coarse, size=tf.shape(fine)[1:3], half_pixel_centers=False)

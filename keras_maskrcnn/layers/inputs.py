@@ -25,10 +25,10 @@ class Normalize(keras.layers.Layer):
         images = (ops.cast(images, "float32") - ops.convert_to_tensor(self.mean, "float32")) / (
             ops.convert_to_tensor(self.std, "float32")
         )
-        rows = ops.arange(ops.shape(images)[1])[None] < ops.cast(sizes[:, :1], "int32")  # [B, H]
-        columns = ops.arange(ops.shape(images)[2])[None] < ops.cast(sizes[:, 1:], "int32")  # [B, W]
-        inside = ops.cast(rows[:, :, None] & columns[:, None, :], "float32")
-        images = images * inside[..., None]
+        rows = ops.arange(ops.shape(images)[1]) < ops.cast(sizes[:, :1], "int32")  # [B, H]
+        columns = ops.arange(ops.shape(images)[2]) < ops.cast(sizes[:, 1:], "int32")  # [B, W]
+        inside = ops.expand_dims(rows, 2) & ops.expand_dims(columns, 1)  # [B, H, W]
+        images = images * ops.expand_dims(ops.cast(inside, "float32"), 3)
         return ops.flip(images, axis=-1) if self.bgr else images
 
 

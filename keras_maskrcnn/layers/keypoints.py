@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.layers.losses import Loss
+from keras_maskrcnn.ops.rows import map_rows
 
 CUBIC = -0.75
 """Of the cubic convolution that enlarges the maps: torch's and OpenCV's, where TensorFlow has -0.5."""
@@ -75,12 +76,10 @@ class DetectedKeypoints(keras.layers.Layer):
         self, maps: keras.KerasTensor, rois: dict[str, keras.KerasTensor], classes: keras.KerasTensor
     ) -> keras.KerasTensor:
         # one RoI at a time: a large one's maps take as much memory as the image has pixels
-        found = tf.map_fn(
-            self._of_roi, (maps, rois["boxes"]), fn_output_signature=tf.float32, parallel_iterations=2
-        )  # [M, J, 3]
-        found = tf.where(rois["classes"][:, None, None] > 0, found, 0.0)
+        found = map_rows(self._of_roi, (maps, rois["boxes"]), (maps.shape[3], 3), at_once=2)  # [M, J, 3]
+        found = tf.where(tf.reshape(rois["classes"], [-1, 1, 1]) > 0, found, 0.0)
         batch, detections, keypoints = tf.shape(classes)[0], classes.shape[1], maps.shape[3]
-        scattered = tf.scatter_nd(rois["rows"][:, None], found, [batch * detections, keypoints, 3])
+        scattered = tf.scatter_nd(tf.expand_dims(rois["rows"], 1), found, [batch * detections, keypoints, 3])
         return tf.reshape(scattered, [batch, detections, keypoints, 3])
 
     def _of_roi(self, roi: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
@@ -97,7 +96,7 @@ class DetectedKeypoints(keras.layers.Layer):
         score = best
         if self.probabilities:
             score = 1 / tf.reduce_sum(tf.exp(maps - best), axis=[0, 1])
-        return tf.concat([points, score[:, None]], axis=1)
+        return tf.concat([points, tf.expand_dims(score, 1)], axis=1)
 
 
 def _cubic_weights(size: int, new_size: tf.Tensor) -> tf.Tensor:
@@ -107,8 +106,8 @@ def _cubic_weights(size: int, new_size: tf.Tensor) -> tf.Tensor:
     offset = positions - first  # [new_size]
     near, far = _cubic_near, _cubic_far
     taps = tf.stack([far(offset + 1), near(offset), near(1 - offset), far(2 - offset)], axis=1)
-    indices = tf.clip_by_value(tf.cast(first, tf.int32)[:, None] + tf.range(-1, 3), 0, size - 1)
-    return tf.reduce_sum(taps[..., None] * tf.one_hot(indices, size), axis=1)
+    indices = tf.clip_by_value(tf.expand_dims(tf.cast(first, tf.int32), 1) + tf.range(-1, 3), 0, size - 1)
+    return tf.reduce_sum(tf.expand_dims(taps, 2) * tf.one_hot(indices, size), axis=1)
 
 
 def _cubic_near(x: tf.Tensor) -> tf.Tensor:

@@ -79,7 +79,7 @@ class MaskIoUHead(Composite):
     def call(
         self, pooled: keras.KerasTensor, masks: keras.KerasTensor, training: bool = False
     ) -> keras.KerasTensor:
-        masks = ops.cast(masks, pooled.dtype)[..., None]
+        masks = ops.expand_dims(ops.cast(masks, pooled.dtype), 3)
         small = ops.max_pool(masks, 2, 2, padding="valid", data_format=CHANNELS)  # [M, P, P, 1]
         x = ops.concatenate([pooled, small], axis=-1)
         for conv in self.convs:
@@ -149,5 +149,5 @@ class MaskScores(keras.layers.Layer):
     ) -> keras.KerasTensor:
         own = tf.clip_by_value(select_class(ious, rois["classes"], background=False), 0.0, 1.0)  # [M]
         own = tf.where(rois["classes"] > 0, own, 0.0)
-        spread = tf.scatter_nd(rois["rows"][:, None], own, tf.reshape(tf.size(scores), [1]))
+        spread = tf.scatter_nd(tf.expand_dims(rois["rows"], 1), own, tf.reshape(tf.size(scores), [1]))
         return tf.reshape(spread, tf.shape(scores)) * scores

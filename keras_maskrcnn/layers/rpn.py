@@ -13,6 +13,7 @@ from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.ops import anchors, boxes
 from keras_maskrcnn.ops.convolution import CHANNELS
+from keras_maskrcnn.ops.nms import suppress_levels
 
 Levels = dict[str, keras.KerasTensor]
 
@@ -140,22 +141,8 @@ class Proposals(keras.layers.Layer):
         self, logits: Levels, deltas: Levels, anchors: Levels, windows: keras.KerasTensor
     ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         candidates = [found[1:] for found in self.candidates(logits, deltas, anchors, windows)]
-        # the levels take the place of classes, so that each is suppressed by itself
-        most = tf.reduce_max([tf.shape(scores)[1] for _, scores in candidates])
-        level_boxes = tf.stack([_pad_rows(b, most, 0.0) for b, _ in candidates], axis=2)  # [B, K, L, 4]
-        level_scores = tf.stack([_pad_rows(s, most, -float("inf")) for _, s in candidates], axis=2)
-        proposals, _, _, count = tf.image.combined_non_max_suppression(
-            level_boxes,
-            _ranks(level_scores),
-            max_output_size_per_class=self.post_nms_top_k,
-            max_total_size=self.post_nms_top_k,
-            iou_threshold=self.nms_iou,
-            score_threshold=0.0,
-            clip_boxes=False,
-        )
-        rows = tf.maximum(tf.reduce_max(count), 1)
-        valid = tf.range(rows)[None] < count[:, None]  # [B, R]
-        return tf.stop_gradient(proposals[:, :rows]), valid
+        proposals, valid = suppress_levels(candidates, self.post_nms_top_k, self.nms_iou)
+        return tf.stop_gradient(proposals), valid
 
     def candidates(
         self, logits: Levels, deltas: Levels, anchors: Levels, windows: tf.Tensor
@@ -187,19 +174,3 @@ class Proposals(keras.layers.Layer):
         best = boxes.clip(best, windows)  # [B, K, 4]
         large = tf.reduce_all(best[..., 2:] - best[..., :2] >= self.min_size, axis=-1)
         return chosen, best, tf.where(large, scores, -float("inf"))
-
-
-def _ranks(scores: tf.Tensor) -> tf.Tensor:
-    """Return `[B, K, L]` in the order of the scores, above 0 but for those that are minus infinity.
-
-    The NMS takes its own padding for candidates whose score is -1: better than many logits.
-    """
-    flat = tf.reshape(scores, [tf.shape(scores)[0], -1])
-    order = tf.argsort(flat, direction="DESCENDING", stable=True)
-    ranks = tf.shape(flat)[1] - tf.argsort(order)
-    return tf.reshape(tf.where(flat > -float("inf"), tf.cast(ranks, tf.float32), -1.0), tf.shape(scores))
-
-
-def _pad_rows(x: tf.Tensor, rows: tf.Tensor, value: float) -> tf.Tensor:
-    paddings = [[0, 0], [0, rows - tf.shape(x)[1]]] + [[0, 0]] * (len(x.shape) - 2)
-    return tf.pad(x, paddings, constant_values=value)

@@ -16,15 +16,20 @@ class CenterInSquare(keras.layers.Layer):
         self.side = side
 
     def call(self, images: keras.KerasTensor, sizes: keras.KerasTensor) -> keras.KerasTensor:
-        def one_image(image: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-            pixels, size = image
-            before = (self.side - size) // 2
-            after = self.side - size - before
-            padding = [[before[0], after[0]], [before[1], after[1]], [0, 0]]
-            return tf.pad(pixels[: size[0], : size[1]], padding)
-
-        squares = tf.map_fn(one_image, (images, sizes), fn_output_signature=images.dtype)
-        return tf.ensure_shape(squares, (None, self.side, self.side, images.shape[-1]))
+        before = (self.side - sizes) // 2  # [B, 2]
+        shape = tf.shape(images)
+        pixels, inside = images, 1.0
+        for axis in (1, 2):
+            index = (
+                tf.expand_dims(tf.range(self.side), 0) - before[:, axis - 1 : axis]
+            )  # [B, S], in the image
+            within = (index >= 0) & (index < sizes[:, axis - 1 : axis])
+            index = tf.clip_by_value(index, 0, shape[axis] - 1)
+            pixels = tf.gather(pixels, index, axis=axis, batch_dims=1)
+            inside *= tf.reshape(
+                tf.cast(within, images.dtype), [-1, self.side, 1, 1] if axis == 1 else [-1, 1, self.side, 1]
+            )
+        return tf.ensure_shape(pixels * inside, (None, self.side, self.side, images.shape[-1]))
 
 
 class SquareWindows(keras.layers.Layer):
@@ -91,13 +96,16 @@ class KeypointsFromSquare(keras.layers.Layer):
         self, keypoints: keras.KerasTensor, windows: keras.KerasTensor, classes: keras.KerasTensor
     ) -> keras.KerasTensor:
         moved = keypoints - _keypoint_shift(windows, self.offset)
-        return tf.where(classes[:, :, None, None] > 0, moved, 0.0)  # rows without a detection stay zeros
+        return tf.where(
+            tf.expand_dims(tf.expand_dims(classes, 2), 3) > 0, moved, 0.0
+        )  # rows without a detection stay zeros
 
 
 def _keypoint_shift(windows: tf.Tensor, offset: float) -> tf.Tensor:
-    return tf.pad(windows[:, None, None, :2] - offset, [[0, 0], [0, 0], [0, 0], [0, 1]])  # [B, 1, 1, 3]
+    origin = tf.expand_dims(tf.expand_dims(windows[:, :2], 1), 1)
+    return tf.pad(origin - offset, [[0, 0], [0, 0], [0, 0], [0, 1]])  # [B, 1, 1, 3]
 
 
 def _shift(windows: tf.Tensor) -> tf.Tensor:
-    origin = tf.tile(windows[:, None, :2], [1, 1, 2])  # [B, 1, 4]
+    origin = tf.tile(tf.expand_dims(windows[:, :2], 1), [1, 1, 2])  # [B, 1, 4]
     return origin - [0.0, 0.0, 1.0, 1.0]

@@ -15,7 +15,8 @@ from keras_maskrcnn.detections.augmentation import augmented
 from keras_maskrcnn.detections.batching import Run
 from keras_maskrcnn.detections.from_outputs import Outputs
 from keras_maskrcnn.detections.views import View
-from keras_maskrcnn.images.resize import input_size, pad_batch, resize_image
+from keras_maskrcnn.images.resize import pad_batch, resize_image
+from keras_maskrcnn.images.sizes import input_size
 from keras_maskrcnn.layers.inputs import blank_batch
 from keras_maskrcnn.network.inference_graph import given_boxes_graph, inference_graph, merge_detections
 from keras_maskrcnn.network.network import Network

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from keras_maskrcnn.artefacts.export import ExportReport, export
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.utils.files import written_whole
 from keras_maskrcnn.utils.finite import check_finite
@@ -41,6 +42,40 @@ class WholeFiles(BuiltModel):
         elif overwrite or may_replace(filepath):
             with written_whole(filepath) as part:
                 part.write_bytes(weights_in_memory(self).getbuffer())
+
+    def export(
+        self,
+        filepath: Any,
+        format: str = "tf_saved_model",
+        verbose: bool | None = None,
+        input_signature: None = None,
+        **options: Any,
+    ) -> ExportReport:
+        """Export as `keras.Model.export` does, but verified: by `keras_maskrcnn.export`, of which `options` are.
+
+        Args:
+            filepath: of the artefact.
+            format: "tf_saved_model", "onnx", "openvino" or "litert".
+            verbose: False prints nothing.
+            input_signature: must be None: an artefact's inputs are those that `keras_maskrcnn.export` says.
+            options: `inputs`, `masks` and `images`.
+
+        Returns:
+            What was written, and how it compares with the model.
+
+        Raises:
+            ValueError: an `input_signature` is given; and as `keras_maskrcnn.export`.
+        """
+        if input_signature is not None:
+            raise ValueError(
+                "input_signature cannot be chosen: it is images [B, H, W, C] with sizes [B, 2], or with "
+                'inputs="uint8" one image [H, W, C]'
+            )
+        chosen: Any = "saved_model" if format == "tf_saved_model" else format
+        report = export(self, filepath, chosen, **options)
+        if verbose is not False:
+            print(report)
+        return report
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load weights that this class has saved, as `keras.Model.load_weights` does.

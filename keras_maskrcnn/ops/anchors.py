@@ -41,4 +41,4 @@ def level_anchors(
     x = tf.range(feature_shape[1], dtype=tf.float32) * strides[1]
     grid_x, grid_y = tf.meshgrid(x, y)  # [H, W]
     shifts = tf.stack([grid_x, grid_y, grid_x, grid_y], axis=-1)  # [H, W, 4]
-    return tf.reshape(shifts[:, :, None] + base, [-1, 4])
+    return tf.reshape(tf.expand_dims(shifts, 2) + base, [-1, 4])

@@ -18,8 +18,8 @@ def area(boxes: keras.KerasTensor) -> keras.KerasTensor:
 
 def intersection(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTensor:
     """Return the areas `[..., N, M]` that boxes `[..., N, 4]` share with others `[..., M, 4]`."""
-    x1, y1, x2, y2 = (boxes[..., :, None, i] for i in range(4))
-    other_x1, other_y1, other_x2, other_y2 = (others[..., None, :, i] for i in range(4))
+    x1, y1, x2, y2 = (ops.expand_dims(boxes[..., i], -1) for i in range(4))
+    other_x1, other_y1, other_x2, other_y2 = (ops.expand_dims(others[..., i], -2) for i in range(4))
     width = ops.maximum(ops.minimum(x2, other_x2) - ops.maximum(x1, other_x1), 0)
     height = ops.maximum(ops.minimum(y2, other_y2) - ops.maximum(y1, other_y1), 0)
     return width * height
@@ -31,7 +31,7 @@ def iou(boxes: keras.KerasTensor, others: keras.KerasTensor) -> keras.KerasTenso
     Two empty boxes have IoU 0, never NaN.
     """
     shared = intersection(boxes, others)
-    union = area(boxes)[..., :, None] + area(others)[..., None, :] - shared
+    union = ops.expand_dims(area(boxes), -1) + ops.expand_dims(area(others), -2) - shared
     return shared / ops.where(union > 0, union, 1)
 
 
@@ -40,14 +40,14 @@ def intersection_over_area(boxes: keras.KerasTensor, others: keras.KerasTensor) 
 
     This is COCO's overlap with a crowd region, whose own size says nothing about the match.
     """
-    own = area(boxes)[..., :, None]
+    own = ops.expand_dims(area(boxes), -1)
     return ops.where(own > 0, intersection(boxes, others) / ops.where(own > 0, own, 1), 0)
 
 
 def clip(boxes: keras.KerasTensor, windows: keras.KerasTensor) -> keras.KerasTensor:
     """Return boxes `[B, ..., 4]` clipped to their images' `windows [B, 4]`, boxes as well."""
     for _ in range(len(boxes.shape) - 2):
-        windows = windows[:, None]
+        windows = ops.expand_dims(windows, 1)
     low = ops.concatenate([windows[..., :2], windows[..., :2]], axis=-1)
     high = ops.concatenate([windows[..., 2:], windows[..., 2:]], axis=-1)
     return ops.minimum(ops.maximum(boxes, low), high)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_maskrcnn.ops import build, build_cuda, winograd
 from keras_maskrcnn.ops.cuda_library import Library
+from keras_maskrcnn.ops.dialect import dialect
 from keras_maskrcnn.utils.onednn import warn_if_off
 
 SWITCH = "KERAS_MASKRCNN_OPS"
@@ -24,6 +25,8 @@ _choosing = threading.Lock()
 
 def library() -> Any:
     """Return TensorFlow's module of the compiled operations, None where plain ones are to run."""
+    if dialect() != "native":
+        return None
     choice = os.environ.get(SWITCH, "auto")
     if choice not in CHOICES:
         raise ValueError(f"{SWITCH} must be one of {', '.join(CHOICES)}, found {choice!r}")

@@ -1,11 +1,15 @@
-"""RoIAlign: the compiled operation where there is one, the reference in plain TensorFlow elsewhere."""
+"""RoIAlign: the compiled operation where there is one, the reference in plain TensorFlow elsewhere.
+
+In graphs for other runtimes it is what their dialect has (`dialect.py`).
+"""
 
 from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from keras_maskrcnn.ops import reference
+from keras_maskrcnn.ops import elementary_roi_align, marked_roi_align, reference
+from keras_maskrcnn.ops.dialect import dialect, elementary
 from keras_maskrcnn.ops.library import library
 
 
@@ -55,7 +59,12 @@ def roi_align(
     boxes = tf.stop_gradient(tf.cast(boxes, tf.float32))
     image_indices, levels = tf.cast(image_indices, tf.int32), tf.cast(levels, tf.int32)
     settings: dict[str, Any] = {"strides": [float(stride) for stride in strides], "output_size": output_size}
-    settings |= {"sampling_ratio": sampling_ratio, "aligned": aligned, "mode": mode}
+    settings |= {"sampling_ratio": sampling_ratio, "aligned": aligned}
+    if dialect() == "onnx" and mode == "average":
+        return marked_roi_align.roi_align(features, boxes, image_indices, levels, **settings)
+    settings["mode"] = mode
+    if elementary():
+        return elementary_roi_align.roi_align(features, boxes, image_indices, levels, **settings)
     compiled = library()
     if compiled is None:
         return reference.roi_align(list(features), boxes, image_indices, levels, **settings)

@@ -15,7 +15,7 @@ from keras_maskrcnn.diagnostics.anchor_matching import (
     trains_none,
 )
 from keras_maskrcnn.diagnostics.anchors import AnchorAdvice, AnchorChoice, anchor_advice
-from keras_maskrcnn.images.resize import resized_size
+from keras_maskrcnn.images.sizes import resized_size
 from keras_maskrcnn.layers.matching import POSITIVE, match_image
 from keras_maskrcnn.layers.rpn import Anchors
 from keras_maskrcnn.layers.square import SquareWindows, ToSquare

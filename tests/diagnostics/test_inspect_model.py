@@ -6,7 +6,8 @@ from inspected import HEIGHT, WIDTH, ious
 
 from keras_maskrcnn.diagnostics.draw_stages import draw_inspection
 from keras_maskrcnn.diagnostics.inspect_model import inspect_model
-from keras_maskrcnn.images.resize import resize_image, resized_size
+from keras_maskrcnn.images.resize import resize_image
+from keras_maskrcnn.images.sizes import resized_size
 from keras_maskrcnn.masks.crop_paste import paste_masks
 
 pytestmark = [

@@ -11,7 +11,9 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from keras_maskrcnn.images.io import header_sizes, image_size, read_image
-from keras_maskrcnn.images.resize import pad_batch, pad_to_multiple, resize_image, resize_whole, resized_size
+from keras_maskrcnn.images.resize import pad_batch, pad_to_multiple, resize_image
+from keras_maskrcnn.images.resize_array import resize_whole
+from keras_maskrcnn.images.sizes import resized_size
 
 ORIENTATION = 0x0112
 

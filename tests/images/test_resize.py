@@ -8,7 +8,7 @@ from PIL import Image
 from skimage.transform import resize
 
 from keras_maskrcnn.images.io import read_image
-from keras_maskrcnn.images.resize import resize_whole
+from keras_maskrcnn.images.resize_array import resize_whole
 
 SIZES = [(5, 7), (40, 9), (40, 61), (1, 1), (33, 1), (80, 122), (13, 200)]
 MATTERPORT_MEAN = [123.7, 116.8, 103.9]

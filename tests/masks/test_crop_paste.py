@@ -373,5 +373,7 @@ def test_torchvision_boxes_give_torchvisions_masks(image):
 
 
 def test_masks_that_do_not_fit_into_memory_are_refused_with_what_takes_less():
-    with pytest.raises(MemoryError, match=r'100000 masks of 100000 x 100000 pixels take 931322.6 GiB; .*masks="rle"'):
+    with pytest.raises(
+        MemoryError, match=r'100000 masks of 100000 x 100000 pixels take 931322.6 GiB; .*masks="rle"'
+    ):
         regions_to_masks([], 100_000, 100_000, 100_000)

@@ -10,7 +10,7 @@ from keras_maskrcnn.data.fields import Field
 from keras_maskrcnn.data.pipeline.sizes import training_size
 from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.images.io import read_image
-from keras_maskrcnn.images.resize import resize_whole
+from keras_maskrcnn.images.resize_array import resize_whole
 
 
 def load_example(

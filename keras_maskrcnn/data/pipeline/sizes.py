@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.records import Record
-from keras_maskrcnn.images.resize import input_size
+from keras_maskrcnn.images.sizes import input_size
 
 Size = tuple[int, int]
 """Height and width in pixels."""

@@ -5,10 +5,18 @@ import pytest
 import tensorflow as tf
 
 from keras_maskrcnn.layers.detections import SelectDetections
-from keras_maskrcnn.layers.nms import suppress
+from keras_maskrcnn.ops.dialect import write_in
+from keras_maskrcnn.ops.nms import suppress, suppress_levels
 
 SIGMA = 0.5
 """Of the paper's experiments (Bodla et al. 2017, section 4)."""
+
+
+@pytest.fixture(autouse=True, params=["native", "elementary"])
+def dialect(request):
+    """Each test is run with TensorFlow's suppression, and with the one for other runtimes."""
+    with write_in(request.param):
+        yield
 
 
 def iou(box, others):
@@ -177,3 +185,41 @@ def test_the_layer_detects_softly_by_the_scores_that_are_left(across_classes):
     np.testing.assert_allclose(scores[0], [0.9, 0.7, 0.8 * math.exp(-(1 / 9) / 0.5), 0], rtol=1e-6)
     assert classes.numpy()[0].tolist() == [1, 2, 1, 0]
     np.testing.assert_allclose(layer(*given, score_threshold=tf.constant([0.65]))[1][0], [0.9, 0.7, 0, 0])
+
+
+def greedy(boxes, scores, nms_iou):
+    """The rows of one level that hard NMS keeps, best first, float64."""
+    kept = []
+    for row in np.argsort(-scores, kind="stable"):
+        if scores[row] > -np.inf and all(
+            iou(np.float64(boxes[row]), np.float64(boxes[[k]]))[0] <= nms_iou for k in kept
+        ):
+            kept.append(row)
+    return kept
+
+
+@pytest.mark.parametrize("limit", [5, 40, 200])
+def test_levels_suppress_each_by_itself_and_share_the_limit(limit):
+    rng = np.random.default_rng(7)
+    levels, expected = [], [[], []]
+    for rows in (60, 30, 1):
+        corners = rng.uniform(0, 60, (2, rows, 2))
+        boxes = np.concatenate([corners, corners + rng.uniform(15, 40, corners.shape)], 2).astype(np.float32)
+        scores = -np.sort(-rng.normal(0, 3, (2, rows)).astype(np.float32))
+        scores[:, rows // 2 :: 4] = -np.inf  # too small, say
+        levels.append((tf.constant(boxes), tf.constant(scores)))
+        for image in range(2):
+            kept = greedy(boxes[image], scores[image], 0.5)
+            expected[image] += [(scores[image, row], boxes[image, row]) for row in kept]
+    found, valid = suppress_levels(levels, limit, 0.5)
+    counts = [min(limit, len(rows)) for rows in expected]
+    assert found.shape == (2, max(counts), 4) and valid.numpy().sum(1).tolist() == counts
+    for image, rows in enumerate(expected):
+        best = [box for _, box in sorted(rows, key=lambda row: -row[0])][: counts[image]]
+        np.testing.assert_array_equal(found[image, : counts[image]], best)
+        assert not found[image, counts[image] :].numpy().any()
+
+
+def test_levels_without_a_candidate_give_one_row_that_is_not_valid():
+    found, valid = suppress_levels([(tf.ones((1, 3, 4)), tf.fill((1, 3), -float("inf")))], 5, 0.5)
+    assert not found.numpy().any() and valid.numpy().tolist() == [[False]]

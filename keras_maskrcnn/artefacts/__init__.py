@@ -1,0 +1,1 @@
+"""Artefacts: a trained model as a file that another runtime runs without this package, verified equal."""

@@ -1,0 +1,1 @@
+"""An exported artefact as a web server: images in, detections as JSON out."""
