@@ -15,6 +15,7 @@ thresholds of the label images are each model's best on the training images, not
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import statistics
@@ -30,7 +31,10 @@ import keras_maskrcnn as km
 
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent / "samples" / "nuclei"))
-from train import CONFIG, read_records, split  # noqa: E402
+import train  # noqa: E402
+from train import read_records, split  # noqa: E402
+
+CONFIG = dataclasses.replace(train.CONFIG, soft_nms_sigma=0.0)  # as torchvision has it
 
 COLUMNS = (
     "mask_AP", "mask_AP50", "mask_AP75",

@@ -33,6 +33,7 @@ NUCLEI = Config(
     roi_aligned=True,
     background_outputs=False,
     max_detections=500,
+    soft_nms_sigma=0.3,  # neighbours overlap: 0.609 for 0.597 of the contest's mean with hard NMS
 )
 """A small network, for small things that all look alike. samples/nuclei/train.py trains it."""
 
@@ -42,7 +43,7 @@ PRESETS = (
         config=NUCLEI,
         source="keras_maskrcnn",
         url="",
-        hash="sha256:ade39946",
+        hash="sha256:297bae87",
         size=7.73,
         licence="Apache-2.0",
         dataset="2018 Data Science Bowl",
