@@ -9,7 +9,6 @@ from keras import ops
 
 from keras_maskrcnn.layers.losses import select_mask
 from keras_maskrcnn.ops import boxes
-from keras_maskrcnn.ops.dialect import elementary
 from keras_maskrcnn.ops.nms import suppress
 
 
@@ -114,13 +113,8 @@ class DetectedRoIs(keras.layers.Layer):
 
     def call(self, boxes: keras.KerasTensor, classes: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         flat = tf.reshape(classes, [-1])
-        if (
-            elementary()
-        ):  # runtimes that plan their memory want every row, whether or not it holds a detection
-            rows = tf.range(tf.size(flat))
-        else:
-            rows = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
-            rows = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)]])  # [M]
+        rows = tf.cast(tf.where(flat > 0)[:, 0], tf.int32)
+        rows = tf.pad(rows, [[0, tf.maximum(1 - tf.shape(rows)[0], 0)]])  # [M]
         return {
             "boxes": tf.gather(tf.reshape(boxes, [-1, 4]), rows),
             "image_indices": rows // tf.shape(classes)[1],

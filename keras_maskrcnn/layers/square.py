@@ -16,20 +16,19 @@ class CenterInSquare(keras.layers.Layer):
         self.side = side
 
     def call(self, images: keras.KerasTensor, sizes: keras.KerasTensor) -> keras.KerasTensor:
+        # One list of pixels, and the index of each: on gathering in rows and columns OpenVINO's converter crashes.
+        batch, height, width = tf.unstack(tf.shape(images)[:3])
         before = (self.side - sizes) // 2  # [B, 2]
-        shape = tf.shape(images)
-        pixels, inside = images, 1.0
-        for axis in (1, 2):
-            index = (
-                tf.expand_dims(tf.range(self.side), 0) - before[:, axis - 1 : axis]
-            )  # [B, S], in the image
-            within = (index >= 0) & (index < sizes[:, axis - 1 : axis])
-            index = tf.clip_by_value(index, 0, shape[axis] - 1)
-            pixels = tf.gather(pixels, index, axis=axis, batch_dims=1)
-            inside *= tf.reshape(
-                tf.cast(within, images.dtype), [-1, self.side, 1, 1] if axis == 1 else [-1, 1, self.side, 1]
-            )
-        return tf.ensure_shape(pixels * inside, (None, self.side, self.side, images.shape[-1]))
+        rows = tf.range(self.side) - before[:, :1]  # [B, S], in the image
+        columns = tf.range(self.side) - before[:, 1:]
+        within = tf.expand_dims((rows >= 0) & (rows < sizes[:, :1]), 2)
+        within &= tf.expand_dims((columns >= 0) & (columns < sizes[:, 1:]), 1)  # [B, S, S]
+        rows, columns = tf.clip_by_value(rows, 0, height - 1), tf.clip_by_value(columns, 0, width - 1)
+        rows += tf.expand_dims(tf.range(batch) * height, 1)
+        index = tf.expand_dims(rows * width, 2) + tf.expand_dims(columns, 1)
+        pixels = tf.gather(tf.reshape(images, [-1, images.shape[-1]]), index)
+        pixels *= tf.expand_dims(tf.cast(within, images.dtype), 3)
+        return tf.ensure_shape(pixels, (None, self.side, self.side, images.shape[-1]))
 
 
 class SquareWindows(keras.layers.Layer):

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import keras
 import pytest
-from exported import PATHS, need
+from exported import PATHS, any_model, exported, need, photo
 from kit_models import config_of, loaded
 from parity import PHOTOS, shared_kit
 
 from keras_maskrcnn.artefacts.export import export
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.runtime import ExportedModel
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 KITS = {
@@ -87,3 +88,12 @@ def test_a_family_is_equal_in_a_format_or_refused_as_the_docs_say(family, format
 def test_the_docs_table_has_every_family(table):
     assert set(table) == {*KITS, *FIELDS}
     assert all(set(row) == set(PATHS) for row in table.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("format", PATHS)
+def test_nothing_is_found_where_no_score_is_high_enough(format, tmp_path):
+    _, path, report = exported(format, tmp_path, any_model(score_threshold=0.9))
+    assert report.comparison.compared == 0 and "Nothing was detected" in str(report)
+    (found,) = ExportedModel(path).detect(photo())
+    assert len(found) == 0 and found.masks.shape == (0, 70, 90)
