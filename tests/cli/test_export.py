@@ -1,24 +1,29 @@
-import json
-
 import pytest
 
+from keras_maskrcnn.cli import export as module
 from keras_maskrcnn.cli.main import main
-from keras_maskrcnn.runtime.description import description_path
+from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 
 
-def test_a_run_is_exported_and_what_was_compared_is_printed(trained, tmp_path, capsys):
-    images = [str(path) for path in sorted((trained / "images").glob("*.png"))[:2]]
-    path = tmp_path / "saved"
-    code = main(
-        [
-            *("export", str(trained / "run"), str(path), "--format", "saved_model"),
-            *("--masks", "none", "--images", *images),
-        ]
-    )
-    assert code == 0, capsys.readouterr().err
-    out = capsys.readouterr().out
-    assert "saved: saved_model, " in out and "detections equal; largest differences: score " in out
-    assert json.loads(description_path(path).read_text())["masks"] is None
+def test_a_run_is_exported_as_asked_and_what_was_compared_is_printed(trained, tmp_path, capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(module, "export", lambda *given: asked.append(given) or "what was compared")
+    images = sorted((trained / "images").glob("*.png"))
+    path = tmp_path / "cells.onnx"
+    arguments = [
+        "--format",
+        "onnx",
+        "--inputs",
+        "uint8",
+        "--masks",
+        "none",
+        "--images",
+        str(trained / "images"),
+    ]
+    assert main(["export", str(trained / "run"), str(path), *arguments]) == 0
+    ((model, *rest),) = asked
+    assert isinstance(model, MaskRCNN) and rest == [path, "onnx", "uint8", None, images]
+    assert capsys.readouterr().out.strip() == "what was compared"
 
 
 @pytest.mark.parametrize(
