@@ -54,6 +54,18 @@ def make_tiles(tile: int | None, overlap: int | None, whole: bool) -> Tiles | No
     return Tiles(tile, tile // 4 if overlap is None else overlap, whole)
 
 
+def check_call(masks: str | None, batch_size: int) -> None:
+    """Refuse arguments of a call of `detect` that mean nothing.
+
+    Raises:
+        ValueError: `masks` is none of its choices, or `batch_size` is below 1.
+    """
+    if masks not in ("bool", "rle", None):
+        raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1; got {batch_size}")
+
+
 class _Piece(NamedTuple):
     """A tile of an image, and whether it is the last of it."""
 

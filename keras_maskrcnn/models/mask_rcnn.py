@@ -10,7 +10,7 @@ from typing import Any, Literal
 import keras
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.detections.batching import Run, detect_in, make_tiles
+from keras_maskrcnn.detections.batching import Run, check_call, detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.detections.views import Augment, check_views, make_views
 from keras_maskrcnn.images.given import as_list
@@ -228,10 +228,7 @@ class MaskRCNN(TrainedModel):
         augment: Augment = None,
     ) -> Iterator[Detections]:
         """As `detect`, one `Detections` at a time, so that memory does not grow with the number of images."""
-        if masks not in ("bool", "rle", None):
-            raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1; got {batch_size}")
+        check_call(masks, batch_size)
         tiles, views = make_tiles(tile, tile_overlap, tile_whole), make_views(augment)
         own = self.config
         check_views(views, own)

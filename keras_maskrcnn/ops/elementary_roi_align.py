@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-FAR_AWAY = float(1 << 20)
-"""Coordinates are clamped to this many feature pixels, as the compiled op does."""
+from keras_maskrcnn.ops.reference import FAR_AWAY
 
 
 def roi_align(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.detections.batching import detect_in, make_tiles
+from keras_maskrcnn.detections.batching import check_call, detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.detections.from_outputs import Outputs
 from keras_maskrcnn.images.given import as_list
@@ -92,10 +92,7 @@ class ExportedModel:
         tile_whole: bool = True,
     ) -> Iterator[Detections]:
         """As `detect`, one `Detections` at a time, so that memory does not grow with the number of images."""
-        if masks not in ("bool", "rle", None):
-            raise ValueError(f'masks must be "bool", "rle" or None; got {masks!r}')
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1; got {batch_size}")
+        check_call(masks, batch_size)
         tiles = make_tiles(tile, tile_overlap, tile_whole)
         threshold, limit = self._limits(score_threshold, max_detections, tiles is not None)
         reading = self.config.channels, tiles is not None, self.config.intensity_percentiles
