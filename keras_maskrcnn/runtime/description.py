@@ -25,9 +25,11 @@ def read_description(artefact: str | os.PathLike) -> dict[str, Any]:
     """Return the description of an artefact.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: the artefact is not there, or its description is not.
         ValueError: it is none, or of a later version.
     """
+    if not Path(artefact).exists():
+        raise FileNotFoundError(f"{artefact}: there is no such artefact")
     path = description_path(artefact)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

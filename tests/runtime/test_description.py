@@ -11,6 +11,12 @@ def test_it_stands_beside_files_and_within_folders(tmp_path):
     assert description_path("a/folder").as_posix() == "a/folder/assets.extra/keras_maskrcnn.json"
 
 
+@pytest.fixture(autouse=True)
+def artefact(tmp_path):
+    """The file that is described."""
+    (tmp_path / "model.onnx").touch()
+
+
 def test_it_is_read(tmp_path):
     (tmp_path / "model.json").write_text(json.dumps({KEY: VERSION, "format": "onnx"}))
     assert read_description(tmp_path / "model.onnx")["format"] == "onnx"
@@ -39,3 +45,8 @@ def test_an_artefact_without_it_is_told(tmp_path):
         FileNotFoundError, match=r"its description .*model\.json is missing, which export writes"
     ):
         read_description(tmp_path / "model.onnx")
+
+
+def test_an_artefact_that_is_not_there_is_told_as_such(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"none\.onnx: there is no such artefact"):
+        read_description(tmp_path / "none.onnx")

@@ -34,6 +34,7 @@ def made_up(folder, monkeypatch, request=None, **changes):
     """The model of such an artefact, and its engine."""
     request = request or Request("onnx")
     (folder / "model.json").write_text(json.dumps(describe(tiny(max_size=96, **changes), request)))
+    (folder / "model.onnx").touch()
     engine = Engine()
     monkeypatch.setattr(module, "load_engine", lambda path, threads: engine)
     return ExportedModel(folder / "model.onnx"), engine
