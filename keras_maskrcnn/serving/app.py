@@ -84,7 +84,8 @@ def make_app(
     )
 
     async def detect(request: Request) -> Response:
-        start, response = time.perf_counter(), None
+        start = time.perf_counter()
+        response: Response | None = None
         try:
             options = read_options(request.query_params, model.config.score_threshold)
             body = await read_body(request.stream(), limits)
