@@ -73,6 +73,7 @@ EXTRAS = {
     "docs": ["mkdocs>=1.6", "mkdocstrings[python]>=1", "pygments", "ruff"],
     "onnx": ["tf2onnx>=1.17", "onnx>=1.17", "onnxruntime>=1.20"],
     "openvino": ["openvino>=2026.0"],
+    "int8": ["openvino>=2026.0", "nncf>=3.4"],
     "litert": ["ai-edge-litert>=2.1"],
     "serve": ["starlette>=0.40", "uvicorn>=0.30", "prometheus-client>=0.20"],
 }

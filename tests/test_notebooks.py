@@ -11,6 +11,8 @@ from PIL import Image
 from places import ROOT
 
 NOTEBOOKS = sorted((ROOT / "samples").glob("*/*.ipynb"))
+SLOW = {"nuclei"}
+"""Notebooks that train as a script of their folder does, which is run always."""
 sys.path.append(str(ROOT / "samples" / "notebooks"))
 from page import notebook_page  # noqa: E402
 from run import main, run_notebook  # noqa: E402
@@ -24,7 +26,11 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("notebooks")
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in SLOW)) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_notebook_runs_and_shows_something(path, folder, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("NOTEBOOK_SMALL", "1")

@@ -7,7 +7,7 @@ from keras_maskrcnn.artefacts.request import Request
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.runtime.description import KEY, VERSION
 
-PACKAGES = ("keras3-maskrcnn", "keras", "tensorflow", "tf2onnx", "onnx", "openvino")
+PACKAGES = ("keras3-maskrcnn", "keras", "tensorflow", "tf2onnx", "onnx", "openvino", "nncf")
 
 SIZES = {
     "floor": "scale = min(min_size / short side, max_size / long side); sides = int(side * scale)",
@@ -37,6 +37,7 @@ def describe(config: Config, request: Request) -> dict[str, Any]:
         "inputs": request.inputs,
         "masks": request.masks if config.mask_head != "none" else None,
         "one_image": request.one_image,
+        "int8": request.int8,
         "class_names": list(config.class_names),
         "keypoint_names": list(config.keypoint_names),
         "rules": _rules(config, request),

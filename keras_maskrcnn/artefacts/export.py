@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.artefacts.about import describe
+from keras_maskrcnn.artefacts.agreement import SCORE, Agreement, agree
 from keras_maskrcnn.artefacts.cases import Case, make_cases
 from keras_maskrcnn.artefacts.checks import check_request
 from keras_maskrcnn.artefacts.graph import InferenceModule
@@ -21,13 +22,7 @@ from keras_maskrcnn.artefacts.openvino import write_openvino
 from keras_maskrcnn.artefacts.place import check_place, description_path, put
 from keras_maskrcnn.artefacts.request import Format, Inputs, Masks
 from keras_maskrcnn.artefacts.saved_model import write_saved_model
-from keras_maskrcnn.artefacts.verify import (
-    LEAST_SHARE,
-    Comparison,
-    compare,
-    run_elsewhere,
-    seconds_of,
-)
+from keras_maskrcnn.artefacts.verify import Comparison, compare, run_elsewhere, seconds_of
 from keras_maskrcnn.runtime.engines import Arrays
 
 WRITERS: dict[str, Callable[[InferenceModule, Path, str], None]] = {
@@ -53,7 +48,8 @@ class ExportReport:
     """Of the model's weights, as they are in memory."""
     seconds: float
     """That converting took."""
-    comparison: Comparison
+    comparison: Comparison | Agreement
+    """Of an artefact of int8, on which objects there are; of others, of all detections one to one."""
     model_seconds: float
     """That the model itself takes for a call on the image for which the artefact took `comparison.seconds`."""
 
@@ -63,9 +59,7 @@ class ExportReport:
         lines = [
             f"{self.path}: {self.format}, {self.bytes / 1e6:.1f} MB ({share:.2f} of the weights), "
             f"converted in {self.seconds:.0f} s",
-            f"{found.equal} of {found.compared} detections equal; largest differences: score "
-            f"{found.score_difference:.1e}, box {found.box_difference:.1e} px, mask {found.mask_difference:.1e}, "
-            f"keypoint {found.keypoint_difference:.1e} px",
+            str(found),
             f"{found.seconds:.3f} s a call, the model {self.model_seconds:.3f} s",
         ]
         if not found.compared:
@@ -80,6 +74,8 @@ def export(
     inputs: Inputs = "float",
     masks: Masks = "crops",
     images: Sequence[Any] | None = None,
+    int8: bool = False,
+    calibrate: Sequence[Any] | None = None,
 ) -> ExportReport:
     """Write a model as an artefact that another runtime runs without this package, and verify that it finds the same.
 
@@ -95,6 +91,11 @@ def export(
     `classes [B, D]` int32 with 0 for rows without a detection, and what the model has of `masks [B, D, S, S]`,
     `mask_scores [B, D]` and `keypoints [B, D, J, 3]`; for one image without B.
 
+    With `int8=True` the weights of convolutions and dense layers are whole numbers of 8 bits, and they multiply such
+    numbers; all that computes coordinates, normalises and selects stays as it is. OpenVINO's are quantised by NNCF,
+    activations by the range that they have in `calibrate`; LiteRT's by TensorFlow's converter, activations as they
+    come. Such an artefact cannot find equal numbers: it stays if at least 90 % of the objects are found by both.
+
     Args:
         model: a `MaskRCNN`.
         path: of the artefact; what is there is replaced if it is one.
@@ -102,6 +103,8 @@ def export(
         inputs: "float" or "uint8".
         masks: "crops", in the frame of each box; "pasted", bool `[B, D, H, W]`; None for none.
         images: two images or more to compare on, as `detect` takes them; None for two photographs of scikit-image.
+        int8: quantise; "openvino" and "litert".
+        calibrate: for OpenVINO's int8, images like those that the artefact will see, about 30.
 
     Returns:
         What was written, and how it compares.
@@ -120,7 +123,7 @@ def export(
         print(report)
         ```
     """
-    request = check_request(format, inputs, masks, model.config)
+    request = check_request(format, inputs, masks, model.config, int8, calibrate)
     path = Path(path)
     check_place(path, request)
     cases = make_cases(model.config, request, images)
@@ -138,10 +141,9 @@ def export(
         seconds = time.perf_counter() - start
         expected = [case.expected(model) for case in cases]
         comparison = _compared(part, cases, expected)
-        if comparison.share < LEAST_SHARE:
+        if not comparison.passes:
             raise ValueError(
-                f"the {format} artefact finds other things than its model: {comparison.equal} of "
-                f"{comparison.compared} detections are equal; nothing was written"
+                f"the {format} artefact finds other things than its model: {comparison}; nothing was written"
             )
         description_path(part).parent.mkdir(exist_ok=True)
         description_path(part).write_text(description + "\n", encoding="utf-8")
@@ -158,21 +160,28 @@ def export(
     )
 
 
-def _compared(artefact: Path, cases: Sequence[Case], expected: Sequence[list[Arrays]]) -> Comparison:
+def _compared(
+    artefact: Path, cases: Sequence[Case], expected: Sequence[list[Arrays]]
+) -> Comparison | Agreement:
     try:
         found = run_elsewhere(artefact, [case.inputs for case in cases])
     except RuntimeError as error:
         raise ValueError(f"{error}; nothing was written") from error
+    int8 = cases[0].request.int8
+    least = SCORE if int8 else 0.0
     seen: list[tuple[Arrays, Arrays]] = []
     for case, of_model, outputs in zip(cases, expected, found, strict=True):
         rows = case.rows(outputs)
         if not case.is_blank:
             seen += zip(of_model, rows, strict=True)
-        elif not of_model[0]["classes"].any() and rows[0]["classes"].any():
+            continue
+        something = (rows[0]["classes"] > 0) & (rows[0]["scores"] >= least)
+        if something.any() and not of_model[0]["classes"].any():
             raise ValueError(
                 "the artefact finds something in a blank image, its model nothing; nothing was written"
             )
-    return compare(*zip(*seen, strict=True))
+    found_of_both = zip(*seen, strict=True)
+    return agree(*found_of_both) if int8 else compare(*found_of_both)
 
 
 def _size(artefact: Path) -> int:

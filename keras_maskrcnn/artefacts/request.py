@@ -1,7 +1,7 @@
 """What is asked of an export: the format, and what goes in and comes out."""
 
 import dataclasses
-from typing import Literal
+from typing import Any, Literal
 
 from keras_maskrcnn.ops.dialect import Dialect
 
@@ -11,8 +11,8 @@ Masks = Literal["crops", "pasted"] | None
 
 DIALECTS: dict[str, Dialect] = {
     "saved_model": "tensorflow",
-    "onnx": "onnx",
-    "openvino": "elementary",
+    "onnx": "marked",
+    "openvino": "marked",
     "litert": "elementary",
 }
 """In what operations each format is written."""
@@ -25,6 +25,9 @@ class Request:
     format: Format
     inputs: Inputs = "float"
     masks: Masks = "crops"
+    int8: bool = False
+    calibrate: tuple[Any, ...] = dataclasses.field(default=(), compare=False, repr=False)
+    """Images that show the range of activations."""
 
     @property
     def dialect(self) -> Dialect:

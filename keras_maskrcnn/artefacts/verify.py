@@ -47,6 +47,18 @@ class Comparison:
         """The share of detections that are equal, 1 if there are none."""
         return self.equal / self.compared if self.compared else 1.0
 
+    @property
+    def passes(self) -> bool:
+        """Whether that is enough for the artefact to stay."""
+        return self.share >= LEAST_SHARE
+
+    def __str__(self) -> str:
+        return (
+            f"{self.equal} of {self.compared} detections equal; largest differences: score "
+            f"{self.score_difference:.1e}, box {self.box_difference:.1e} px, mask {self.mask_difference:.1e}, keypoint "
+            f"{self.keypoint_difference:.1e} px"
+        )
+
 
 def run_elsewhere(artefact: Path, cases: Sequence[Arrays]) -> list[Arrays]:
     """Run an artefact on cases in another process, which imports nothing of this package.

@@ -12,6 +12,7 @@ from keras_maskrcnn.config.values import checked_values
 from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.detections.views import make_views
 from keras_maskrcnn.presets import PRESETS, find_preset
+from keras_maskrcnn.runtime.description import is_artefact
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 
 CHECKPOINTS = (".keras", ".pth", ".pkl", ".safetensors")
@@ -56,6 +57,11 @@ def published_name(text: str) -> str:
 def model_or_name(text: str) -> Path | str:
     """Return the path of a `.keras` file that exists, also of a run folder's, or the name of a published model."""
     return model_file(text) if _is_file(text) else published_name(text)
+
+
+def model_or_artefact(text: str) -> Path | str:
+    """Return what `model_or_name` does, or the path of what `maskrcnn export` has written, if it is there."""
+    return Path(text) if Path(text).exists() and is_artefact(text) else model_or_name(text)
 
 
 def source(text: str) -> Path | str:
@@ -223,7 +229,7 @@ def model_and_images(inputs: list[str], model: Path | str | None) -> tuple[Path 
         ArgumentTypeError: one is not there, or there are no images.
     """
     if model is None:
-        model, inputs = model_or_name(inputs[0]), inputs[1:]
+        model, inputs = model_or_artefact(inputs[0]), inputs[1:]
     if not inputs:
         raise argparse.ArgumentTypeError("images must be given: maskrcnn predict MODEL IMAGE ...")
     return model, list(dict.fromkeys(path for text in inputs for path in images(text)))

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_maskrcnn.presets import PRESETS
+from keras_maskrcnn.runtime.description import is_artefact
 
 if TYPE_CHECKING:
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+    from keras_maskrcnn.runtime.model import ExportedModel
 
 
 def aligned(rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> str:
@@ -49,6 +51,15 @@ def open_model(
     if PRESETS[str(model)].is_backbone and class_names is None:
         class_names = PRESETS[str(model)].config.class_names
     return load_pretrained(str(model), weights, class_names)
+
+
+def open_detector(model: str | Path, weights: Path | None = None) -> MaskRCNN | ExportedModel:
+    """Return what `open_model` does, or what `maskrcnn export` has written, of a path to that."""
+    if str(model) in PRESETS or not is_artefact(model):
+        return open_model(model, weights)
+    from keras_maskrcnn.runtime.model import ExportedModel
+
+    return ExportedModel(model)
 
 
 @contextlib.contextmanager

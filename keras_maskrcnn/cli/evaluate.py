@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_maskrcnn.cli import accuracy_test
 from keras_maskrcnn.cli.arguments import format_options
-from keras_maskrcnn.cli.common import aligned, open_model
+from keras_maskrcnn.cli.common import aligned, open_detector
 from keras_maskrcnn.cli.evaluate_parser import coco_files, tiling
 from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.data.formats.load import load_dataset
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate the model on the annotated images and print the metrics; return the exit code."""
     if args.accuracy_test:
         return accuracy_test.run(args)
-    model = open_model(args.model, args.weights)
+    model = open_detector(args.model, args.weights)
     names = model.config.class_names
     annotations, images = args.annotations, args.images
     if args.coco is not None:

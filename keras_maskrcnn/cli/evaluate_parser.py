@@ -60,9 +60,9 @@ def _add_inputs(command: Any) -> None:
     command.add_argument(
         "file",
         nargs="?",
-        type=arguments.model_or_name,
+        type=arguments.model_or_artefact,
         metavar="MODEL",
-        help="a .keras file, a run folder (its best.keras), or what --model takes",
+        help="a .keras file, a run folder (its best.keras), what maskrcnn export has written, or what --model takes",
     )
     command.add_argument(
         "--model",

@@ -10,8 +10,10 @@ from keras_maskrcnn.cli.common import interruptible, open_model
 def run(args: argparse.Namespace) -> int:
     """Export, and print how the artefact compares; return the exit code."""
     model = open_model(args.model)
-    images = None if args.images is None else list(itertools.chain(*args.images))
+    images, calibrate = (
+        None if given is None else list(itertools.chain(*given)) for given in (args.images, args.calibrate)
+    )
     masks = None if args.masks == "none" else args.masks
     with interruptible():
-        print(export(model, args.path, args.format, args.inputs, masks, images))
+        print(export(model, args.path, args.format, args.inputs, masks, images, args.int8, calibrate))
     return 0

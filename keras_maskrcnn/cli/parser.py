@@ -110,14 +110,15 @@ def _add_predict(commands: Any) -> None:
     command.add_argument(
         "first",
         metavar="MODEL",
-        help="a .keras file, a run folder (its best.keras), or the name of a model that maskrcnn models lists",
+        help="a .keras file, a run folder (its best.keras), what maskrcnn export has written, or the name of a model "
+        "that maskrcnn models lists",
     )
     command.add_argument(
         "images", nargs="*", metavar="IMAGE", help="image files, and folders, whose image files are taken"
     )
     command.add_argument(
         "--model",
-        type=arguments.model_or_name,
+        type=arguments.model_or_artefact,
         metavar="MODEL",
         help="the model, if it is not the first argument",
     )

@@ -11,13 +11,14 @@ from typing import Any
 
 import keras
 
-from keras_maskrcnn.cli.common import open_model
+from keras_maskrcnn.cli.common import open_detector
 from keras_maskrcnn.cli.drawing import drawing_options
 from keras_maskrcnn.cli.evaluate_parser import tiling
 from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.images.label_files import save_label_image
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.runtime.model import ExportedModel
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.display import message, printable
 from keras_maskrcnn.utils.files import write_text, written_whole
@@ -29,7 +30,7 @@ LABEL_IMAGES = "label_images"
 def run(args: argparse.Namespace) -> int:
     """Detect in each image, write the detections, and return the exit code: 1 if an image could not be read."""
     drawing = drawing_options(args)
-    model = open_model(args.model)
+    model = open_detector(args.model)
     folder = args.output if args.label_images is None else args.output / LABEL_IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     _check_masks(model, args.label_images)
@@ -76,22 +77,23 @@ def output_names(paths: Sequence[Path]) -> list[str]:
     return names
 
 
-def _check_masks(model: MaskRCNN, label_images: str | None) -> None:
+def _check_masks(model: MaskRCNN | ExportedModel, label_images: str | None) -> None:
     if label_images is not None and model.config.mask_head == "none":
         raise ValueError("--label-images needs a model with masks; this one predicts boxes alone")
 
 
-def _detect(model: MaskRCNN, path: Path, args: argparse.Namespace) -> Detections:
+def _detect(model: MaskRCNN | ExportedModel, path: Path, args: argparse.Namespace) -> Detections:
     limits = {"score_threshold": args.score_threshold, "max_detections": args.max_detections}
     (detections,) = model.detect([path], **limits, masks="rle", **tiling(args), augment=args.augment)
     return detections
 
 
-def _best_score(model: MaskRCNN, args: argparse.Namespace) -> str:
+def _best_score(model: MaskRCNN | ExportedModel, args: argparse.Namespace) -> str:
     """The highest score in the first readable image, which tells a threshold too high from a model untrained."""
+    lowest = 0.0 if isinstance(model, MaskRCNN) else None  # an artefact's own
     for path in args.images:
         with contextlib.suppress(ValueError, OSError):
-            (detections,) = model.detect([path], score_threshold=0.0, max_detections=1, masks=None)
+            (detections,) = model.detect([path], score_threshold=lowest, max_detections=1, masks=None)
             best = f"{detections.scores[0]:.3f}" if len(detections.scores) else "none at all"
             return f"No score is above {args.score_threshold:g}; the highest in {path}: {best} (--score-threshold)"
     return ""

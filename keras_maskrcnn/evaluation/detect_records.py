@@ -17,13 +17,14 @@ from keras_maskrcnn.utils.files import write_text
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+    from keras_maskrcnn.runtime.model import ExportedModel
 
 
 _FIELDS = {"box": "bbox", "mask": "segmentation", "keypoint": "keypoints"}
 
 
 def detect_records(
-    model: MaskRCNN,
+    model: MaskRCNN | ExportedModel,
     records: Sequence[Record],
     batch_size: int = 1,
     score_threshold: float | None = None,
@@ -37,7 +38,7 @@ def detect_records(
     """Run a model on the images of records.
 
     Args:
-        model: of any architecture.
+        model: of any architecture, or exported.
         records: images; their ground truth is not used.
         batch_size: images that go through the network together.
         score_threshold, max_detections, tile, tile_overlap, tile_whole, augment: as in `model.detect`.

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from keras_maskrcnn.config.config import Config
     from keras_maskrcnn.data.records import Record
     from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+    from keras_maskrcnn.runtime.model import ExportedModel
 
 _log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ LOGGED = ("AP", "AP50", "AP75", "accuracy_50", "accuracy_75", "dsb2018")
 
 
 def evaluate_coco(
-    model: MaskRCNN,
+    model: MaskRCNN | ExportedModel,
     records: Sequence[Record],
     batch_size: int = 1,
     per_class: bool = False,
@@ -59,7 +60,8 @@ def evaluate_coco(
     Images are read as they are needed and masks kept as RLEs, so memory holds one batch of images.
 
     Args:
-        model: its config's class names, and its keypoint names if it has any, must be those of the records.
+        model: or an exported one; its config's class names, and its keypoint names if it has any, must be those of the
+            records.
         records: images with ground truth.
         batch_size: images that go through the network together.
         per_class: also return each class's AP.

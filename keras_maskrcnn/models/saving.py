@@ -58,7 +58,7 @@ class WholeFiles(BuiltModel):
             format: "tf_saved_model", "onnx", "openvino" or "litert".
             verbose: False prints nothing.
             input_signature: must be None: an artefact's inputs are those that `keras_maskrcnn.export` says.
-            options: `inputs`, `masks` and `images`.
+            options: `inputs`, `masks`, `images`, `int8` and `calibrate`.
 
         Returns:
             What was written, and how it compares with the model.

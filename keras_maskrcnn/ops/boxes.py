@@ -87,9 +87,11 @@ def decode(
 
     `clamp` cuts log sizes at `MAX_LOG_SCALE`.
     """
-    deltas = deltas / ops.convert_to_tensor(weights, deltas.dtype)
+    # Cut before they are scaled: OpenVINO takes a scale of whole numbers behind a slice, and does not cut it.
+    weights = ops.convert_to_tensor(weights, deltas.dtype)
+    shift, log_size = deltas[..., :2] / weights[:2], deltas[..., 2:] / weights[2:]
     reference_center, reference_size = _center_size(references)
-    center = reference_center + deltas[..., :2] * reference_size
-    log_size = ops.minimum(deltas[..., 2:], MAX_LOG_SCALE) if clamp else deltas[..., 2:]
+    center = reference_center + shift * reference_size
+    log_size = ops.minimum(log_size, MAX_LOG_SCALE) if clamp else log_size
     half = 0.5 * reference_size * ops.exp(log_size)
     return ops.concatenate([center - half, center + half], axis=-1)

@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Literal
 
-Dialect = Literal["native", "tensorflow", "elementary", "onnx"]
+Dialect = Literal["native", "tensorflow", "elementary", "marked"]
 """What may be in a graph that is being made.
 
 - "native": this package's compiled operations, where there are any, and TensorFlow's.
 - "tensorflow": TensorFlow's own, so that any TensorFlow runs the graph.
 - "elementary": such as converters know: no non-maximum suppression, no RoIAlign, no mapped function.
-- "onnx": these, and RoIAlign as a crop that the converter to ONNX finds by its name.
+- "marked": these, and marks for RoIAlign and group normalisation, of which converters make their own format's.
 """
 
 _current: ContextVar[Dialect] = ContextVar("dialect", default="native")
@@ -24,7 +24,7 @@ def dialect() -> Dialect:
 
 def elementary() -> bool:
     """Whether only elementary operations may be in a graph that is made here and now."""
-    return dialect() in ("elementary", "onnx")
+    return dialect() in ("elementary", "marked")
 
 
 @contextmanager

@@ -6,6 +6,8 @@ sums and products do so a dozen times.
 
 import tensorflow as tf
 
+from keras_maskrcnn.ops import marked_group_norm
+from keras_maskrcnn.ops.dialect import dialect
 from keras_maskrcnn.ops.library import library
 
 
@@ -22,6 +24,8 @@ def group_norm(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, groups: int, eps
     Returns:
         [B, ..., C], as x.
     """
+    if dialect() == "marked" and len(x.shape) == 4:
+        return marked_group_norm.group_norm(x, gamma, beta, groups, epsilon)
     compiled = library() if x.dtype == tf.float32 and not tf.config.list_physical_devices("GPU") else None
     if compiled is not None:
         return compiled.maskrcnn_group_norm(x, gamma, beta, groups=groups, epsilon=epsilon).y

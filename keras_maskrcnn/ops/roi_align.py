@@ -60,7 +60,7 @@ def roi_align(
     image_indices, levels = tf.cast(image_indices, tf.int32), tf.cast(levels, tf.int32)
     settings: dict[str, Any] = {"strides": [float(stride) for stride in strides], "output_size": output_size}
     settings |= {"sampling_ratio": sampling_ratio, "aligned": aligned}
-    if dialect() == "onnx" and mode == "average":
+    if dialect() == "marked" and mode == "average":
         return marked_roi_align.roi_align(features, boxes, image_indices, levels, **settings)
     settings["mode"] = mode
     if elementary():

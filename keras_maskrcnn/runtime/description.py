@@ -21,6 +21,11 @@ def description_path(artefact: str | os.PathLike) -> Path:
     return path / "assets.extra" / "keras_maskrcnn.json"
 
 
+def is_artefact(path: str | os.PathLike) -> bool:
+    """Whether it is an artefact by its name, or a folder with a description."""
+    return Path(path).suffix in (".onnx", ".tflite") or description_path(path).exists()
+
+
 def read_description(artefact: str | os.PathLike) -> dict[str, Any]:
     """Return the description of an artefact.
 

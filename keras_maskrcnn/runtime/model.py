@@ -11,6 +11,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.detections.batching import check_call, detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.detections.from_outputs import Outputs
+from keras_maskrcnn.detections.views import Augment
 from keras_maskrcnn.images.given import as_list
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.images.resize_array import fitted_batch
@@ -49,7 +50,12 @@ class ExportedModel:
                 'runtime, or export it with masks="crops"'
             )
         self.config = Config.from_dict(self.description["config"])
-        self._engine = load_engine(Path(path), threads)
+        self._engine, self._name = load_engine(Path(path), threads), Path(path).name
+
+    @property
+    def name(self) -> str:
+        """That of its file or folder."""
+        return self._name
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -66,6 +72,7 @@ class ExportedModel:
         tile: int | None = None,
         tile_overlap: int | None = None,
         tile_whole: bool = True,
+        augment: Augment = None,
     ) -> list[Detections]:
         """Find the objects in images of any sizes, as `MaskRCNN.detect` does, which says what the arguments are.
 
@@ -75,10 +82,10 @@ class ExportedModel:
         Raises:
             FileNotFoundError: a path does not exist.
             ValueError: an image cannot be read; or `score_threshold` is below the artefact's, or `max_detections` above
-                it: what it leaves out cannot be had from it.
+                it: what it leaves out cannot be had from it; or `augment` is not None: views are joined within a model.
         """
         limits = batch_size, score_threshold, max_detections
-        return list(self.detect_iter(images, *limits, masks, tile, tile_overlap, tile_whole))
+        return list(self.detect_iter(images, *limits, masks, tile, tile_overlap, tile_whole, augment))
 
     def detect_iter(
         self,
@@ -90,9 +97,14 @@ class ExportedModel:
         tile: int | None = None,
         tile_overlap: int | None = None,
         tile_whole: bool = True,
+        augment: Augment = None,
     ) -> Iterator[Detections]:
         """As `detect`, one `Detections` at a time, so that memory does not grow with the number of images."""
         check_call(masks, batch_size)
+        if augment is not None:
+            raise ValueError(
+                f"augment={augment!r}: an artefact's masks of several views cannot be joined; use the model itself"
+            )
         tiles = make_tiles(tile, tile_overlap, tile_whole)
         threshold, limit = self._limits(score_threshold, max_detections, tiles is not None)
         reading = self.config.channels, tiles is not None, self.config.intensity_percentiles

@@ -10,6 +10,7 @@ from keras_maskrcnn.artefacts.request import Request
 def installed(monkeypatch):
     """No format lacks its packages, wherever the tests run."""
     monkeypatch.setattr(checks, "PACKAGES", {})
+    monkeypatch.setattr(checks, "INT8", dict.fromkeys(checks.INT8, ()))
 
 
 @pytest.mark.parametrize("format", ["saved_model", "onnx", "openvino", "litert"])
@@ -43,15 +44,15 @@ def test_another_choice_is_refused_with_those_that_there_are(format, inputs, mas
             "openvino",
             "float",
             "crops",
-            {"roi_sampling_ratio": 0},
-            "openvino has no RoIAlign whose number of samples",
+            {"roi_sampling_ratio": 0, "roi_mode": "max"},
+            "openvino has no RoIAlign by maximum whose number of samples .*: export to saved_model, or a model with",
         ),
         (
             "litert",
             "float",
             "crops",
             {"roi_sampling_ratio": 0},
-            'export to "onnx" or "saved_model", or a model with',
+            "export to onnx, openvino or saved_model, or a model with",
         ),
         ("litert", "uint8", "crops", {}, "litert computes sizes in single precision"),
         (
@@ -88,6 +89,31 @@ def test_what_a_format_cannot_hold_is_refused_with_the_reason_and_what_instead(
 def test_adaptive_sampling_does_not_count_where_bins_are_single_samples():
     config = tiny(roi_sampling_ratio=0, roi_mode="crop_and_resize")
     assert check_request("litert", "float", "crops", config).format == "litert"
+
+
+@pytest.mark.parametrize(
+    ("format", "int8", "calibrate", "message"),
+    [
+        ("onnx", True, None, "int8=True: onnx is written in floats"),
+        ("saved_model", True, ["one.png"], "int8=True: saved_model is written in floats"),
+        ("openvino", True, None, "give some as calibrate, about 30"),
+        ("openvino", True, [], "give some as calibrate, about 30"),
+        ("openvino", False, ["one.png"], "calibrate is for openvino's int8 alone"),
+        ("litert", True, ["one.png"], "calibrate is for openvino's int8 alone"),
+        ("litert", "yes", None, "int8 must be True or False; got 'yes'"),
+    ],
+)
+def test_int8_is_of_two_formats_and_calibration_of_one(format, int8, calibrate, message):
+    with pytest.raises(ValueError, match=message):
+        check_request(format, "float", "crops", tiny(), int8, calibrate)
+
+
+def test_what_quantises_is_named_where_it_is_missing(monkeypatch):
+    monkeypatch.setattr(checks, "INT8", {"openvino": ("no_such_package",)})
+    with pytest.raises(
+        ImportError, match=r"int8=True needs no_such_package: pip install 'keras3-maskrcnn\[int8\]'"
+    ):
+        check_request("openvino", "float", "crops", tiny(), True, ["one.png"])
 
 
 def test_packages_that_are_missing_are_named(monkeypatch):

@@ -33,3 +33,9 @@ def test_the_runtime_detects_what_the_model_does(made):
         ExportedModel(path).detect(images, batch_size=2), model.detect(images, batch_size=2), strict=True
     ):
         check_equal(found, expected)
+
+
+def test_what_sorts_takes_ties_in_any_order(made):
+    operations = openvino.Core().read_model(made[1] / "model.xml").get_ops()
+    sorting = [one for one in operations if one.get_type_name() == "TopK"]
+    assert sorting and not any(one.get_attributes()["stable"] for one in sorting)

@@ -19,10 +19,13 @@ def test_a_run_is_exported_as_asked_and_what_was_compared_is_printed(trained, tm
         "none",
         "--images",
         str(trained / "images"),
+        "--int8",
+        "--calibrate",
+        str(images[0]),
     ]
     assert main(["export", str(trained / "run"), str(path), *arguments]) == 0
     ((model, *rest),) = asked
-    assert isinstance(model, MaskRCNN) and rest == [path, "onnx", "uint8", None, images]
+    assert isinstance(model, MaskRCNN) and rest == [path, "onnx", "uint8", None, images, True, images[:1]]
     assert capsys.readouterr().out.strip() == "what was compared"
 
 

@@ -158,7 +158,15 @@ def test_numbers_out_of_range_are_refused(capsys):
     )
 
 
-def test_ctrl_c_stays_one_where_a_library_makes_another_error_of_it():
+@pytest.fixture
+def ctrl_c_is_heeded():
+    """Of tests that run in the background too, where shells have it ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+def test_ctrl_c_stays_one_where_a_library_makes_another_error_of_it(ctrl_c_is_heeded):
     with pytest.raises(KeyboardInterrupt), interruptible():
         try:
             signal.raise_signal(signal.SIGINT)

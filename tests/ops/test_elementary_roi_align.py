@@ -9,12 +9,12 @@ from keras_maskrcnn.ops.dialect import write_in
 from keras_maskrcnn.ops.roi_align import roi_align
 
 
-@pytest.mark.parametrize("dialect", ["elementary", "onnx"])
+@pytest.mark.parametrize("dialect", ["elementary", "marked"])
 @pytest.mark.parametrize("mode", ["average", "max"])
 @pytest.mark.parametrize("aligned", [True, False])
 @pytest.mark.parametrize("sampling_ratio", [1, 2, 3])
 def test_values_are_the_definitions(sampling_ratio, aligned, mode, dialect):
-    if dialect == "onnx" and mode == "average":
+    if dialect == "marked" and mode == "average":
         pytest.skip("a mark for the converter")
     random = np.random.default_rng(7)
     features = [random.normal(size=(2, *size, 3)).astype(np.float32) for size in MAPS]

@@ -19,7 +19,7 @@ def test_a_function_of_each_row(chosen):
 
 
 def test_a_dialect_ends_with_its_block_also_by_an_error():
-    with pytest.raises(KeyError), write_in("onnx"):
-        assert dialect() == "onnx"
+    with pytest.raises(KeyError), write_in("marked"):
+        assert dialect() == "marked"
         raise KeyError
     assert dialect() == "native"

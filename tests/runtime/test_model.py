@@ -61,6 +61,7 @@ def test_large_images_are_searched_in_tiles(tmp_path, monkeypatch):
         ({"max_detections": 6}, "max_detections must be from 1 to the artefact's 5; got 6"),
         ({"masks": "png"}, 'masks must be "bool", "rle" or None'),
         ({"batch_size": 0}, "batch_size must be at least 1; got 0"),
+        ({"augment": "d4"}, "augment='d4': an artefact's masks of several views cannot be joined"),
     ],
 )
 def test_what_the_artefact_cannot_give_is_refused(tmp_path, monkeypatch, options, message):
