@@ -39,10 +39,12 @@ FIELDS = {
 
 
 def model_of(family):
-    """The model, smaller images than published, and scores that random weights reach."""
+    """The model, images of half the published size, and scores that random weights reach."""
     if family in KITS:
         kit = shared_kit(KITS[family])
-        return loaded(kit, dataclasses.replace(config_of(kit), score_threshold=0.0), as_file=False)[0]
+        config = config_of(kit)
+        sizes = {"min_size": config.min_size // 2, "max_size": config.max_size // 2}
+        return loaded(kit, dataclasses.replace(config, score_threshold=0.0, **sizes), as_file=False)[0]
     keras.utils.set_random_seed(0)
     names = tuple(f"class {number}" for number in range(1, 81))
     return MaskRCNN(
