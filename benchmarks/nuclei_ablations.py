@@ -29,6 +29,7 @@ TRAINED = {
         "anchor_ratios": (0.6, 1.0, 1.6),
     },
     "mask_crop_size 56": {"mask_crop_size": 56},
+    "masks of 56 x 56": {"mask_pool_size": 28},
     "cascade": {
         "class_agnostic_boxes": True,
         "cascade_ious": (0.6, 0.7),

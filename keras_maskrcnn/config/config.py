@@ -119,6 +119,8 @@ class Config(JsonValues):
     """Stages that are not trained, counted from the stem: 0 none, 1 the stem, 2 stem and res2, ... 5 all."""
     recompute_backbone: bool = False
     """Whether training recomputes each residual block for the gradient: less memory, more time, the same numbers."""
+    losses_over: Literal["batch", "replica"] = "batch"
+    """What losses are averaged over where replicas share a batch: all of it, or each one's images (Detectron2)."""
     fpn_channels: int = ranged(256, 1, network=True)
     """Channels of the pyramid's levels."""
     fpn_norm: Norm = structural("none")

@@ -1,10 +1,12 @@
-"""The losses of proposals, boxes and masks: each a layer that joins the model's loss and shows its mean in the logs.
+"""The losses of proposals, boxes and masks: each a layer that returns its loss and shows its mean in the logs.
 
 B images; S sampled anchors or proposals per image; M positive RoIs of the batch; K classes.
 """
 
 import keras
 from keras import ops
+
+from keras_maskrcnn.utils.replicas import mean_of_replicas
 
 
 def smooth_l1(error: keras.KerasTensor, beta: float) -> keras.KerasTensor:
@@ -19,29 +21,33 @@ def smooth_l1(error: keras.KerasTensor, beta: float) -> keras.KerasTensor:
 
 
 class Loss(keras.layers.Layer):
-    """A scalar that joins the model's losses and whose mean shows in the logs under the layer's name.
+    """A scalar, of which the model's loss is the sum, and whose mean shows in the logs under the layer's name.
 
-    `weight` is its factor in the model's loss, `compile(loss_weights=...)`; the log shows it without.
+    `weight` is its factor in the model's loss, `compile(loss_weights=...)`; the log shows it without. `over_batch`
+    tells what is averaged over where replicas share a batch: all of it, as on one device, or each replica's images.
     """
 
     def __init__(self, **kwargs):
         super().__init__(autocast=False, **kwargs)
-        self.weight = 1.0
+        self.weight, self.over_batch = 1.0, True
         self.tracker = keras.metrics.Mean(name=self.name)
 
     def record(
         self, losses: keras.KerasTensor, valid: keras.KerasTensor, divisor: keras.KerasTensor | None = None
     ) -> keras.KerasTensor:
-        """Return the mean of `losses` over the rows that are `valid`, after adding it to the model's loss.
+        """Return the mean of `losses` over the rows that are `valid`, for the model's loss and for the log.
 
         Without such a row the loss is 0 and the log keeps the mean of the batches that had one. A `divisor` takes the
-        place of their number.
+        place of their number. Of a batch that replicas share, this is a replica's share of the mean, times their
+        number, by which Keras divides.
         """
         weights = ops.cast(valid, losses.dtype)
-        count = ops.maximum(ops.sum(weights), 1) if divisor is None else ops.cast(divisor, losses.dtype)
-        loss = ops.sum(losses * weights) / count
-        self.add_loss(self.weight * loss)
-        self.tracker.update_state(loss, sample_weight=ops.any(valid))
+        has_rows = ops.cast(ops.any(valid), losses.dtype)
+        count = ops.sum(weights) if divisor is None else ops.cast(divisor, losses.dtype) * has_rows
+        if self.over_batch:
+            count, has_rows = mean_of_replicas(count), mean_of_replicas(has_rows)
+        loss = ops.sum(losses * weights) / ops.where(count > 0, count, 1)
+        self.tracker.update_state(loss, sample_weight=has_rows > 0)
         return loss
 
 
@@ -111,8 +117,7 @@ class ClassLoss(Loss):
             return self.record(losses, valid)
         weights = ops.take(ops.convert_to_tensor((1.0, *self.class_weights), losses.dtype), classes)
         total = ops.sum(weights * ops.cast(valid, losses.dtype))
-        # all may weigh nothing, as in a batch of a class that is not to count
-        return self.record(weights * losses, valid, ops.where(total > 0, total, 1))
+        return self.record(weights * losses, valid, total)
 
 
 class BoxLoss(Loss):

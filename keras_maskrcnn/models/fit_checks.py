@@ -14,6 +14,7 @@ from keras_maskrcnn.data.pipeline.dataset import is_for_training
 from keras_maskrcnn.layers.resnet import ResNet
 from keras_maskrcnn.training.averages import check_beside_averages
 from keras_maskrcnn.utils.keras_internals import strategy_of
+from keras_maskrcnn.utils.replicas import has_replicas
 
 
 def check_fit(
@@ -33,7 +34,7 @@ def check_fit(
         ValueError: gradients are to accumulate under a strategy, which Keras cannot; or a callback keeps weights of
             which it was told the scores of averages.
     """
-    _check_accumulation(model)
+    check_replicas(model)
     given = inspect.signature(keras.Model.fit).bind(model, *args, **kwargs)
     given.apply_defaults()
     _warn_of_datasets(given.arguments["x"], given.arguments["validation_data"])
@@ -69,15 +70,46 @@ def _warn_of_datasets(dataset: Any, validation: Any) -> None:
         )
 
 
-def _check_accumulation(model: keras.Model) -> None:
-    optimizer, strategy = model.optimizer, strategy_of(model)
-    steps = getattr(getattr(optimizer, "inner_optimizer", optimizer), "gradient_accumulation_steps", None)
-    # Keras accumulates inside a condition, where replicas cannot meet.
-    if steps and strategy is not None and not isinstance(strategy, tf.distribute.OneDeviceStrategy):
+def check_replicas(model: keras.Model) -> None:
+    """Refuse what Keras does wrong, or not at all, with a model that a strategy has placed on several devices.
+
+    Raises:
+        ValueError: the model is compiled so; the message says why it cannot be and what to use instead.
+    """
+    strategy = strategy_of(model)
+    if strategy is None or isinstance(strategy, tf.distribute.OneDeviceStrategy):
+        return
+    where = f"under a {type(strategy).__name__}"
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if strategy_of(optimizer) is not strategy:
         raise ValueError(
-            f"gradient_accumulation_steps={steps} does not work under a {type(strategy).__name__}: Keras cannot "
+            f"The optimizer was not made in the scope of the {type(strategy).__name__} in which the model was: make "
+            "the strategy once, and call compile, with its optimizer, within `with strategy.scope():` too"
+        )
+    # Keras accumulates, and overwrites by averages, inside a condition, where replicas cannot meet.
+    if optimizer.gradient_accumulation_steps:
+        raise ValueError(
+            f"gradient_accumulation_steps={optimizer.gradient_accumulation_steps} does not work {where}: Keras cannot "
             "accumulate gradients of replicas. Leave it out and raise make_dataset's batch_size, which counts the "
             "images of all replicas together, or train without the strategy"
+        )
+    if optimizer.use_ema and optimizer.ema_overwrite_frequency:
+        raise ValueError(
+            f"ema_overwrite_frequency={optimizer.ema_overwrite_frequency} does not work {where}: Keras cannot "
+            "overwrite the weights of replicas. Leave it out: WithAveragedWeights evaluates and saves the averages"
+        )
+    if not has_replicas(strategy):
+        return
+    if model.compute_dtype == "float16":
+        raise ValueError(
+            f"mixed_float16 does not work {where}: Keras asks one replica whether its gradients are finite, and "
+            "infinite ones of the others reach the weights. Use "
+            'keras.mixed_precision.set_global_policy("mixed_bfloat16")'
+        )
+    if model.steps_per_execution > 1:
+        raise ValueError(
+            f"steps_per_execution={model.steps_per_execution} does not work {where}: batches of different sizes cannot "
+            "be joined in one call. Leave it out"
         )
 
 

@@ -91,6 +91,8 @@ class MaskRCNN(TrainedModel):
         # Keras tracks and saves these by their names.
         self.backbone, self.fpn, self.res5, self.rpn_head = made.backbone, made.fpn, made.res5, made.rpn_head
         self.box_heads, self.loss_layers = made.box_heads, list(made.losses_by_name.values())
+        for loss in self.loss_layers:
+            loss.over_batch = config.losses_over == "batch"
         for name, layer in made.head_layers.items():
             setattr(self, f"{name}_head", layer)
 
@@ -155,7 +157,7 @@ class MaskRCNN(TrainedModel):
             ValueError: `x` holds no batches, or the weights are NaN.
         """
         self._detector.check_weights()
-        return super().predict(x, *args, **kwargs)
+        return super().predict(self._distributed(x), *args, **kwargs)
 
     def predict_step(self, data: Any) -> Tensors:
         """Run the inference graph on a batch, whether or not it holds ground truth."""

@@ -8,13 +8,15 @@ import keras
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.pipeline.batches import BatchDataset
 from keras_maskrcnn.models.call_checks import check_compile, check_dataset_argument, check_no_targets
 from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
 from keras_maskrcnn.models.recipe import Recipe
 from keras_maskrcnn.models.saving import WholeFiles
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.utils.finite import check_finite, not_finite
-from keras_maskrcnn.utils.keras_internals import check_compiled, set_first_epoch
+from keras_maskrcnn.utils.keras_internals import check_compiled, clip_after_sum, set_first_epoch, strategy_of
+from keras_maskrcnn.utils.replicas import has_replicas, has_workers, mean_of_replicas
 
 
 class TrainedModel(WholeFiles):
@@ -62,9 +64,17 @@ class TrainedModel(WholeFiles):
             ValueError: an argument that means nothing here is given, or a loss has no such name.
         """
         check_compile(loss, metrics, weighted_metrics, loss_weights, self.network.losses_by_name)
+        strategy = strategy_of(self)
+        if has_replicas(strategy) and options.get("jit_compile") is True:  # on one device Keras warns
+            raise ValueError(
+                f"jit_compile=True does not work under a {type(strategy).__name__}: RoIAlign has no XLA kernel. Leave "
+                "it out"
+            )
         self._recipe = Recipe(is_wanted=optimizer is None)
         chosen = self._recipe.optimizer() if optimizer is None else optimizer
         super().compile(optimizer=chosen, loss_weights=loss_weights, **options)
+        if has_replicas(strategy):
+            clip_after_sum(getattr(self.optimizer, "inner_optimizer", self.optimizer))
         for name, layer in self.network.losses_by_name.items():
             layer.weight = (loss_weights or {}).get(name, 1.0)
 
@@ -86,8 +96,11 @@ class TrainedModel(WholeFiles):
         self._recipe.adapt(self.optimizer, x, epochs)
         set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
+        validation = kwargs.get("validation_data")
         try:
-            history = super().fit(x, *args, **kwargs)
+            history = super().fit(
+                self._distributed(x), *args, **{**kwargs, "validation_data": self._distributed(validation)}
+            )
         except tf.errors.ResourceExhaustedError as error:
             error.add_note(memory_advice(self.config, self.optimizer))
             raise
@@ -106,7 +119,28 @@ class TrainedModel(WholeFiles):
             ValueError: `x` is no such dataset; the message says how to make one.
         """
         check_dataset_argument("evaluate", x, args, kwargs, self.config)
-        return super().evaluate(x, *args, **kwargs)
+        return super().evaluate(self._distributed(x), *args, **kwargs)
+
+    def train_step(self, data: Any) -> Any:
+        """Train on one batch, as Keras does."""
+        return self._each_with_an_axis(super().train_step(data))
+
+    def test_step(self, data: Any) -> Any:
+        """Compute the losses of one batch, as Keras does."""
+        return self._each_with_an_axis(super().test_step(data))
+
+    def _each_with_an_axis(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Give each value the axis along which Keras takes the mean of the workers' (keras-team/keras#20585)."""
+        if not has_workers(strategy_of(self)):
+            return logs
+        return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+
+    def _distributed(self, dataset: Any) -> Any:
+        """Return a dataset of `make_dataset` for this model's replicas, if there are several."""
+        strategy = strategy_of(self)
+        if strategy is None or not has_replicas(strategy) or not isinstance(dataset, BatchDataset):
+            return dataset
+        return dataset.distributed(strategy)
 
     def train_on_batch(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         """Train on one batch, as `keras.Model.train_on_batch` does.
@@ -125,6 +159,15 @@ class TrainedModel(WholeFiles):
         sample_weight: Any = None,
         training: bool = True,
     ) -> Any:
-        """Return the sum of the losses, which the layers have computed already."""
+        """Return the sum of the losses, each with its weight, and of what a backbone's weights add, as regularizers do.
+
+        Under a strategy it is a replica's part of that sum, which Keras' optimizers add up.
+        """
         check_no_targets("a dataset of this model", (y, sample_weight), {})
-        return super().compute_loss(x, y, y_pred, sample_weight, training)
+        # Not by `add_loss`: layers collect what it is given in all replicas of a process.
+        weighted = [layer.weight * y_pred[name] for name, layer in self.network.losses_by_name.items()]
+        others = [keras.ops.sum(keras.ops.cast(loss, weighted[0].dtype)) for loss in self.losses]
+        loss = keras.ops.sum([*weighted, *others]) / tf.distribute.get_strategy().num_replicas_in_sync
+        # Keras logs the mean of what replicas return, by the images of each: so each returns the same, and its own
+        # gradient.
+        return mean_of_replicas(tf.stop_gradient(loss)) + loss - tf.stop_gradient(loss)

@@ -28,13 +28,31 @@ class BuiltModel(keras.Model):
                 self._symbolic_build()  # of the optimizer
 
 
-def strategy_of(model: keras.Model) -> tf.distribute.Strategy | None:
-    """Return the distribution strategy in whose scope a model was made, or None.
+def strategy_of(made: keras.Model | keras.optimizers.Optimizer) -> tf.distribute.Strategy | None:
+    """Return the distribution strategy in whose scope a model or an optimizer was made.
 
-    Private: `Model._distribute_strategy`. Its public sibling returns TensorFlow's default strategy for None. Without it
-    a model under a strategy would not be told from others: accumulated gradients would fail in the midst of `fit`.
+    Private: `Model._distribute_strategy`, None without one, whose public sibling returns TensorFlow's default strategy
+    then; and `Optimizer._distribution_strategy`, which is that default. Without them a model under a strategy would not
+    be told from others: accumulated gradients would fail in the midst of `fit`.
     """
-    return model._distribute_strategy
+    return made._distribute_strategy if isinstance(made, keras.Model) else made._distribution_strategy
+
+
+def clip_after_sum(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let an optimizer clip gradients once they are summed over the replicas, as on one device.
+
+    Private: `_clip_gradients` and `_all_reduce_sum_gradients`, which Keras calls in this order. Without them each
+    replica's part would be clipped by itself, by a norm that is another one.
+    """
+    if optimizer.clipnorm is None and optimizer.global_clipnorm is None and optimizer.clipvalue is None:
+        return
+    clip, add_up = optimizer._clip_gradients, optimizer._all_reduce_sum_gradients
+
+    def summed_and_clipped(gradients: list[Any]) -> list[Any]:
+        return clip([gradient for gradient, _ in add_up([(gradient, None) for gradient in gradients])])
+
+    optimizer._clip_gradients = summed_and_clipped
+    optimizer._all_reduce_sum_gradients = list
 
 
 def may_replace(path: str | os.PathLike) -> bool:

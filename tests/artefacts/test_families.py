@@ -43,7 +43,7 @@ def model_of(family):
     if family in KITS:
         kit = shared_kit(KITS[family])
         config = config_of(kit)
-        sizes = {"min_size": config.min_size // 2, "max_size": config.max_size // 2}
+        sizes = {"min_size": config.min_size // 2, "max_size": config.max_size // 2, "train_min_sizes": ()}
         return loaded(kit, dataclasses.replace(config, score_threshold=0.0, **sizes), as_file=False)[0]
     keras.utils.set_random_seed(0)
     names = tuple(f"class {number}" for number in range(1, 81))

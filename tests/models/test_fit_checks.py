@@ -9,6 +9,7 @@ from examples import batch, drawn_records, tiny
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.models.fit_checks import check_replicas
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.training.averages import WithAveragedWeights
 from keras_maskrcnn.training.optimizers import sgd
@@ -94,6 +95,65 @@ def test_gradients_do_not_accumulate_under_a_strategy():
     with pytest.raises(
         ValueError, match=r"gradient_accumulation_steps=2 does not work under a MirroredStrategy"
     ):
+        model.fit(data(), verbose=0)
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """A strategy that says it has two replicas, though this process has one device."""
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    monkeypatch.setattr(type(strategy), "num_replicas_in_sync", 2)
+    return strategy
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "options", "message"),
+    [
+        (
+            {"use_ema": True, "ema_overwrite_frequency": 5},
+            {},
+            "ema_overwrite_frequency=5 does not work under a Mirr",
+        ),
+        (
+            {},
+            {"steps_per_execution": 2},
+            "steps_per_execution=2 does not work under a MirroredStrategy: batches of",
+        ),
+    ],
+)
+def test_what_keras_does_wrong_with_replicas_is_refused(two, optimizer, options, message):
+    with two.scope():
+        model = MaskRCNN(CONFIG)
+        model.compile(optimizer=keras.optimizers.SGD(0.01, **optimizer), **options)
+    with pytest.raises(ValueError, match=message):
+        check_replicas(model)
+
+
+def test_a_compiler_is_refused_with_replicas(two):
+    with (
+        two.scope(),
+        pytest.raises(ValueError, match="jit_compile=True does not work under a MirroredStrategy"),
+    ):
+        MaskRCNN(CONFIG).compile(jit_compile=True)
+
+
+def test_float16_is_refused_with_replicas(two):
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        with two.scope():
+            model = compiled(MaskRCNN(CONFIG))
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    with pytest.raises(ValueError, match=r"mixed_float16 does not work under .*mixed_bfloat16"):
+        check_replicas(model)
+
+
+def test_an_optimizer_of_another_strategy_is_refused():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        model = MaskRCNN(CONFIG)
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        compiled(model)
+    with pytest.raises(ValueError, match="make the strategy once, and call compile"):
         model.fit(data(), verbose=0)
 
 

@@ -1,61 +1,106 @@
+"""Several replicas do what one device does: two of one process, and two processes, which share the images."""
+
+import json
+import os
+import socket
 import subprocess
 import sys
-import textwrap
 
-from places import ROOT, TESTS
+import numpy as np
+import pytest
+from places import TESTS
 
-DISTRIBUTED = """
-    import sys
-    import keras, numpy as np, tensorflow as tf
-    sys.path.insert(0, {tests!r})
-    tf.config.set_logical_device_configuration(
-        tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-    from examples import drawn_records, tiny
-    from keras_maskrcnn.data.pipeline.dataset import make_dataset
-    from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-    from small_model import small_backbone
-
-    config = tiny(score_threshold=0.0)
-    records = drawn_records(5)  # batches of 2, 2 and 1: the last has fewer images than there are replicas
-    found = {{}}
-    strategies = {{"one": tf.distribute.get_strategy(), "two": tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])}}
-    for name, strategy in strategies.items():
-        keras.utils.set_random_seed(0)
-        with strategy.scope():
-            model = MaskRCNN(config, small_backbone())
-            model.compile(optimizer=keras.optimizers.SGD(0.0))
-        logs = model.fit(make_dataset(records, config, batch_size=2, training=True), verbose=0).history
-        assert all(np.isfinite(v).all() for v in logs.values()), logs
-        found[name] = model.predict(make_dataset(records, config, batch_size=2), verbose=0)
-        # nor need batches divide evenly
-        losses = model.evaluate(make_dataset(records, config, batch_size=3), verbose=0, return_dict=True)
-        logs = model.fit(make_dataset(records, config, batch_size=3, training=True), verbose=0).history
-        assert all(np.isfinite(v) for v in losses.values()), losses
-    assert strategy.num_replicas_in_sync == 2
-
-    # one step on an even batch moves the weights alike: every image has as many sampled rows
-    after = []
-    for strategy in strategies.values():
-        keras.utils.set_random_seed(0)
-        with strategy.scope():
-            model = MaskRCNN(tiny(mask_head="none"), small_backbone())
-            model.compile(optimizer=keras.optimizers.SGD(0.1))
-        before = [v.numpy() for v in model.trainable_variables]
-        model.fit(make_dataset(records[:2], model.config, batch_size=2, training=True), verbose=0)
-        after.append([v.numpy() - b for v, b in zip(model.trainable_variables, before, strict=True)])
-    for one, two in zip(*after, strict=True):
-        np.testing.assert_allclose(two, one, atol=1e-3 * max(np.abs(one).max(), 1e-3))
-    for key in found["one"]:
-        assert found["two"][key].shape == found["one"][key].shape == (5, *found["one"][key].shape[1:])
-        np.testing.assert_allclose(found["two"][key], found["one"][key], atol=1e-3)
-    model.save(sys.argv[1])
-    keras.saving.load_model(sys.argv[1])
-    print("equal")
-"""
+SCRIPT = TESTS / "support" / "replicas.py"
 
 
-def test_two_replicas_and_a_last_batch_with_fewer_images(tmp_path):
-    script = textwrap.dedent(DISTRIBUTED.format(tests=str(TESTS / "support")))
-    arguments = [sys.executable, "-c", script, str(tmp_path / "model.keras")]
-    done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout.strip().endswith("equal"), done.stderr[-3000:]
+def start(name, result, *rest, **environment):
+    command = [sys.executable, str(SCRIPT), name, str(result), *rest]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def cluster():
+    """TF_CONFIG of two workers on free ports of this machine."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+    addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    return [
+        json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": number}})
+        for number in range(2)
+    ]
+
+
+def trained(folder, *rest):
+    """Run the training alone, mirrored and as two workers, and return what each found."""
+    running = {name: start(name, folder / f"{name}.npz", *rest) for name in ("one", "mirrored")}
+    for number, config in enumerate(cluster()):
+        name = f"worker {number}"
+        running[name] = start("workers", folder / f"{name}.npz", *rest, TF_CONFIG=config)
+    for name, process in running.items():
+        _, errors = process.communicate(timeout=900)
+        assert process.returncode == 0, f"{name}: {errors[-3000:]}"
+    return {name: np.load(folder / f"{name}.npz") for name in running}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    # Batches of four of five images: of the second batch one replica has no image.
+    return trained(tmp_path_factory.mktemp("replicas"))
+
+
+def compare(found, begin, tolerance):
+    for name in (name for name in found["one"].files if name.startswith(begin)):
+        for other in ("mirrored", "worker 0", "worker 1"):
+            np.testing.assert_allclose(
+                found[other][name],
+                found["one"][name],
+                atol=tolerance,
+                rtol=tolerance,
+                err_msg=f"{other}: {name}",
+            )
+
+
+def test_losses_of_training_and_validation_are_those_of_one_device(found):
+    assert {"loss/loss", "loss/val_loss", "loss/mask_loss", "loss/val_rpn_class_loss"} <= set(
+        found["one"].files
+    )
+    compare(found, "loss/", 1e-5)
+
+
+def test_weights_are_those_of_one_device_with_gradients_clipped_and_averages(found):
+    compare(found, "weight/", 1e-6)
+
+
+def test_workers_are_bit_equal_to_replicas_of_one_process(found):
+    for name in found["mirrored"].files:
+        if name != "images":
+            for worker in ("worker 0", "worker 1"):
+                np.testing.assert_array_equal(found[worker][name], found["mirrored"][name], err_msg=name)
+
+
+def test_predictions_are_of_all_images_in_their_order(found):
+    assert len(found["one"]["predicted/boxes"]) == 5
+    compare(found, "predicted/", 1e-3)
+
+
+def test_each_worker_decodes_its_own_images_only(found):
+    # Two epochs and two validations of five images: of each batch of four two, and the fifth is the first worker's.
+    assert int(found["one"]["images"]) == int(found["mirrored"]["images"]) == 20
+    assert (int(found["worker 0"]["images"]), int(found["worker 1"]["images"])) == (12, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"keypoint_names": ["a", "b"]},
+        {"class_agnostic_boxes": True, "cascade_ious": [0.6]},
+        {"losses_over": "replica"},
+        {"class_weights": [1.0, 3.0]},
+    ],
+    ids=str,
+)
+def test_other_models_too(changes, tmp_path):
+    found = trained(tmp_path, json.dumps(changes), "6")
+    compare(found, "weight/", 1e-5 if "losses_over" not in changes else 1e-2)

@@ -1,5 +1,6 @@
 """From records to batches: `tf.data` that decodes, resizes, augments, pads, and repeats itself exactly."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from keras_maskrcnn.data.pipeline.batches import BatchDataset
 from keras_maskrcnn.data.pipeline.clock import Clock
 from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
 from keras_maskrcnn.data.pipeline.examples import load_example
+from keras_maskrcnn.data.pipeline.parts import Part
 from keras_maskrcnn.data.pipeline.sizes import short_sides
 from keras_maskrcnn.data.records import Record, check_names, check_record
 from keras_maskrcnn.images.resize import pad_to_multiple, resize_image
@@ -101,11 +103,17 @@ def make_dataset(
     if training and (config.horizontal_flip_probability or config.vertical_flip_probability):
         flip_indices(config.keypoint_names)  # which refuses names that have no place in a flipped image
     clock, dropped = Clock(), DroppedObjects(len(records), logged=composes_images(config))
-    places = _shuffled(len(records), batch_size, seed, clock) if training else _in_order(len(records))
-    examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
-    batches = examples.padded_batch(batch_size).prefetch(2)
+
+    def batches(part: Part) -> tf.data.Dataset:
+        positions = part.positions(len(records), batch_size)
+        order = functools.partial(_order, len(records), seed)
+        places = _shuffled(positions, batch_size, order, clock) if training else _in_order(positions)
+        dropped.is_here = functools.partial(part.has, batch_size=batch_size)
+        examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
+        return _batched(examples, part.slots(batch_size)).prefetch(1 + part.replicas)
+
     if not training:
-        return BatchDataset(batches, config, batch_size)
+        return BatchDataset(batches, config, batch_size, len(records))
     return _TrainingDataset(batches, config, batch_size, records, seed, clock, dropped)
 
 
@@ -119,6 +127,8 @@ def make_examples(
     dropped: DroppedObjects,
 ) -> tf.data.Dataset:
     """Make one example for each place (epoch, position of the first image, position, index of the record), all int64.
+
+    A place without an image has the position -1, and its example holds no pixel and no object.
 
     What is random follows from the seed, the epoch and the position. Arguments and examples are those of
     `make_dataset`, but that examples are not batched; objects that augmentation drops are counted in `dropped`.
@@ -134,6 +144,10 @@ def make_examples(
         return values
 
     def example(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
+        place = epoch, first, position, index
+        return tf.cond(position >= 0, lambda: of_image(*place), lambda: _no_example(config, fields))
+
+    def of_image(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
         random = _Random(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
         sides = tf.constant(short_sides(config) if training else (config.min_size,))
         short_side = sides[random.whole("size", len(sides))]
@@ -179,15 +193,11 @@ def check_is_for_training(dataset: tf.data.Dataset, who: str) -> None:
 
 
 class _TrainingDataset(BatchDataset):
-    """A dataset with a clock, its records, a count of dropped objects, and the length of a whole epoch.
-
-    An epoch resumed at its middle must end where it ended before: its last, smaller batch would be mixed with the next
-    epoch's images when a strategy splits batches for its replicas. TensorFlow's `assert_cardinality` refuses that.
-    """
+    """A dataset with a clock, its records and a count of dropped objects."""
 
     def __init__(
         self,
-        dataset: tf.data.Dataset,
+        batches: Callable[[Part], tf.data.Dataset],
         config: Config,
         batch_size: int,
         records: Sequence[Record],
@@ -195,7 +205,7 @@ class _TrainingDataset(BatchDataset):
         clock: Clock,
         dropped: DroppedObjects,
     ) -> None:
-        super().__init__(clock.watched(dataset), config, batch_size)
+        super().__init__(lambda part: clock.watched(batches(part)), config, batch_size, len(records))
         self._seed = seed
         self.records, self.clock, self.dropped = records, clock, dropped
 
@@ -205,25 +215,52 @@ class _TrainingDataset(BatchDataset):
         places = order[step * self.batch_size : (step + 1) * self.batch_size]
         return [self.records[int(place)].name for place in places]
 
-    def cardinality(self) -> tf.Tensor:
-        return tf.constant(-(-len(self.records) // self.batch_size), tf.int64)
 
-
-def _in_order(count: int) -> tf.data.Dataset:
+def _in_order(positions: tf.Tensor) -> tf.data.Dataset:
     # Epoch -1, so that evaluation never has the random numbers of an epoch of training.
-    return tf.data.Dataset.range(count).map(
-        lambda index: (-tf.ones_like(index), tf.zeros_like(index), index, index)
+    return tf.data.Dataset.from_tensor_slices(tf.reshape(positions, [-1])).map(
+        lambda position: (-tf.ones_like(position), tf.zeros_like(position), position, position)
     )
 
 
-def _shuffled(count: int, batch_size: int, seed: int, clock: Clock) -> tf.data.Dataset:
+def _shuffled(
+    positions: tf.Tensor, batch_size: int, order_of: Callable[[tf.Tensor], tf.Tensor], clock: Clock
+) -> tf.data.Dataset:
     def epoch_from(epoch: tf.Tensor, first_step: tf.Tensor) -> tf.data.Dataset:
-        order = _order(count, seed, epoch)
-        first = first_step * batch_size
-        places = tf.data.Dataset.from_tensor_slices(order).enumerate().skip(first)
-        return places.map(lambda position, index: (epoch, first, position, index))
+        order, first = order_of(epoch), first_step * batch_size
+        places = tf.data.Dataset.from_tensor_slices(tf.reshape(positions[first_step:], [-1]))
+        return places.map(
+            lambda position: (epoch, first, position, tf.gather(order, tf.maximum(position, 0)))
+        )
 
     return tf.data.Dataset.from_tensors(0).map(lambda _: clock.start()).flat_map(epoch_from)
+
+
+def _batched(examples: tf.data.Dataset, slots: int) -> tf.data.Dataset:
+    """Join as many examples as there are slots, and leave out those of empty ones."""
+
+    def without_empty(batch: Example) -> Example:
+        filled = batch["sizes"][:, 0] > 0
+
+        def left() -> Example:
+            return {name: tf.boolean_mask(values, filled) for name, values in batch.items()}
+
+        return tf.cond(tf.reduce_all(filled), lambda: batch, left)
+
+    return examples.padded_batch(slots).map(without_empty)
+
+
+def _no_example(config: Config, fields: Sequence[Field]) -> Example:
+    """Return an image without pixels and without objects."""
+    example = {
+        "images": tf.zeros([0, 0, config.channels]),
+        "sizes": tf.zeros([2], tf.int32),
+        "seeds": tf.zeros([2], tf.int32),
+    }
+    for field in fields:
+        shape, dtype = field.spec
+        example[field.name] = tf.zeros([size or 0 for size in shape], dtype)
+    return example
 
 
 def _order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:

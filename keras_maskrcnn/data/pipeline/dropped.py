@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 Counts = dict[int, tuple[int, int]]
 logger = logging.getLogger(__name__)
@@ -20,6 +21,8 @@ class DroppedObjects:
 
     def __init__(self, images: int, logged: bool = True) -> None:
         self._images, self._logged = images, logged
+        self.is_here: Callable[[int], bool] = lambda position: True
+        """Whether the image at a position of an epoch is loaded by this process."""
         self._lock = threading.Lock()
         self._begun: dict[int, Counts] = {}  # by epoch and position
         self._missing: dict[
@@ -41,7 +44,8 @@ class DroppedObjects:
             counts = self._begun.setdefault(epoch, {})
             missing = self._missing.setdefault(epoch, {})
             if first not in missing:
-                missing[first] = sum(place not in counts for place in range(first, self._images))
+                places = filter(self.is_here, range(first, self._images))
+                missing[first] = sum(place not in counts for place in places)
             if position not in counts:
                 for begin in missing:
                     missing[begin] -= begin <= position

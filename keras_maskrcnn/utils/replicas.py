@@ -1,0 +1,32 @@
+"""What a `tf.distribute` strategy is: how many replicas of a model there are, and which process writes its files."""
+
+import tensorflow as tf
+
+
+def has_replicas(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether a model made in this strategy's scope is on several devices or machines."""
+    return strategy is not None and strategy.num_replicas_in_sync > 1
+
+
+def has_workers(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether other processes train the same model, on this machine or on others."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy: tf.distribute.Strategy | None) -> bool:
+    """Whether this process is the one that writes files: the only one, the chief, or where there is none worker 0."""
+    resolver = strategy.cluster_resolver if strategy is not None and has_workers(strategy) else None
+    if resolver is None or not resolver.task_type:
+        return True
+    if resolver.task_type == "chief":
+        return True
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    return resolver.task_type == "worker" and resolver.task_id == 0 and not has_chief
+
+
+def mean_of_replicas(value: tf.Tensor) -> tf.Tensor:
+    """Return the mean of a value over the replicas that run this step together; on one device the value itself."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)

@@ -1,0 +1,58 @@
+"""A short training, alone or as one of several replicas: `python replicas.py one|mirrored|workers RESULT.npz`.
+
+What it found goes to RESULT.npz: weights, losses by epoch, predictions, and how many images this process decoded.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+
+import tensorflow as tf  # noqa: E402
+
+
+def chosen(name):
+    """The strategy, which is made before anything else of TensorFlow."""
+    if name == "workers":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "mirrored":
+        (device,) = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 2)
+        return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    return tf.distribute.get_strategy()
+
+
+def main(name, result, changes="{}", count="5"):
+    strategy = chosen(name)
+    import keras
+    import numpy as np
+    from examples import drawn_records, tiny
+    from small_model import small_backbone
+
+    import keras_maskrcnn as km
+    from keras_maskrcnn.data.pipeline import examples
+
+    decoded, read = [], examples.read_image
+    examples.read_image = lambda *args, **options: decoded.append(1) or read(*args, **options)
+    records = drawn_records(int(count))
+    keras.utils.set_random_seed(0)
+    config = tiny(score_threshold=0.0, **json.loads(changes))
+    with strategy.scope():
+        model = km.MaskRCNN(config, small_backbone())
+        optimizer = km.sgd(0.01, global_clipnorm=0.5, use_ema=True, ema_momentum=0.9)
+        model.compile(optimizer)
+    training = km.make_dataset(records, config, batch_size=4, training=True)
+    validation = km.make_dataset(records, config, batch_size=4)
+    history = model.fit(training, epochs=2, validation_data=validation, verbose=0).history
+    images = len(decoded)
+    found = {f"predicted/{key}": value for key, value in model.predict(validation, verbose=0).items()}
+    found |= {f"loss/{key}": np.array(values) for key, values in history.items()}
+    found |= {f"weight/{variable.path}": variable.numpy() for variable in model.trainable_variables}
+    np.savez(result, images=images, **found)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
