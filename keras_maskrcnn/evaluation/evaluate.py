@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from keras_maskrcnn.config.keypoints import checked_sigmas
 from keras_maskrcnn.data.limits import limit_advice
@@ -23,6 +24,8 @@ from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth
 from keras_maskrcnn.evaluation.detect_records import detect_records, write_coco_results
 from keras_maskrcnn.evaluation.instance_matching import score_matching
 from keras_maskrcnn.evaluation.report import write_report
+from keras_maskrcnn.utils.keras_internals import strategy_of
+from keras_maskrcnn.utils.replicas import from_chief
 
 if TYPE_CHECKING:
     from keras_maskrcnn.config.config import Config
@@ -285,11 +288,17 @@ class CocoEvaluation(keras.callbacks.Callback):
         if epoch > 0 and epoch + 1 != self.params.get("epochs") and (epoch + 1) % self.every:
             return
         _log.info("Evaluating on %d images after epoch %d", len(self.records), epoch + 1)
-        self.scores = evaluate_coco(self.model, self.records, **self._options)
+        self.scores = self._scores()
         self.epochs.append(epoch + 1)
         for name, value in self.scores.items():
             if logs is not None and ("/" in name or name.split("_", 1)[1] in LOGGED):
                 logs[self.prefix + name] = value
+
+    def _scores(self) -> dict[str, float]:
+        """Evaluate; of several workers each one, and all get what the chief has found, so that all stop alike."""
+        scores = evaluate_coco(self.model, self.records, **self._options)
+        values = from_chief(np.array(list(scores.values()), np.float64), strategy_of(self.model))
+        return dict(zip(scores, values.tolist(), strict=True))
 
 
 def _can_redraw() -> bool:

@@ -1,20 +1,24 @@
 """A model whose files are whole or not there, and are checked before they are read."""
 
 import os
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from keras_maskrcnn.artefacts.export import ExportReport, export
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.utils.files import written_whole
 from keras_maskrcnn.utils.finite import check_finite
-from keras_maskrcnn.utils.keras_internals import BuiltModel, may_replace, weights_in_memory
+from keras_maskrcnn.utils.keras_internals import BuiltModel, may_replace, strategy_of, weights_in_memory
+from keras_maskrcnn.utils.replicas import is_chief
 from keras_maskrcnn.weights.saved_names import check_saved_names
 
 
 class WholeFiles(BuiltModel):
     """A model of which a save that is killed or fails, on a full disk for one, leaves the file of before.
 
-    Keras writes in place: its ModelCheckpoint, which calls these methods, would lose the best model so far.
+    Keras writes in place: its ModelCheckpoint, which calls these methods, would lose the best model so far. Of several
+    workers the chief alone writes, and all must call.
     """
 
     config: Config
@@ -25,7 +29,10 @@ class WholeFiles(BuiltModel):
         Raises:
             OSError: the file cannot be written; what was there before still is.
         """
-        if not _is_local(filepath, ".keras"):
+        if not is_chief(strategy_of(self)):
+            with tempfile.TemporaryDirectory() as folder:  # weights of all workers are read together
+                super().save(Path(folder) / "model.keras")
+        elif not _is_local(filepath, ".keras"):
             super().save(filepath, overwrite, zipped, **kwargs)
         elif overwrite or may_replace(filepath):
             with written_whole(filepath) as part:
@@ -37,7 +44,9 @@ class WholeFiles(BuiltModel):
         Raises:
             OSError: the file cannot be written; what was there before still is.
         """
-        if max_shard_size is not None or not _is_local(filepath, ".weights.h5"):
+        if not is_chief(strategy_of(self)):
+            weights_in_memory(self)
+        elif max_shard_size is not None or not _is_local(filepath, ".weights.h5"):
             super().save_weights(filepath, overwrite, max_shard_size)
         elif overwrite or may_replace(filepath):
             with written_whole(filepath) as part:

@@ -14,9 +14,10 @@ from keras_maskrcnn.models.fit_checks import check_fit, memory_advice
 from keras_maskrcnn.models.recipe import Recipe
 from keras_maskrcnn.models.saving import WholeFiles
 from keras_maskrcnn.network.network import Network
+from keras_maskrcnn.training.workers import callbacks_of_worker
 from keras_maskrcnn.utils.finite import check_finite, not_finite
 from keras_maskrcnn.utils.keras_internals import check_compiled, clip_after_sum, set_first_epoch, strategy_of
-from keras_maskrcnn.utils.replicas import has_replicas, has_workers, mean_of_replicas
+from keras_maskrcnn.utils.replicas import has_replicas, has_workers, is_chief, mean_of_replicas
 
 
 class TrainedModel(WholeFiles):
@@ -97,6 +98,8 @@ class TrainedModel(WholeFiles):
         set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         validation = kwargs.get("validation_data")
+        if not is_chief(strategy_of(self)):
+            kwargs["callbacks"] = callbacks_of_worker(kwargs.get("callbacks"))
         try:
             history = super().fit(
                 self._distributed(x), *args, **{**kwargs, "validation_data": self._distributed(validation)}

@@ -17,7 +17,8 @@ from keras_maskrcnn.training.epochs import check_epochs_are_whole
 from keras_maskrcnn.training.memory import CallbackMemory
 from keras_maskrcnn.utils.files import written_whole
 from keras_maskrcnn.utils.finite import not_finite
-from keras_maskrcnn.utils.keras_internals import set_first_epoch, weights_in_memory
+from keras_maskrcnn.utils.keras_internals import set_first_epoch, strategy_of, weights_in_memory
+from keras_maskrcnn.utils.replicas import is_chief
 
 
 class _EndOfEpoch:
@@ -170,8 +171,13 @@ class TrainingBackup(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Remove the backup if asked to; the next `fit` begins at its `initial_epoch` again."""
         set_first_epoch(self.model, None)
-        if self.delete_checkpoint and not not_finite(self.model.weights):
+        if self._writes and self.delete_checkpoint and not not_finite(self.model.weights):
             self.path.unlink(missing_ok=True)
+
+    @property
+    def _writes(self) -> bool:
+        """Whether this process writes; of several workers all read what is to be written."""
+        return is_chief(strategy_of(self.model))
 
     def _write(self, epoch: int, step: int) -> None:
         if not_finite(self.model.weights):
@@ -180,15 +186,17 @@ class TrainingBackup(keras.callbacks.Callback):
                 stacklevel=2,
             )
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if self._writes:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         content = weights_in_memory(self.model)
         with h5py.File(content, "a") as file:
             file.attrs["epoch"], file.attrs["step"], file.attrs["steps"] = epoch, step, self.steps
             file.attrs["remembered"] = json.dumps([memory.read() for memory in self.remember])
             for i, variable in enumerate(_mean_variables(self.model)):
                 file[f"means/{i}"] = ops.convert_to_numpy(variable)
-        with written_whole(self.path) as part:
-            part.write_bytes(content.getbuffer())
+        if self._writes:
+            with written_whole(self.path) as part:
+                part.write_bytes(content.getbuffer())
 
 
 def _mean_variables(model: keras.Model) -> list[keras.Variable]:

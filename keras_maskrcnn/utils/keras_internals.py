@@ -55,6 +55,15 @@ def clip_after_sum(optimizer: keras.optimizers.Optimizer) -> None:
     optimizer._all_reduce_sum_gradients = list
 
 
+def read_only_backup(backup: keras.callbacks.BackupAndRestore) -> None:
+    """Let Keras' backup restore a worker as it does the chief, and read with it what the chief writes.
+
+    Private: `BackupAndRestore._save_model`. Without it all workers would write the same files at once.
+    """
+    backup.delete_checkpoint = False
+    backup._save_model = lambda: weights_in_memory(backup.model)
+
+
 def may_replace(path: str | os.PathLike) -> bool:
     """Ask the user whether a file that is there may be replaced, as Keras does when it is told not to overwrite.
 

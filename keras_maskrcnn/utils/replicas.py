@@ -1,5 +1,6 @@
 """What a `tf.distribute` strategy is: how many replicas of a model there are, and which process writes its files."""
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -30,3 +31,20 @@ def mean_of_replicas(value: tf.Tensor) -> tf.Tensor:
     if context is None or context.num_replicas_in_sync == 1:
         return value
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
+
+
+def from_chief(values: np.ndarray, strategy: tf.distribute.Strategy | None) -> np.ndarray:
+    """Return what the chief gave; every worker must call it, with an array of the same shape."""
+    if strategy is None or not has_workers(strategy):
+        return values
+
+    def of_replica() -> tf.Tensor:
+        context = tf.distribute.get_replica_context()
+        # Not a product with zero: values may be NaN.
+        return tf.where(tf.equal(context.replica_id_in_sync_group, 0), values, tf.zeros_like(values))
+
+    @tf.function
+    def added_up() -> tf.Tensor:
+        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(of_replica), axis=None)
+
+    return added_up().numpy()

@@ -25,7 +25,25 @@ def chosen(name):
     return tf.distribute.get_strategy()
 
 
-def main(name, result, changes="{}", count="5"):
+def callbacks_in(folder, training, records):
+    """All that write, in a folder of all workers."""
+    import keras
+
+    import keras_maskrcnn as km
+
+    folder = Path(folder)
+    best = keras.callbacks.ModelCheckpoint(folder / "best.keras", monitor="loss", save_best_only=True)
+    return [
+        km.CocoEvaluation(records),
+        km.WithAveragedWeights([best]),
+        keras.callbacks.CSVLogger(folder / "log.csv"),
+        km.TensorBoardScalars(folder / "tensorboard", every=1),
+        keras.callbacks.BackupAndRestore(folder / "keras", delete_checkpoint=False),
+        km.TrainingBackup(folder / "backup.weights.h5", training, delete_checkpoint=False),
+    ]
+
+
+def main(name, result, changes="{}", count="5", folder=""):
     strategy = chosen(name)
     import keras
     import numpy as np
@@ -46,7 +64,10 @@ def main(name, result, changes="{}", count="5"):
         model.compile(optimizer)
     training = km.make_dataset(records, config, batch_size=4, training=True)
     validation = km.make_dataset(records, config, batch_size=4)
-    history = model.fit(training, epochs=2, validation_data=validation, verbose=0).history
+    callbacks = callbacks_in(folder, training, records) if folder else []
+    history = model.fit(
+        training, epochs=2, validation_data=validation, verbose=0, callbacks=callbacks
+    ).history
     images = len(decoded)
     found = {f"predicted/{key}": value for key, value in model.predict(validation, verbose=0).items()}
     found |= {f"loss/{key}": np.array(values) for key, values in history.items()}

@@ -6,9 +6,12 @@ import socket
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from places import TESTS
+
+from keras_maskrcnn.models.load import load_model
 
 SCRIPT = TESTS / "support" / "replicas.py"
 
@@ -31,12 +34,13 @@ def cluster():
     ]
 
 
-def trained(folder, *rest):
+def trained(folder, changes="{}", count="5", written=""):
     """Run the training alone, mirrored and as two workers, and return what each found."""
+    rest = changes, count
     running = {name: start(name, folder / f"{name}.npz", *rest) for name in ("one", "mirrored")}
     for number, config in enumerate(cluster()):
         name = f"worker {number}"
-        running[name] = start("workers", folder / f"{name}.npz", *rest, TF_CONFIG=config)
+        running[name] = start("workers", folder / f"{name}.npz", *rest, written, TF_CONFIG=config)
     for name, process in running.items():
         _, errors = process.communicate(timeout=900)
         assert process.returncode == 0, f"{name}: {errors[-3000:]}"
@@ -46,7 +50,9 @@ def trained(folder, *rest):
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     # Batches of four of five images: of the second batch one replica has no image.
-    return trained(tmp_path_factory.mktemp("replicas"))
+    folder = tmp_path_factory.mktemp("replicas")
+    (folder / "run").mkdir()
+    return {**trained(folder, written=str(folder / "run")), "run": folder / "run"}
 
 
 def compare(found, begin, tolerance):
@@ -88,6 +94,24 @@ def test_each_worker_decodes_its_own_images_only(found):
     # Two epochs and two validations of five images: of each batch of four two, and the fifth is the first worker's.
     assert int(found["one"]["images"]) == int(found["mirrored"]["images"]) == 20
     assert (int(found["worker 0"]["images"]), int(found["worker 1"]["images"])) == (12, 8)
+
+
+def test_the_chief_alone_writes_and_everything_is_there(found):
+    run = found["run"]
+    assert sorted(path.name for path in run.iterdir()) == [
+        "backup.weights.h5", "best.keras", "keras", "log.csv", "tensorboard",
+    ]  # fmt: skip
+    assert len((run / "log.csv").read_text().splitlines()) == 3
+    assert len(list((run / "tensorboard").iterdir())) == 1
+    with h5py.File(run / "backup.weights.h5") as file:
+        assert (file.attrs["epoch"], file.attrs["step"]) == (1, 2)
+    assert load_model(run / "best.keras").config.num_classes == 2
+
+
+def test_all_workers_know_the_evaluation(found):
+    for number in range(2):
+        assert np.isfinite(found[f"worker {number}"]["loss/val_box_AP"]).all()
+    np.testing.assert_array_equal(found["worker 0"]["loss/val_box_AP"], found["worker 1"]["loss/val_box_AP"])
 
 
 @pytest.mark.slow
