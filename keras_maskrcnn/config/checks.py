@@ -64,9 +64,10 @@ def _check_images(config: Any) -> None:
 
 
 def _check_architecture(config: Any) -> None:
-    if config.recompute_backbone and config.norm == "batch_norm":
+    if config.recompute_backbone and config.norm in ("batch_norm", "sync_batch_norm"):
         raise ValueError(
-            'Config.recompute_backbone=True does not go with norm="batch_norm": its statistics would be updated twice'
+            f'Config.recompute_backbone=True does not go with norm="{config.norm}": its statistics would be updated '
+            "twice"
         )
     if config.groups > 1 and config.depth < 50:
         raise ValueError(f"Config.groups needs bottlenecks, so depth 50 or more; got depth {config.depth}")

@@ -7,7 +7,7 @@ from keras_maskrcnn.config.checks import check
 from keras_maskrcnn.config.fields import as_declared, check_value, documented, frozen, ranged, structural
 from keras_maskrcnn.config.values import JsonValues
 
-Norm = Literal["frozen_batch_norm", "batch_norm", "group_norm", "none"]
+Norm = Literal["frozen_batch_norm", "batch_norm", "sync_batch_norm", "group_norm", "none"]
 
 
 @documented

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_maskrcnn.config.checks import GROUPS
+from keras_maskrcnn.layers.sync_batch_norm import SyncBatchNorm
 from keras_maskrcnn.ops.convolution import CHANNELS, conv3x3, grouped_conv
 from keras_maskrcnn.ops.group_norm import group_norm
 
@@ -43,6 +44,10 @@ class GroupNorm(keras.layers.GroupNormalization):
         return ops.cast(group_norm(x, gamma, beta, self.groups, self.epsilon), self.compute_dtype)
 
 
+LEARNING = {"batch_norm": keras.layers.BatchNormalization, "sync_batch_norm": SyncBatchNorm}
+"""Norms that learn statistics, of the images of a replica or of all."""
+
+
 class ConvNorm(keras.layers.Layer):
     """A 2-D convolution, optionally normalised, optionally followed by ReLU: `[B, H, W, I] -> [B, H', W', O]`.
 
@@ -54,7 +59,7 @@ class ConvNorm(keras.layers.Layer):
         filters: output channels.
         kernel_size: odd side of the kernel.
         strides: step of the convolution.
-        norm: "frozen_batch_norm", "batch_norm", "group_norm" or "none".
+        norm: "frozen_batch_norm", "batch_norm", "sync_batch_norm", "group_norm" or "none".
         epsilon: of the normalisation.
         relu: whether ReLU follows.
         initializer: Keras' name for the distribution of the initial kernel.
@@ -95,7 +100,7 @@ class ConvNorm(keras.layers.Layer):
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         if self.normalization is None:
             x = self._convolve(x, self.kernel, self.bias)
-        elif self.norm == "group_norm" or (self.norm == "batch_norm" and training and self.trainable):
+        elif self.norm == "group_norm" or (self.norm in LEARNING and training and self.trainable):
             x = self._convolve(x, self.kernel, self.bias if self.has_bias else None)
             x = self.normalization(x, training=training)
         else:
@@ -142,6 +147,6 @@ def make_norm(norm: str, channels: int, epsilon: float, name: str = "norm") -> k
         if channels % GROUPS:
             raise ValueError(f"Group norm needs a multiple of {GROUPS} filters; got {channels}")
         return GroupNorm(GROUPS, epsilon=epsilon, name=name)
-    if norm == "batch_norm":
-        return keras.layers.BatchNormalization(momentum=0.9, epsilon=epsilon, name=name)
+    if norm in LEARNING:
+        return LEARNING[norm](momentum=0.9, epsilon=epsilon, name=name)
     return FrozenBatchNorm(epsilon, name=name) if norm == "frozen_batch_norm" else None

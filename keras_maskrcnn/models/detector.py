@@ -18,6 +18,7 @@ from keras_maskrcnn.detections.views import View
 from keras_maskrcnn.images.resize import pad_batch, resize_image
 from keras_maskrcnn.images.sizes import input_size
 from keras_maskrcnn.layers.inputs import blank_batch
+from keras_maskrcnn.layers.sync_batch_norm import counted_if
 from keras_maskrcnn.network.inference_graph import given_boxes_graph, inference_graph, merge_detections
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.utils.finite import WeightCheck
@@ -175,7 +176,8 @@ def run_graph(graph: keras.Model, inputs: Tensors, training: bool) -> Tensors:
     known = tf.cond(rows > 0, lambda: known, lambda: blank)
     for key, keras_input in graph.input.items():
         known[key].set_shape(keras_input.shape)
-    outputs = graph.call(known, training=training)
+    with counted_if(rows > 0):
+        outputs = graph.call(known, training=training)
     if "gt_boxes" in known:
         return outputs
     return {key: value[:rows] for key, value in outputs.items()}

@@ -33,6 +33,14 @@ def mean_of_replicas(value: tf.Tensor) -> tf.Tensor:
     return context.all_reduce(tf.distribute.ReduceOp.MEAN, value)
 
 
+def sum_over_replicas(value: tf.Tensor) -> tf.Tensor:
+    """Return the sum of a value over the replicas that run this step together; on one device the value itself."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
 def from_chief(values: np.ndarray, strategy: tf.distribute.Strategy | None) -> np.ndarray:
     """Return what the chief gave; every worker must call it, with an array of the same shape."""
     if strategy is None or not has_workers(strategy):

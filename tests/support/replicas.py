@@ -71,7 +71,7 @@ def main(name, result, changes="{}", count="5", folder=""):
     images = len(decoded)
     found = {f"predicted/{key}": value for key, value in model.predict(validation, verbose=0).items()}
     found |= {f"loss/{key}": np.array(values) for key, values in history.items()}
-    found |= {f"weight/{variable.path}": variable.numpy() for variable in model.trainable_variables}
+    found |= {f"weight/{variable.path}": variable.numpy() for variable in model.weights}
     np.savez(result, images=images, **found)
 
 

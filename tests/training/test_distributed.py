@@ -122,9 +122,10 @@ def test_all_workers_know_the_evaluation(found):
         {"class_agnostic_boxes": True, "cascade_ious": [0.6]},
         {"losses_over": "replica"},
         {"class_weights": [1.0, 3.0]},
+        {"fpn_norm": "sync_batch_norm", "head_norm": "sync_batch_norm", "box_convs": 1},
     ],
     ids=str,
 )
 def test_other_models_too(changes, tmp_path):
-    found = trained(tmp_path, json.dumps(changes), "6")
+    found = trained(tmp_path, json.dumps(changes))
     compare(found, "weight/", 1e-5 if "losses_over" not in changes else 1e-2)

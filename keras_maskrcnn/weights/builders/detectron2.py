@@ -5,7 +5,13 @@ from typing import Any
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.presets import PRESETS
 
-NORMS = {"frozen_batch_norm": "FrozenBN", "batch_norm": "BN", "group_norm": "GN", "none": ""}
+NORMS = {
+    "frozen_batch_norm": "FrozenBN",
+    "batch_norm": "BN",
+    "sync_batch_norm": "SyncBN",
+    "group_norm": "GN",
+    "none": "",
+}
 KEYS = {
     "depth": "MODEL.RESNETS.DEPTH",
     "groups": "MODEL.RESNETS.NUM_GROUPS",

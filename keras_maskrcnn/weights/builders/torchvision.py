@@ -22,6 +22,7 @@ OPTIONS = {
 NORMS = {
     "frozen_batch_norm": "FrozenBatchNorm2d",
     "batch_norm": "nn.BatchNorm2d",
+    "sync_batch_norm": "nn.SyncBatchNorm",
     "group_norm": "partial(nn.GroupNorm, 32)",
 }
 IMPORTS = {
