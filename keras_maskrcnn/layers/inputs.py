@@ -47,8 +47,8 @@ def blank_batch(inputs: Mapping[str, keras.KerasTensor]) -> dict[str, tf.Tensor]
     """Return one blank image with one row of ground truth, for a graph's `inputs`, which no loss counts.
 
     A replica of `tf.distribute` gets no row at all when the last batch has fewer images than there are replicas,
-    and convolutions cannot run on that. Here a crowd covers every anchor, so that none is sampled. Keras still divides
-    the step's gradient by the number of all replicas, so that such a step is a smaller one.
+    and convolutions cannot run on that. Here a crowd covers every anchor, so that none is sampled, and it has no share
+    of the batch that losses are averaged over. Of `losses_over="replica"` Keras divides by all replicas, this one too.
     """
     side = 64
     values = {
