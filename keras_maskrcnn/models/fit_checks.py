@@ -73,6 +73,8 @@ def _warn_of_datasets(dataset: Any, validation: Any) -> None:
 def check_replicas(model: keras.Model) -> None:
     """Refuse what Keras does wrong, or not at all, with a model that a strategy has placed on several devices.
 
+    There is a warning of `batch_norm`, which does something, but seldom what is meant.
+
     Raises:
         ValueError: the model is compiled so; the message says why it cannot be and what to use instead.
     """
@@ -110,6 +112,15 @@ def check_replicas(model: keras.Model) -> None:
         raise ValueError(
             f"steps_per_execution={model.steps_per_execution} does not work {where}: batches of different sizes cannot "
             "be joined in one call. Leave it out"
+        )
+    plain = [
+        name for name in ("norm", "fpn_norm", "head_norm") if getattr(model.config, name) == "batch_norm"
+    ]
+    if plain:
+        warnings.warn(
+            f"Config's {', '.join(plain)} is batch_norm {where}: each replica normalises by its own images, and the "
+            "statistics of the first replica's alone are kept. sync_batch_norm takes those of the whole batch",
+            stacklevel=4,
         )
 
 

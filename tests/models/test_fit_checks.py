@@ -148,6 +148,13 @@ def test_float16_is_refused_with_replicas(two):
         check_replicas(model)
 
 
+def test_batch_norm_of_replicas_is_warned_of(two):
+    with two.scope():
+        model = compiled(MaskRCNN(dataclasses.replace(CONFIG, fpn_norm="batch_norm")))
+    with pytest.warns(UserWarning, match=r"Config's fpn_norm is batch_norm .* sync_batch_norm takes"):
+        check_replicas(model)
+
+
 def test_an_optimizer_of_another_strategy_is_refused():
     with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
         model = MaskRCNN(CONFIG)
