@@ -9,16 +9,18 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from keras_maskrcnn.data.pipeline.dataset import check_is_for_training
 from keras_maskrcnn.training.epochs import check_epochs_are_whole
 from keras_maskrcnn.training.memory import CallbackMemory
+from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import written_whole
 from keras_maskrcnn.utils.finite import not_finite
 from keras_maskrcnn.utils.keras_internals import set_first_epoch, strategy_of, weights_in_memory
-from keras_maskrcnn.utils.replicas import is_chief
+from keras_maskrcnn.utils.replicas import from_chief, is_chief
 
 
 class _EndOfEpoch:
@@ -41,14 +43,16 @@ class TrainingBackup(keras.callbacks.Callback):
             and ReduceLROnPlateau, or one of yours that keeps numbers, strings, arrays, and lists or dicts of these. The
             backup must come after them in `fit`'s list.
 
-    Weights with NaN or Inf are never written: the file keeps those from before.
+    Weights with NaN or Inf are never written: the file keeps those from before. Under a strategy the chief writes, and
+    all processes read: the file must be where all see it. It may go on with another number of replicas, of which there
+    is a warning.
 
     Raises:
         ValueError: the path has another ending, `save_freq` is below 1, the dataset was not made by `make_dataset`, or
             a callback to remember keeps weights itself (`restore_best_weights`) or something else that a backup cannot
             hold, which the message names; when training begins, the file is no backup of such a run, is of another
-            model, optimizer or length of epochs, remembers another number of callbacks, or `fit` was given
-            `steps_per_epoch`.
+            model, optimizer or length of epochs, remembers another number of callbacks, or is not the one that the
+            chief has; or `fit` was given `steps_per_epoch`.
 
     Example:
         ```python
@@ -100,6 +104,7 @@ class TrainingBackup(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Restore the model, and let `fit` begin at the epoch that was interrupted."""
         check_epochs_are_whole(self.params, self.steps, "TrainingBackup")
+        self._check_is_the_chiefs()
         if not self.path.exists():
             return
         with h5py.File(self.path) as file:
@@ -109,6 +114,7 @@ class TrainingBackup(keras.callbacks.Callback):
             means = [file[f"means/{i}"][()] for i in range(len(file["means"]))]
             remembered = json.loads(file.attrs.get("remembered", "[]"))
             steps = int(file.attrs.get("steps", self.steps))
+            replicas = int(file.attrs.get("replicas", self._replicas))
         if steps != self.steps:
             raise ValueError(
                 f"{self.path} is of a run with {steps} steps per epoch; this dataset has {self.steps}. Another "
@@ -119,6 +125,8 @@ class TrainingBackup(keras.callbacks.Callback):
                 f"{self.path} is of a run whose backup remembered {len(remembered)} callbacks; `remember` has "
                 f"{len(self.remember)}. Pass as many, delete the file, or choose another one"
             )
+        if replicas != self._replicas:
+            self._warn_of_replicas(replicas)
         if not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         with warnings.catch_warnings():
@@ -175,6 +183,33 @@ class TrainingBackup(keras.callbacks.Callback):
             self.path.unlink(missing_ok=True)
 
     @property
+    def _replicas(self) -> int:
+        strategy = strategy_of(self.model)
+        return 1 if strategy is None else strategy.num_replicas_in_sync
+
+    def _check_is_the_chiefs(self) -> None:
+        """Refuse to begin elsewhere than the chief does; all processes must call it."""
+        place = [-1, -1]
+        if self.path.exists():
+            with h5py.File(self.path) as file:
+                place = [int(file.attrs.get("epoch", -1)), int(file.attrs.get("step", -1))]
+        chiefs = from_chief(np.array(place), strategy_of(self.model)).tolist()
+        if place != chiefs:
+            raise ValueError(
+                f"{self.path}: {_place_said(place)} here, and {_place_said(chiefs)} where the chief is. All processes "
+                "must see the same folder"
+            )
+
+    def _warn_of_replicas(self, former: int) -> None:
+        """Say what another number of replicas changes."""
+        warnings.warn(
+            f"{self.path} is of a run on {counted(former, 'replica')}; this one has {self._replicas}. Batches have the "
+            "same images and the learning rate is the same; results differ by rounding, and by what each replica "
+            "computes of its own images, which are Config's norm='batch_norm' and losses_over='replica'",
+            stacklevel=3,
+        )
+
+    @property
     def _writes(self) -> bool:
         """Whether this process writes; of several workers all read what is to be written."""
         return is_chief(strategy_of(self.model))
@@ -191,12 +226,17 @@ class TrainingBackup(keras.callbacks.Callback):
         content = weights_in_memory(self.model)
         with h5py.File(content, "a") as file:
             file.attrs["epoch"], file.attrs["step"], file.attrs["steps"] = epoch, step, self.steps
+            file.attrs["replicas"] = self._replicas
             file.attrs["remembered"] = json.dumps([memory.read() for memory in self.remember])
             for i, variable in enumerate(_mean_variables(self.model)):
                 file[f"means/{i}"] = ops.convert_to_numpy(variable)
         if self._writes:
             with written_whole(self.path) as part:
                 part.write_bytes(content.getbuffer())
+
+
+def _place_said(place: list[int]) -> str:
+    return "there is no backup" if place == [-1, -1] else f"it is of epoch {place[0] + 1}, step {place[1]}"
 
 
 def _mean_variables(model: keras.Model) -> list[keras.Variable]:

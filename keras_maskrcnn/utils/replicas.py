@@ -45,14 +45,16 @@ def from_chief(values: np.ndarray, strategy: tf.distribute.Strategy | None) -> n
     """Return what the chief gave; every worker must call it, with an array of the same shape."""
     if strategy is None or not has_workers(strategy):
         return values
+    with strategy.scope():
+        return _of_replica_zero(tf.constant(values)).numpy()
 
-    def of_replica() -> tf.Tensor:
-        context = tf.distribute.get_replica_context()
-        # Not a product with zero: values may be NaN.
-        return tf.where(tf.equal(context.replica_id_in_sync_group, 0), values, tf.zeros_like(values))
 
-    @tf.function
-    def added_up() -> tf.Tensor:
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(of_replica), axis=None)
+@tf.function
+def _of_replica_zero(values: tf.Tensor) -> tf.Tensor:
+    strategy = tf.distribute.get_strategy()
+    return strategy.reduce(tf.distribute.ReduceOp.SUM, strategy.run(_if_zero, (values,)), axis=None)
 
-    return added_up().numpy()
+
+def _if_zero(values: tf.Tensor) -> tf.Tensor:
+    is_zero = tf.equal(tf.distribute.get_replica_context().replica_id_in_sync_group, 0)
+    return tf.where(is_zero, values, tf.zeros_like(values))  # not a product with zero: values may be NaN

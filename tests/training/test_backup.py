@@ -4,6 +4,7 @@ import subprocess
 import sys
 import types
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from small_model import small_backbone
 
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
+from keras_maskrcnn.training import backup as backup_module
 from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.not_a_number import StopOnNaN
 
@@ -192,3 +194,26 @@ def test_what_a_killed_process_had_half_written_is_removed(tmp_path):
     (unfinished / "b.weights.h5").write_bytes(b"half")
     train(tmp_path / "b.weights.h5", epochs=1)
     assert os.listdir(tmp_path) == ["b.weights.h5"]
+
+
+def test_a_backup_of_another_number_of_replicas_goes_on_with_a_warning(tmp_path):
+    data, path = make_dataset(drawn_records(2), CONFIG, training=True), tmp_path / "backup.weights.h5"
+    model = compiled(keras.optimizers.SGD(0.01))
+    model.fit(data, verbose=0, callbacks=[TrainingBackup(path, data, delete_checkpoint=False)])
+    with h5py.File(path, "a") as file:
+        assert file.attrs["replicas"] == 1
+        file.attrs["replicas"] = 8
+    backup = TrainingBackup(path, data)
+    with pytest.warns(
+        UserWarning, match=r"is of a run on 8 replicas; this one has 1\. Batches have the same"
+    ):
+        model.fit(data, epochs=2, verbose=0, callbacks=[backup])
+
+
+def test_a_worker_that_sees_another_backup_than_the_chief_is_refused(tmp_path, monkeypatch):
+    data = make_dataset(drawn_records(2), CONFIG, training=True)
+    monkeypatch.setattr(backup_module, "from_chief", lambda values, strategy: np.array([3, 1]))
+    with pytest.raises(
+        ValueError, match=r"there is no backup here, and it is of epoch 4, step 1 where the chief"
+    ):
+        compiled("sgd").fit(data, verbose=0, callbacks=[TrainingBackup(tmp_path / "x.weights.h5", data)])
