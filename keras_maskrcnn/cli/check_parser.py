@@ -3,7 +3,7 @@
 from typing import Any
 
 from keras_maskrcnn.cli import arguments, numbers
-from keras_maskrcnn.cli.run_folder import DEFAULTS
+from keras_maskrcnn.cli.run_folder import IMAGES_PER_REPLICA
 
 DESCRIPTION = """
 Check every image and object of a dataset before training, and print its issues: what a reader
@@ -27,9 +27,9 @@ def add_options(command: Any) -> None:
     command.add_argument(
         "--batch-size",
         type=numbers.count,
-        default=DEFAULTS["batch_size"],
+        default=IMAGES_PER_REPLICA,
         metavar="N",
-        help=f"images per step, for the memory (default: {DEFAULTS['batch_size']})",
+        help=f"images per step, for the memory (default: {IMAGES_PER_REPLICA})",
     )
     command.add_argument("--strict", action="store_true", help="treat warnings as errors")
     command.add_argument("--json", type=arguments.new_file, metavar="FILE", help="write the report, as JSON")

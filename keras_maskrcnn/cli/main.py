@@ -17,6 +17,7 @@ from pathlib import Path
 
 from keras_maskrcnn.cli import advised, evaluate_parser
 from keras_maskrcnn.cli.arguments import model_and_images
+from keras_maskrcnn.cli.cluster import check_strategy
 from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
@@ -131,9 +132,15 @@ def _check(args: argparse.Namespace) -> int:
 
 def _train(args: argparse.Namespace) -> int:
     advised.check(args)
+    cluster = check_strategy(args.strategy, args.cluster, os.environ)
     folder = RunFolder(args.output)
     folder.check(args.resume)
     settings = merged_settings(vars(args), folder, args.resume)
+    if (args.strategy or cluster) and settings["accumulate"] > 1:
+        raise ValueError(
+            f"--accumulate {settings['accumulate']} does not work with --strategy or --cluster: leave it out and raise "
+            "--batch-size, which counts the images of all replicas together"
+        )
     fields = {**args.config, **dict(args.set)}
     if settings["images"] is None:
         checked_format(settings["annotations"], None, settings["format"])
@@ -155,7 +162,7 @@ def _train(args: argparse.Namespace) -> int:
     _start_tensorflow()
     from keras_maskrcnn.cli import train
 
-    return train.run(folder, settings, fields, args.resume)
+    return train.run(folder, settings, fields, args.resume, args.strategy, cluster)
 
 
 def _evaluate(args: argparse.Namespace) -> int:

@@ -6,11 +6,14 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_maskrcnn.cli.curves import save_curves
 from keras_maskrcnn.cli.run_folder import RunFolder
 from keras_maskrcnn.training.optimizers import steps_taken
 from keras_maskrcnn.utils.files import written_whole
+from keras_maskrcnn.utils.keras_internals import strategy_of
+from keras_maskrcnn.utils.replicas import from_chief
 
 
 def in_terminal() -> bool:
@@ -93,7 +96,8 @@ class EpochLog(keras.callbacks.Callback):
 class EarlyStop(keras.callbacks.Callback):
     """Stops training when the log's AP has not risen for some epochs; it comes after `EpochLog`.
 
-    All it knows is in the log, so that a resumed run has the same patience.
+    All it knows is in the log, so that a resumed run has the same patience. Of several workers the chief, which writes
+    the log, decides for all.
 
     Args:
         folder: of the run.
@@ -107,7 +111,8 @@ class EarlyStop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Stop if the log says so."""
         reason = self.folder.patience_is_over(self.patience)
-        if reason and epoch + 1 < self.params["epochs"]:
+        over = from_chief(np.array(int(reason is not None)), strategy_of(self.model))
+        if over and epoch + 1 < self.params["epochs"]:
             print(f"Stopped early: {reason}")
             self.model.stop_training = True
 

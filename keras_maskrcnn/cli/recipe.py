@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_maskrcnn.cli.run_folder import IMAGES_PER_REPLICA
 from keras_maskrcnn.training.optimizers import adamw, sgd
 from keras_maskrcnn.training.schedules import WarmUp
 from keras_maskrcnn.utils.counted import counted
@@ -13,6 +14,21 @@ OPTIMIZERS: dict[str, tuple[Any, float, float]] = {"sgd": (sgd, 0.02, 1e-4), "ad
 """With the learning rate of a batch of 16 and the weight decay of the published recipes."""
 START = 1e-3
 """Fraction of the learning rate at the first step of a warm-up, as in Detectron."""
+
+
+def batch_size(settings: dict[str, Any], replicas: int) -> int:
+    """Return the images of a step, on all replicas together.
+
+    Raises:
+        ValueError: they are fewer than the replicas.
+    """
+    size = settings["batch_size"] or IMAGES_PER_REPLICA * replicas
+    if size < replicas:
+        raise ValueError(
+            f"--batch-size {size} counts the images of all replicas together, of which there are {replicas}: "
+            "some would never have one"
+        )
+    return size
 
 
 def completed(settings: dict[str, Any], steps: int) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import write_text
 
+IMAGES_PER_REPLICA = 2
+"""Of a step, as in Detectron's recipes."""
 DEFAULTS: dict[str, Any] = {
     "epochs": 12,
-    "batch_size": 2,
     "seed": 0,
     "drop_epochs": [],
     "eval_every": 1,
@@ -26,8 +27,8 @@ DEFAULTS: dict[str, Any] = {
     "tensorboard": False,
 }
 SETTINGS = (
-    *DEFAULTS, "annotations", "images", "val_annotations", "val_images", "format", "class_key", "default_class",
-    "mask_suffix", "weights", "anchors", "max_detections",
+    *DEFAULTS, "batch_size", "annotations", "images", "val_annotations", "val_images", "format", "class_key",
+    "default_class", "mask_suffix", "weights", "anchors", "max_detections",
     "learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema", "patience", "repeat_threshold",
 )  # fmt: skip
 PATHS = ("annotations", "images", "val_annotations", "val_images", "weights")

@@ -1,6 +1,8 @@
 """`maskrcnn train`: from annotated images to a run folder with models, log and backup."""
 
+import contextlib
 import dataclasses
+import io
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -11,9 +13,11 @@ import tensorflow as tf
 from keras_maskrcnn.cli import recipe
 from keras_maskrcnn.cli.advised import advised_config
 from keras_maskrcnn.cli.arguments import format_options
+from keras_maskrcnn.cli.cluster import Cluster
 from keras_maskrcnn.cli.common import interruptible, open_model
 from keras_maskrcnn.cli.progress import EarlyStop, EpochLog, StepBar, in_terminal
 from keras_maskrcnn.cli.run_folder import RunFolder, resumed_config
+from keras_maskrcnn.cli.strategy import described, make_strategy
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
@@ -28,6 +32,7 @@ from keras_maskrcnn.training.backup import TrainingBackup
 from keras_maskrcnn.training.not_a_number import LossError, StopOnNaN
 from keras_maskrcnn.training.slow_input import SlowInputAdvice
 from keras_maskrcnn.training.tensorboard import TensorBoardImages, TensorBoardScalars
+from keras_maskrcnn.utils.replicas import is_chief
 from keras_maskrcnn.weights.transfer import start_from
 
 FROM_SCRATCH = {"norm": "group_norm", "fpn_norm": "group_norm", "head_norm": "group_norm", "frozen_stages": 0}
@@ -36,7 +41,14 @@ FINE_TUNED = "maskrcnn_resnet50_fpn_v2_coco"
 """What to start from on photographs of one's own."""
 
 
-def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], resume: bool) -> int:
+def run(
+    folder: RunFolder,
+    settings: dict[str, Any],
+    fields: dict[str, Any],
+    resume: bool,
+    strategy_name: str | None = None,
+    cluster: Cluster | None = None,
+) -> int:
     """Train, and return the exit code.
 
     Args:
@@ -44,8 +56,27 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
         settings: `merged_settings` of the command line.
         fields: the Config fields that were given.
         resume: whether to go on where the folder's backup was made.
+        strategy_name: "mirrored", "workers" or None.
+        cluster: the processes that train together, if there are several.
     """
+    strategy = make_strategy(strategy_name, cluster)
+    # What the chief writes and says is the same of all; errors and warnings are each process' own.
+    silenced = contextlib.nullcontext() if is_chief(strategy) else contextlib.redirect_stdout(io.StringIO())
+    with silenced:
+        if strategy_name is not None or cluster is not None:
+            print(described(strategy, cluster))
+        return _trained(folder, settings, fields, resume, strategy)
+
+
+def _trained(
+    folder: RunFolder,
+    settings: dict[str, Any],
+    fields: dict[str, Any],
+    resume: bool,
+    strategy: tf.distribute.Strategy,
+) -> int:
     keras.utils.set_random_seed(settings["seed"])
+    settings = {**settings, "batch_size": recipe.batch_size(settings, strategy.num_replicas_in_sync)}
     source = open_model(settings["weights"]) if settings["weights"] and not folder.backup.exists() else None
     config = resumed_config(folder, fields) if resume else _new_config(fields, source)
     names = config.class_names if resume or "class_names" in fields else None
@@ -61,16 +92,18 @@ def run(folder: RunFolder, settings: dict[str, Any], fields: dict[str, Any], res
     steps = int(dataset.cardinality())
     settings = recipe.completed(settings, steps)
     schedule = recipe.make_schedule(settings, steps)
-    model = _model(config, source, settings["weights"])
-    model.compile(optimizer=recipe.make_optimizer(settings, schedule))
-    folder.write(config, settings)
+    with strategy.scope():
+        model = _model(config, source, settings["weights"])
+        model.compile(optimizer=recipe.make_optimizer(settings, schedule))
+    if is_chief(strategy):
+        folder.write(config, settings)
     print(recipe.described(settings, steps))
     watching = [
         StepBar(steps),
         StopOnNaN(dataset),
         SlowInputAdvice(dataset),
         *_epoch_ends(folder, settings, config, records, validation),
-        EpochLog(folder, schedule),
+        *([EpochLog(folder, schedule)] if is_chief(strategy) else []),
         EarlyStop(folder, settings["patience"]),
         *([TensorBoardScalars(folder.events)] if settings["tensorboard"] else []),
         # The backup comes last: what it says is finished has been written.
@@ -208,6 +241,11 @@ def _fit(
                 f"  maskrcnn train --weights {folder.model} --learning-rate ... --output ..."
             )
         raise
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError) as error:
+        raise ConnectionError(
+            "Another process of this training has ended or cannot be reached. To go on from the last backup, start all "
+            f"of them again: {folder.resume_command} and the same --strategy or --cluster"
+        ) from error
     except tf.errors.ResourceExhaustedError as error:
         error.add_note("In maskrcnn train these are --batch-size and --accumulate; Config.x is --set x=VALUE")
         raise

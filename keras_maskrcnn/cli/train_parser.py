@@ -24,6 +24,9 @@ fine-tune published weights on your own photographs, which is where to start:
 from randomly initialised weights, for images unlike photographs, of which it takes many:
   maskrcnn train --annotations train.json --images train/ --output run --epochs 50 --set min_size=512
 
+on all GPUs of several machines of a SLURM cluster:
+  srun --nodes 2 --ntasks-per-node 1 maskrcnn train ... --cluster slurm
+
 images of many small objects, such as the cells of the 2018 Data Science Bowl:
   maskrcnn train --annotations stage1_train --output run --anchors auto --max-detections auto
 
@@ -37,6 +40,7 @@ def add_options(command: Any) -> None:
     """Add all arguments of the command."""
     _add_data_options(command)
     _add_optimisation_options(command)
+    _add_machine_options(command)
     _add_model_options(command)
 
 
@@ -58,7 +62,12 @@ def _add_data_options(command: Any) -> None:
 def _add_optimisation_options(command: Any) -> None:
     group = command.add_argument_group("optimisation")
     _add_count(group, "epochs", "epochs to train in all")
-    _add_count(group, "batch-size", "images per step")
+    group.add_argument(
+        "--batch-size",
+        type=numbers.count,
+        metavar="N",
+        help="images per step, of all replicas together (default: 2 for each replica)",
+    )
     _add_count(group, "accumulate", "steps whose gradients are averaged for one update of the weights")
     group.add_argument(
         "--optimizer",
@@ -152,6 +161,22 @@ def _add_course_options(group: Any) -> None:
 def _add_count(group: Any, name: str, text: str) -> None:
     default = DEFAULTS[name.replace("-", "_")]
     group.add_argument(f"--{name}", type=numbers.count, metavar="N", help=f"{text} (default: {default})")
+
+
+def _add_machine_options(command: Any) -> None:
+    machines = command.add_argument_group("several GPUs and machines")
+    machines.add_argument(
+        "--strategy",
+        choices=("mirrored", "workers"),
+        help="mirrored: on all GPUs of this machine; workers: with the processes that TF_CONFIG names, each started by "
+        "this same command (default: on one device)",
+    )
+    machines.add_argument(
+        "--cluster",
+        choices=("tf_config", "slurm"),
+        help="what names the processes of --strategy workers: TF_CONFIG, or the variables of srun, as in "
+        "`srun maskrcnn train --cluster slurm ...` (default: tf_config)",
+    )
 
 
 def _add_model_options(command: Any) -> None:

@@ -4,7 +4,6 @@ import csv
 import json
 import math
 from pathlib import Path
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -27,7 +26,8 @@ def settings(folder, *options, resume=False):
     if not resume:
         given += ["--annotations", __file__, "--images", str(Path(__file__).parent)]
         given += ["--val-annotations", __file__]
-    return merged_settings(vars(make_parser().parse_args(given)), RunFolder(folder), resume)
+    merged = merged_settings(vars(make_parser().parse_args(given)), RunFolder(folder), resume)
+    return {**merged, "batch_size": recipe.batch_size(merged, replicas=1)}
 
 
 def test_the_recipe_of_detectron_without_options(tmp_path):
@@ -45,6 +45,13 @@ def test_the_recipe_of_detectron_without_options(tmp_path):
         and optimizer.global_clipnorm is None
         and not optimizer.gradient_accumulation_steps
     )
+
+
+def test_a_step_has_two_images_for_each_replica_and_never_fewer_than_replicas(tmp_path):
+    assert recipe.batch_size({"batch_size": None}, replicas=8) == 16
+    assert recipe.batch_size({"batch_size": 9}, replicas=8) == 9
+    with pytest.raises(ValueError, match=r"--batch-size 4 .* of which there are 8"):
+        recipe.batch_size({"batch_size": 4}, replicas=8)
 
 
 def test_options_reach_the_optimizer(tmp_path):
@@ -146,7 +153,9 @@ def run_with(folder, values):
 def test_patience_is_counted_from_the_log_alone(tmp_path, values, stops, capsys):
     run = run_with(tmp_path, values)
     callback = EarlyStop(run, patience=2)  # a new one, as after a resume
-    callback.set_model(SimpleNamespace(stop_training=False))
+    model = keras.Sequential()
+    model.stop_training = False
+    callback.set_model(model)
     callback.set_params({"epochs": 9})
     callback.on_epoch_end(len(values) - 1)
     assert callback.model.stop_training == stops

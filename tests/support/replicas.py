@@ -59,7 +59,7 @@ def main(name, result, changes="{}", count="5", folder=""):
     keras.utils.set_random_seed(0)
     config = tiny(score_threshold=0.0, **json.loads(changes))
     with strategy.scope():
-        model = km.MaskRCNN(config, small_backbone())
+        model = km.MaskRCNN(config, None if config.architecture == "c4" else small_backbone())
         optimizer = km.sgd(0.01, global_clipnorm=0.5, use_ema=True, ema_momentum=0.9)
         model.compile(optimizer)
     training = km.make_dataset(records, config, batch_size=4, training=True)
