@@ -40,6 +40,6 @@ two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 one = tf.distribute.get_strategy()
 print(f"one device {logged(one, True)}, two replicas {logged(two, False)}, that meet {logged(two, True)}")
 PYTHON
-seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/losses.py" 2> "$folder/log" || { cat "$folder/log"; exit 1; })
+seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/losses.py" 2> "$folder/log" || { cat "$folder/log" >&2; exit 1; })
 echo "$seen"
 [ "$seen" = "one device 3.0, two replicas 3.0, that meet 4.5" ] || { echo "this has changed"; exit 1; }

@@ -46,6 +46,6 @@ slow, fast = milliseconds(converted), milliseconds(ov.Model([other.output(0)], [
 print(f"stable: {node.get_attributes()['stable']}, {slow:.1f} ms; in any order {fast:.1f} ms")
 print("outcome:", node.get_attributes()["stable"], slow > 30 * fast)
 PYTHON
-seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/topk.py" 2> "$folder/log" || { cat "$folder/log"; exit 1; })
+seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/topk.py" 2> "$folder/log" || { cat "$folder/log" >&2; exit 1; })
 echo "$seen"
 [ "$(echo "$seen" | tail -n 1)" = "outcome: True True" ] || { echo "this has changed"; exit 1; }

@@ -35,6 +35,6 @@ except ValueError as error:
 print("task 0:", workers[resolver.task_id], "of", workers, "; without GPUs:", without)
 print("outcome:", workers[resolver.task_id], without)
 PYTHON
-seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/hosts.py" 2> "$folder/log" || { cat "$folder/log"; exit 1; })
+seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/hosts.py" 2> "$folder/log" || { cat "$folder/log" >&2; exit 1; })
 echo "$seen"
 [ "$(echo "$seen" | tail -n 1)" = "outcome: n10:8888 range() arg 3 must not be zero" ] || { echo "this has changed"; exit 1; }

@@ -23,6 +23,6 @@ proto, _ = tf2onnx.convert.from_function(padding, padding.input_signature, opset
 converted = onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"size": sizes})[0]
 print(f"TensorFlow {padding(sizes).numpy().tolist()}, ONNX {converted.tolist()}")
 PYTHON
-seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/remainder.py" 2> "$folder/log" || { cat "$folder/log"; exit 1; })
+seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/remainder.py" 2> "$folder/log" || { cat "$folder/log" >&2; exit 1; })
 echo "$seen"
 [ "$seen" = "TensorFlow [6, 0, 24], ONNX [-26, 0, -8]" ] || { echo "this has changed"; exit 1; }

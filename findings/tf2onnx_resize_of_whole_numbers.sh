@@ -35,6 +35,6 @@ resized = tf.function(lambda image: tf.image.resize(image, [4, 4]) - 1.0, input_
 cast = tf.function(lambda image: tf.image.resize(tf.cast(image, tf.float32), [4, 4]) - 1.0, input_signature=signature)
 print(f"of uint8 {loads(resized)}, cast before {loads(cast)}")
 PYTHON
-seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/resize.py" 2> "$folder/log" || { cat "$folder/log"; exit 1; })
+seen=$(TF_CPP_MIN_LOG_LEVEL=3 "$folder/venv/bin/python" "$folder/resize.py" 2> "$folder/log" || { cat "$folder/log" >&2; exit 1; })
 echo "$seen"
 [ "$seen" = "of uint8 refused, cast before equal" ] || { echo "this has changed"; exit 1; }

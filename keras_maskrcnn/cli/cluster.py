@@ -16,6 +16,10 @@ _HOW = (
 )
 
 
+class LostWorkerError(ConnectionError):
+    """Another process of the training has ended or cannot be reached."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Cluster:
     """All processes of a training, and which of them this one is.

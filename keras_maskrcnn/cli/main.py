@@ -17,7 +17,7 @@ from pathlib import Path
 
 from keras_maskrcnn.cli import advised, evaluate_parser
 from keras_maskrcnn.cli.arguments import model_and_images
-from keras_maskrcnn.cli.cluster import check_strategy
+from keras_maskrcnn.cli.cluster import LostWorkerError, check_strategy
 from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
@@ -66,6 +66,10 @@ def _main(argv: Sequence[str] | None) -> int:
             traceback.print_exc()
         lines = [message(f"maskrcnn: error: {_reason(error)}"), *getattr(error, "__notes__", [])]
         print(_fresh_line() + "\n".join(lines), file=sys.stderr)
+        if isinstance(error, LostWorkerError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(2)  # the end of TensorFlow may wait for the lost process, for minutes
         return 2
     finally:
         # An interrupted iteration over a dataset that were left to the interpreter's exit would wait there forever for

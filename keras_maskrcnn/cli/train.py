@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_maskrcnn.cli import recipe
 from keras_maskrcnn.cli.advised import advised_config
 from keras_maskrcnn.cli.arguments import format_options
-from keras_maskrcnn.cli.cluster import Cluster
+from keras_maskrcnn.cli.cluster import Cluster, LostWorkerError
 from keras_maskrcnn.cli.common import interruptible, open_model
 from keras_maskrcnn.cli.progress import EarlyStop, EpochLog, StepBar, in_terminal
 from keras_maskrcnn.cli.run_folder import RunFolder, resumed_config
@@ -242,7 +242,7 @@ def _fit(
             )
         raise
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError) as error:
-        raise ConnectionError(
+        raise LostWorkerError(
             "Another process of this training has ended or cannot be reached. To go on from the last backup, start all "
             f"of them again: {folder.resume_command} and the same --strategy or --cluster"
         ) from error

@@ -14,12 +14,12 @@ import os
 from pathlib import Path
 
 import ray
-from ray.train import FailureConfig, RunConfig, ScalingConfig
+from ray.train import Checkpoint, FailureConfig, RunConfig, ScalingConfig
 from ray.train.tensorflow import TensorflowTrainer
 
 
 def train(settings):
-    """Train as one of the workers, and report the last epoch's losses and metrics."""
+    """Train as one of the workers, and report the last epoch's losses and metrics, and the run's files."""
     # In the worker: TensorFlow must not be loaded before TF_CONFIG is there.
     from keras_maskrcnn.cli.main import main
 
@@ -31,7 +31,10 @@ def train(settings):
         raise RuntimeError("maskrcnn train has failed; its message is above")
     with open(output / "log.csv", newline="") as file:
         *_, last = csv.DictReader(file)
-    ray.train.report({name: float(value) for name, value in last.items() if value})
+    metrics = {name: float(value) for name, value in last.items() if value}
+    # Ray keeps metrics by their checkpoint alone, which is the whole run here, from one worker.
+    is_first = ray.train.get_context().get_world_rank() == 0
+    ray.train.report(metrics, checkpoint=Checkpoint.from_directory(output) if is_first else None)
 
 
 def main():
@@ -51,8 +54,10 @@ def main():
         scaling_config=ScalingConfig(num_workers=args.workers, use_gpu=args.gpu),
         run_config=RunConfig(failure_config=FailureConfig(max_failures=args.failures)),
     )
-    for name, value in trainer.fit().metrics.items():
+    result = trainer.fit()
+    for name, value in result.metrics.items():
         print(f"{name}: {value}")
+    print(result.checkpoint)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,13 @@ def test_ten_steps_of_other_models_too(changes, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_worker_without_any_image_trains_all_the_same(tmp_path):
+    found = trained(tmp_path, count="1")
+    assert (int(found["worker 0"]["images"]), int(found["worker 1"]["images"])) == (4, 0)
+    assert difference(found, "loss/") < 1e-5 and difference(found, "weight/") < 1e-5
+
+
+@pytest.mark.slow
 def test_losses_over_each_replicas_images_are_another_rule(tmp_path):
     found = trained(tmp_path, json.dumps({"losses_over": "replica"}))
     assert 1e-6 < difference(found, "weight/") < 1e-2
