@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import io
+import logging
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -61,7 +62,11 @@ def run(
     """
     strategy = make_strategy(strategy_name, cluster)
     # What the chief writes and says is the same of all; errors and warnings are each process' own.
-    silenced = contextlib.nullcontext() if is_chief(strategy) else contextlib.redirect_stdout(io.StringIO())
+    silenced: contextlib.AbstractContextManager = contextlib.nullcontext()
+    if not is_chief(strategy):
+        silenced = contextlib.redirect_stdout(io.StringIO())
+        for reports in ("data", "weights"):
+            logging.getLogger(f"keras_maskrcnn.{reports}").setLevel(logging.WARNING)
     with silenced:
         if strategy_name is not None or cluster is not None:
             print(described(strategy, cluster))

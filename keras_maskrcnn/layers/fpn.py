@@ -4,9 +4,11 @@ import functools
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 from keras_maskrcnn.layers.composite import Composite
 from keras_maskrcnn.layers.convolution import ConvNorm
+from keras_maskrcnn.ops.convolution import CHANNELS
 
 
 class FPN(Composite):
@@ -32,7 +34,8 @@ class FPN(Composite):
             lateral = self.laterals[level - 2](features[f"C{level}"], training=training)
             inner = lateral if inner is None else lateral + _upsample_to(inner, lateral)
             pyramid[f"P{level}"] = self.outputs[level - 2](inner, training=training)
-        pyramid["P6"] = pyramid["P5"][:, ::2, ::2]
+        # A pool, as in the originals: OpenVINO mistakes the size before a slice with strides for that behind it.
+        pyramid["P6"] = ops.max_pool(pyramid["P5"], 1, 2, padding="valid", data_format=CHANNELS)
         return dict(sorted(pyramid.items()))
 
 

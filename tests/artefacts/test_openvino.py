@@ -1,8 +1,17 @@
 import json
+import types
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
+from examples import tiny
 from exported import check_equal, exported, photo
 
+from keras_maskrcnn.artefacts.openvino import convert
+from keras_maskrcnn.network.dense import dense_outputs, image_inputs
+from keras_maskrcnn.network.network import make_network
+from keras_maskrcnn.ops.dialect import write_in
 from keras_maskrcnn.runtime import ExportedModel
 
 openvino = pytest.importorskip("openvino")
@@ -39,3 +48,28 @@ def test_what_sorts_takes_ties_in_any_order(made):
     operations = openvino.Core().read_model(made[1] / "model.xml").get_ops()
     sorting = [one for one in operations if one.get_type_name() == "TopK"]
     assert sorting and not any(one.get_attributes()["stable"] for one in sorting)
+
+
+def test_each_level_has_anchors_on_its_own_grid():
+    network = make_network(tiny())
+    with write_in("marked"):
+        inputs = image_inputs(network.config)
+        graph = keras.Model(inputs, dense_outputs(network, inputs).anchors)
+
+    def anchors(images, sizes):
+        with write_in("marked"):
+            found = graph.call({"images": images, "sizes": sizes}, training=False)
+        return {level: tf.identity(boxes, name=level) for level, boxes in found.items()}
+
+    given = {"images": np.zeros((1, 160, 96, 3), np.float32), "sizes": np.array([[160, 96]], np.int32)}
+    signature = [
+        tf.TensorSpec([None, None, None, 3], name="images"),
+        tf.TensorSpec([None, 2], tf.int32, "sizes"),
+    ]
+    function = tf.function(anchors, input_signature=signature)
+    compiled = openvino.Core().compile_model(convert(types.SimpleNamespace(function=function)), "CPU")
+    found = {output.get_any_name(): value for output, value in compiled(given).items()}
+    expected = graph({name: tf.constant(value) for name, value in given.items()})
+    assert len(expected["P5"]) == 3 * 5 * 3 and len(expected["P6"]) == 3 * 3 * 2  # of 5 x 3 and 3 x 2 cells
+    for level, boxes in expected.items():
+        np.testing.assert_array_equal(found[level], boxes, err_msg=level)

@@ -94,6 +94,7 @@ def test_the_chief_alone_speaks_and_writes(whole):
     run, (chief, other) = whole
     assert chief[0] == other[0] == 0, chief[2] + other[2]
     assert "Trained on 2 replicas in 2 processes: 127.0.0.1:" in chief[1] and "Done: " in chief[1]
+    assert "6 images" in chief[2] and "6 images" not in other[2]
     assert other[1] == ""
     assert sorted(path.name for path in run.path.iterdir()) == FILES
     assert len(run.rows()) == 3
