@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.pipeline.sizes import typical_sizes
@@ -130,21 +131,33 @@ def trains_none(objects: ResizedObjects, overlaps: np.ndarray, config: Config) -
     lost = weak.copy()
     starts = np.flatnonzero(np.diff(objects.images, prepend=-1))
     for rows in np.split(np.arange(len(best)), starts[1:]):
+        neighbours = _Neighbours(objects.boxes[rows])
         for row in rows[weak[rows] & (best[rows] > 0)]:
             one = ResizedObjects(*(field[row] for field in objects))
             for tie in np.flatnonzero(overlaps[row] > best[row] - _TIE):
                 places = _best_places(one, *anchors[tie], config)
-                lost[rows[_owners(places, objects.boxes[rows])]] = False
+                lost[rows[neighbours.owners(places)]] = False
     return lost
 
 
-def _owners(places: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """The object of `[G, 4]` that each of `[T, 4]` overlaps most, `[T]`, the first of equals; each overlaps one."""
-    # An image may have thousands of objects, of which few are near.
-    start, stop = places[:, :2].min(axis=0), places[:, 2:].max(axis=0)
-    near = np.flatnonzero(((boxes[:, :2] < stop) & (boxes[:, 2:] > start)).all(axis=1))
-    chunks = np.array_split(places, -(-len(places) * len(near) // _PAIRS))
-    return near[np.concatenate([_pairwise_iou(chunk, boxes[near]).argmax(axis=1) for chunk in chunks])]
+class _Neighbours:
+    """The objects `[G, 4]` of an image, which may be thousands, of which few are near an anchor."""
+
+    def __init__(self, boxes: np.ndarray) -> None:
+        self._boxes = boxes
+        self._tree = cKDTree((boxes[:, :2] + boxes[:, 2:]) / 2)
+        self._reach = float((boxes[:, 2:] - boxes[:, :2]).max()) / 2
+
+    def owners(self, places: np.ndarray) -> np.ndarray:
+        """The object that each of `[T, 4]` overlaps most, `[T]`, the first of equals; each overlaps one."""
+        start, stop = places[:, :2].min(axis=0), places[:, 2:].max(axis=0)
+        radius = float((stop - start).max()) / 2 + self._reach
+        near = np.array(self._tree.query_ball_point((start + stop) / 2, radius, p=np.inf, return_sorted=True))
+        boxes = self._boxes[near]
+        meeting = ((boxes[:, :2] < stop) & (boxes[:, 2:] > start)).all(axis=1)
+        near, boxes = near[meeting], boxes[meeting]
+        chunks = np.array_split(places, -(-len(places) * len(near) // _PAIRS))
+        return near[np.concatenate([_pairwise_iou(chunk, boxes).argmax(axis=1) for chunk in chunks])]
 
 
 def _best_places(one: ResizedObjects, level: int, anchor: np.ndarray, config: Config) -> np.ndarray:

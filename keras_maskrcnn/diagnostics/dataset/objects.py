@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pycocotools.mask as coco_mask
+from scipy.spatial import cKDTree
 
 from keras_maskrcnn.data.checks import (
     EDGE_TOLERANCE,
@@ -145,14 +146,29 @@ def _duplicates(record: Record, encoded: dict[int, dict[str, Any] | None]) -> It
     """The objects of `encoded` that are of the class and in the place of an earlier one."""
     single = [index for index in encoded if not record.crowd[index]]
     boxes, class_ids = np.asarray(record.boxes, np.float64)[single], record.class_ids[single]
-    same = np.triu(_box_iou(boxes, boxes) > SAME_OBJECT_IOU, 1) & (class_ids[:, None] == class_ids)
-    for first, second in zip(*np.nonzero(same), strict=True):
+    for first, second in _same_places(boxes):
+        if class_ids[first] != class_ids[second]:
+            continue
         one, other = encoded[single[first]], encoded[single[second]]
         # Things that cross have one box and two masks.
         if one and other and coco_mask.iou([one], [other], [0])[0, 0] <= SAME_OBJECT_IOU:
             continue
         reason = f"objects {single[first]} and {single[second]} are of one class and in one place"
         yield Issue("warning", "object annotated twice", reason, object=single[second])
+
+
+def _same_places(boxes: np.ndarray) -> Iterator[tuple[int, int]]:
+    """Yield each pair of rows of `[N, 4]`, the earlier one first, that overlap by more than `SAME_OBJECT_IOU`."""
+    if not len(boxes):
+        return
+    # No corner is then further away than the rest of the union, which is at most 1 / IoU of either.
+    sides = (boxes[:, 2:] - boxes[:, :2]).max(axis=1)
+    radius = sides * (1 / SAME_OBJECT_IOU - 1)
+    near = cKDTree(boxes).query_ball_point(boxes, radius, p=np.inf, return_sorted=True)
+    for row, others in enumerate(near):
+        later = np.array([other for other in others if other > row], int)
+        overlaps = _box_iou(boxes[row : row + 1], boxes[later])[0]
+        yield from ((row, int(other)) for other in later[overlaps > SAME_OBJECT_IOU])
 
 
 def _box_iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:

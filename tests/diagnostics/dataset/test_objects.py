@@ -7,6 +7,8 @@ import pytest
 from examples import tiny
 from faults import HEIGHT, WIDTH, check, only, with_fault, with_object
 
+from keras_maskrcnn.diagnostics.dataset.objects import SAME_OBJECT_IOU, _same_places
+
 SQUARE = [[10, 10, 30, 10, 30, 30, 10, 30]]
 OBJECT_FAULTS = {
     "reaches to the right of the image": ({"box": [20, 5, WIDTH + 9, 40]}, "box outside the image", "reaches outside"),
@@ -162,3 +164,16 @@ def test_records_without_what_the_model_learns(files):
     assert not check(with_fault(files, masks=None), config=tiny(mask_head="none")).issues
     report = check(files, config=tiny(keypoint_names=("nose",)))
     assert len(report.issues) == 11 and "no keypoints" in report.issues[0].reason
+
+
+def test_objects_in_one_place_are_found_among_many():
+    random = np.random.default_rng(0)
+    corners, sizes = random.uniform(0, 200, (300, 2)), np.exp(random.uniform(0, 5, (300, 2)))
+    boxes = np.concatenate([corners, corners + sizes], axis=1)
+    boxes = np.concatenate([boxes, boxes[::3] + random.normal(0, 0.01, (100, 4)) * np.tile(sizes[::3], 2)])
+    shared = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) - np.maximum(boxes[:, None, :2], boxes[:, :2])
+    shared, areas = shared.clip(0).prod(axis=2), (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    same = np.triu(shared / (areas[:, None] + areas - shared) > SAME_OBJECT_IOU, 1)
+    assert same.sum() > 30
+    assert list(_same_places(boxes)) == [tuple(pair) for pair in np.argwhere(same)]
+    assert list(_same_places(boxes[:0])) == []
