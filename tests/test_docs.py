@@ -64,7 +64,8 @@ def test_the_blocks_of_a_page_run_as_pasted_in_order(page, readers_folder, untra
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_no_block_of_a_page_is_passed_over(page):
     text = page.read_text("utf-8")
-    assert text.count("```") == 2 * len(blocks(text))  # each is Python or Bash
+    assert text.count("```") == 2 * len(blocks(text))  # each is Python, Bash or YAML
+    assert all(block.not_run for block in blocks(text) if block.language == "yaml")
 
 
 def test_the_readme_is_short_and_begins_with_fine_tuning():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from keras_maskrcnn.cli.main import main
 
-FENCE = re.compile(r"^( *)```(python|bash)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^( *)```(python|bash|yaml)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 REASON = re.compile(r"<!-- not run: (.+?) -->\s*\Z")
 SESSION = re.compile(r"^ *(?:>>>|\.\.\.) ?", re.MULTILINE)
 
@@ -27,7 +27,7 @@ class Block:
 
 
 def blocks(text):
-    """Return the Python and bash blocks of a Markdown text, in order."""
+    """Return the Python, bash and YAML blocks of a Markdown text, in order."""
     found = []
     for match in FENCE.finditer(text):
         reason = REASON.search(text[: match.start()])
