@@ -3,6 +3,7 @@
 What it found goes to RESULT.npz: weights, losses by epoch, predictions, and how many images this process decoded.
 """
 
+import dataclasses
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 
+import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 
@@ -43,10 +45,16 @@ def callbacks_in(folder, training, records):
     ]
 
 
+def with_corners(record):
+    """A record whose objects have two keypoints, the corners of their boxes."""
+    corners = record.boxes.reshape(-1, 2, 2)
+    points = np.concatenate([corners, np.full((len(corners), 2, 1), 2)], axis=2).astype(np.float32)
+    return dataclasses.replace(record, keypoints=points)
+
+
 def main(name, result, changes="{}", count="5", folder=""):
     strategy = chosen(name)
     import keras
-    import numpy as np
     from examples import drawn_records, tiny
     from small_model import small_backbone
 
@@ -58,6 +66,8 @@ def main(name, result, changes="{}", count="5", folder=""):
     records = drawn_records(int(count))
     keras.utils.set_random_seed(0)
     config = tiny(score_threshold=0.0, **json.loads(changes))
+    if config.keypoint_names:
+        records = [with_corners(record) for record in records]
     with strategy.scope():
         model = km.MaskRCNN(config, None if config.architecture == "c4" else small_backbone())
         optimizer = km.sgd(0.01, global_clipnorm=0.5, use_ema=True, ema_momentum=0.9)
