@@ -105,7 +105,11 @@ def test_all_workers_know_the_evaluation(found):
         {},
         {"keypoint_names": ["a", "b"]},
         {"architecture": "c4", "anchor_sizes": [[16, 32]], "box_pool_size": 14, "mask_pool_size": 14},
-        {"class_agnostic_boxes": True, "cascade_ious": [0.6]},
+        {
+            "class_agnostic_boxes": True,
+            "cascade_ious": [0.6],
+            "cascade_delta_weights": [[20.0, 20.0, 10.0, 10.0]],
+        },
         {"class_weights": [1.0, 3.0]},
         {"fpn_norm": "sync_batch_norm", "head_norm": "sync_batch_norm", "box_convs": 1},
     ],
