@@ -1,8 +1,8 @@
 """Weak scaling of training in two processes: does a step of twice the images on twice the cores take as long?
 
-python benchmarks/scaling_workers.py [--size 512] [--steps 12] [--rounds 3]
+python benchmarks/scaling_workers.py [--size 512] [--images 2] [--steps 12] [--rounds 3]
 
-ResNet-50-FPN with random weights, one image per process and step, each process bound to a core of its own. Three rows,
+ResNet-50-FPN with random weights, all layers trained; each process bound to a core of its own. Three rows,
 in turns, each a run of its own: one process; two that know nothing of each other, which shows what the cores share;
 two workers of one training under a MultiWorkerMirroredStrategy, exchange of gradients included. Bytes are those of
 the loopback interface. The last table is arithmetic: what the exchange of these gradients adds to a step on GPUs.
@@ -34,6 +34,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", type=int, default=512, help="side of the images")
+    parser.add_argument("--images", type=int, default=2, help="per process and step")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, help="train on this core and print what a step took")
@@ -59,7 +60,8 @@ def measured(name, cores, options):
     for core, config in zip(cores, configs, strict=False):
         environment = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
         environment |= {"TF_CONFIG": config} if config else {}
-        command = [sys.executable, __file__, "--core", core, "--size", options.size, "--steps", options.steps]
+        command = [sys.executable, __file__, "--core", core, "--size", options.size]
+        command += ["--images", options.images, "--steps", options.steps]
         running.append(
             subprocess.Popen([str(part) for part in command], env=environment, stdout=subprocess.PIPE)
         )
@@ -112,7 +114,7 @@ def train(options):
         model.compile(km.sgd(1e-4))
     image, boxes, masks, classes = training.make_examples(1, options.size)[0]
     record = km.make_record(image, boxes=boxes, masks=masks, class_ids=classes, image_id=1)
-    count = strategy.num_replicas_in_sync
+    count = options.images * strategy.num_replicas_in_sync
     dataset = km.make_dataset(
         [record] * count * (SKIPPED + options.steps), model.config, count, training=True
     )

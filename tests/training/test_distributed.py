@@ -135,7 +135,8 @@ def test_a_worker_without_any_image_trains_all_the_same(tmp_path):
 @pytest.mark.slow
 def test_losses_over_each_replicas_images_are_another_rule(tmp_path):
     found = trained(tmp_path, json.dumps({"losses_over": "replica"}))
-    assert 1e-6 < difference(found, "weight/") < 1e-2
+    # Of the second batch one replica has no image, and its loss of 0 counts.
+    assert difference(found, "loss/loss") > 1e-2
     for name in found["mirrored"].files:
         if name != "images":
             np.testing.assert_array_equal(found["worker 0"][name], found["mirrored"][name], err_msg=name)
