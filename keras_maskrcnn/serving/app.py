@@ -71,8 +71,15 @@ def make_app(
     metrics = Metrics()
 
     def run(images: list[np.ndarray]) -> list[Detections]:
-        metrics.batches.observe(len(images))
-        return model.detect(images, batch_size=len(images), masks="rle")
+        # Only images of one size run together: the padding of others changes what group norm sees, and an answer must
+        # not depend on who else asks.
+        found: dict[int, Detections] = {}
+        for shape in dict.fromkeys(image.shape for image in images):
+            places = [place for place, image in enumerate(images) if image.shape == shape]
+            metrics.batches.observe(len(places))
+            together = model.detect([images[place] for place in places], batch_size=len(places), masks="rle")
+            found |= zip(places, together, strict=True)
+        return [found[place] for place in range(len(images))]
 
     batcher: Batcher[np.ndarray, Detections] = Batcher(run, batch_size, batch_wait, most_waiting)
     metrics.waiting.set_function(lambda: batcher.waiting)
