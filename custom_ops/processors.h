@@ -9,4 +9,29 @@
 #define MASKRCNN_EVERY_PROCESSOR
 #endif
 
+// The same for functions of vectors, which compilers take apart before they make versions: one is written for each
+// processor, and a function chooses among them.
+#if defined(__x86_64__)
+#define MASKRCNN_TARGET(features) __attribute__((target(features)))
+#else
+#define MASKRCNN_TARGET(features)
+#endif
+
+// For what functions with such versions are made of, which are compiled anew in each of them.
+#define MASKRCNN_INLINE inline __attribute__((always_inline))
+
+namespace maskrcnn {
+
+// What the functions for "avx512f", "avx2,fma" and any processor work on at once.
+inline int FloatsInRegister() {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f")) return 16;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 8;
+#endif
+  return 4;
+}
+
+}  // namespace maskrcnn
+
 #endif  // MASKRCNN_PROCESSORS_H_

@@ -1,27 +1,21 @@
 // Winograd's convolution F(4x4, 3x3) on the CPU (Lavin and Gray 2016, section 4.3): two transforms, and 36 matrix products
 // between them.
 //
-// An image is cut into tiles of 4 x 4 outputs, which see 6 x 6 inputs each. `gather` turns an image into 36 planes of
-// tiles, by the transform of the inputs ("input": 6 x 6 pixels, one beyond the tile on every side, zeros beyond the image)
-// or the transposed one of the outputs ("output": 4 x 4 pixels). `convolve` does a whole convolution, some tiles at a time,
-// so that what lies between its transforms stays in the cache.
-//
-// The gradient to the images is a convolution as well, by the kernel turned by half a turn, with inputs and outputs
-// exchanged. For the gradient to the kernel TensorFlow multiplies what `gather` makes.
+// Each operation works on as many tiles at a time as stay in the cache between its transforms. The gradient to the images
+// is a convolution as well, by the kernel turned by half a turn, with inputs and outputs exchanged; the gradient to the
+// kernel is made of the products of the tiles of images and of gradients.
 
 #include <algorithm>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "processors.h"
+#include "matrix_product.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_kernel.h"
 #include "tensorflow/core/framework/shape_inference.h"
-#include "tensorflow/core/util/work_sharder.h"
-
-#define MASKRCNN_INLINE inline __attribute__((always_inline))
+#include "tensorflow/core/platform/threadpool.h"
+#include "winograd_tiles.h"
 
 namespace maskrcnn {
 namespace {
@@ -35,236 +29,42 @@ using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-constexpr int kTile = 4;     // outputs on a side
-constexpr int kPoints = 6;   // products on a side
-constexpr int kPlanes = kPoints * kPoints;
-constexpr int kLanes = 16;   // channels handled at once
+constexpr int64_t kCachedFloats = 1 << 20;  // that a thread's share of the caches holds
+constexpr int64_t kMostTiles = 96;          // beyond which nothing is gained
 
-// Compilers make of this what the processor has: one register, two or four.
-typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
+// How many tiles are worked on at a time, for so many channels of inputs and outputs together.
+int64_t TilesTogether(int64_t channels) {
+  const int64_t fitting = kCachedFloats / (kPlanes * channels);
+  return std::clamp(fitting / kMostRows * kMostRows, kMostRows, kMostTiles);
+}
 
-// ---------------------------------------------------------------------------------------------- along one side
-
-// Interpolation at 0, 1, -1, 2, -2 and infinity.
-struct Input {
-  static constexpr int kPixels = 6;
-  static constexpr int kBefore = 1;  // pixels before the tile
-
-  static MASKRCNN_INLINE void Gather(const Lanes* d, int step, Lanes* t, int to) {
-    const Lanes a = d[4 * step] - 4 * d[2 * step], b = d[3 * step] - 4 * d[step];
-    const Lanes c = d[4 * step] - d[2 * step], e = 2 * (d[3 * step] - d[step]);
-    t[0] = 4 * d[0] - 5 * d[2 * step] + d[4 * step];
-    t[to] = a + b;
-    t[2 * to] = a - b;
-    t[3 * to] = c + e;
-    t[4 * to] = c - e;
-    t[5 * to] = 4 * d[step] - 5 * d[3 * step] + d[5 * step];
+// Memory for one thread's planes, 64 bytes more in each row and plane than they need: powers of two would all fall on
+// the same few lines of the caches.
+class Scratch {
+ public:
+  Scratch(OpKernelContext* context, int64_t tiles, int64_t channels)
+      : allocator_(context->device()->GetAllocator({})), step_(channels + kLanes), plane_(tiles * step_ + kLanes) {
+    memory_ = allocator_->AllocateRaw(tensorflow::Allocator::kAllocatorAlignment, kPlanes * plane_ * sizeof(float));
   }
+  ~Scratch() {
+    if (memory_ != nullptr) allocator_->DeallocateRaw(memory_);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  bool ok() const { return memory_ != nullptr; }
+  Planes planes() const { return {static_cast<float*>(memory_), plane_, step_}; }
+
+ private:
+  tensorflow::Allocator* const allocator_;
+  const int64_t step_, plane_;
+  void* memory_;
 };
 
-struct Output {
-  static constexpr int kPixels = 4;
-  static constexpr int kBefore = 0;
+const float* PixelsOf(const Tensor& tensor, float) { return tensor.flat<float>().data(); }
 
-  static MASKRCNN_INLINE void Gather(const Lanes* y, int step, Lanes* t, int to) {
-    const Lanes even = y[0] + y[2 * step], odd = y[step] + y[3 * step];
-    const Lanes far_even = y[0] + 4 * y[2 * step], far_odd = 2 * y[step] + 8 * y[3 * step];
-    t[0] = y[0];
-    t[to] = even + odd;
-    t[2 * to] = even - odd;
-    t[3 * to] = far_even + far_odd;
-    t[4 * to] = far_even - far_odd;
-    t[5 * to] = y[3 * step];
-  }
-
-  static MASKRCNN_INLINE void Scatter(const Lanes* t, int step, Lanes* y, int to) {
-    const Lanes sum = t[step] + t[2 * step], difference = t[step] - t[2 * step];
-    const Lanes far_sum = t[3 * step] + t[4 * step], far_difference = t[3 * step] - t[4 * step];
-    y[0] = t[0] + sum + far_sum;
-    y[to] = difference + 2 * far_difference;
-    y[2 * to] = sum + 4 * far_sum;
-    y[3 * to] = difference + 8 * far_difference + t[5 * step];
-  }
-};
-
-// ------------------------------------------------------------------------------------------------------ tiles
-
-struct Image {
-  int64_t height, width, channels;
-  int64_t Down() const { return (height + kTile - 1) / kTile; }
-  int64_t Across() const { return (width + kTile - 1) / kTile; }
-};
-
-// The pixels of a tile that lie on the image, as offsets from its first one.
-struct Patch {
-  int64_t y, x;
-  int top, bottom, left, right;
-
-  template <typename Side>
-  static MASKRCNN_INLINE Patch Of(const Image& image, int64_t row, int64_t column) {
-    const int64_t y = row * kTile - Side::kBefore, x = column * kTile - Side::kBefore;
-    return {y,
-            x,
-            y < 0 ? static_cast<int>(-y) : 0,
-            static_cast<int>(std::min<int64_t>(Side::kPixels, image.height - y)),
-            x < 0 ? static_cast<int>(-x) : 0,
-            static_cast<int>(std::min<int64_t>(Side::kPixels, image.width - x))};
-  }
-};
-
-// Where a tile of the images lies; tiles are counted row by row and image by image.
-struct Tile {
-  int64_t image, row, column;
-
-  static MASKRCNN_INLINE Tile Of(const Image& image, int64_t number) {
-    const int64_t across = image.Across(), each = image.Down() * across;
-    return {number / each, number % each / across, number % across};
-  }
-};
-
-// Tiles first, first + 1, ... of the images; a plane has `plane` values.
-template <typename Side>
-MASKRCNN_INLINE void GatherTiles(const float* images, const Image& image, int64_t first, int64_t count, int64_t plane,
-                                 float* planes) {
-  constexpr int kPixels = Side::kPixels;
-  for (int64_t number = 0; number < count; ++number) {
-    const Tile tile = Tile::Of(image, first + number);
-    const Patch patch = Patch::Of<Side>(image, tile.row, tile.column);
-    const float* pixels = images + tile.image * image.height * image.width * image.channels;
-    for (int64_t channel = 0; channel < image.channels; channel += kLanes) {
-      Lanes d[kPixels * kPixels], half[kPoints * kPixels], t[kPlanes];
-      for (int r = 0; r < kPixels; ++r) {
-        for (int s = 0; s < kPixels; ++s) {
-          const bool inside = r >= patch.top && r < patch.bottom && s >= patch.left && s < patch.right;
-          const float* pixel = pixels + ((patch.y + r) * image.width + patch.x + s) * image.channels + channel;
-          d[r * kPixels + s] = inside ? *reinterpret_cast<const Lanes*>(pixel) : Lanes{};
-        }
-      }
-      for (int s = 0; s < kPixels; ++s) Side::Gather(d + s, kPixels, half + s, kPixels);
-      for (int u = 0; u < kPoints; ++u) Side::Gather(half + u * kPixels, 1, t + u * kPoints, 1);
-      float* to = planes + number * image.channels + channel;
-      for (int u = 0; u < kPlanes; ++u) *reinterpret_cast<Lanes*>(to + u * plane) = t[u];
-    }
-  }
-}
-
-MASKRCNN_EVERY_PROCESSOR void GatherInputs(const float* images, const Image& image, int64_t first, int64_t count,
-                                           int64_t plane, float* planes) {
-  GatherTiles<Input>(images, image, first, count, plane, planes);
-}
-
-MASKRCNN_EVERY_PROCESSOR void GatherOutputs(const float* images, const Image& image, int64_t first, int64_t count,
-                                            int64_t plane, float* planes) {
-  GatherTiles<Output>(images, image, first, count, plane, planes);
-}
-
-MASKRCNN_EVERY_PROCESSOR void ScatterOutputs(const float* planes, const Image& image, int64_t first, int64_t count,
-                                             int64_t plane, float* images) {
-  for (int64_t number = 0; number < count; ++number) {
-    const Tile tile = Tile::Of(image, first + number);
-    const Patch patch = Patch::Of<Output>(image, tile.row, tile.column);
-    float* pixels = images + tile.image * image.height * image.width * image.channels;
-    for (int64_t channel = 0; channel < image.channels; channel += kLanes) {
-      Lanes t[kPlanes], half[kTile * kPoints], y[kTile * kTile];
-      const float* from = planes + number * image.channels + channel;
-      for (int u = 0; u < kPlanes; ++u) t[u] = *reinterpret_cast<const Lanes*>(from + u * plane);
-      for (int v = 0; v < kPoints; ++v) Output::Scatter(t + v, kPoints, half + v, kPoints);
-      for (int r = 0; r < kTile; ++r) Output::Scatter(half + r * kPoints, 1, y + r * kTile, 1);
-      for (int r = 0; r < patch.bottom; ++r) {
-        for (int s = 0; s < patch.right; ++s) {
-          float* pixel = pixels + ((patch.y + r) * image.width + patch.x + s) * image.channels + channel;
-          *reinterpret_cast<Lanes*>(pixel) = y[r * kTile + s];
-        }
-      }
-    }
-  }
-}
-
-// ------------------------------------------------------------------------------------------------ matrix products
-
-#if defined(__x86_64__)
-#define MASKRCNN_TARGET(features) __attribute__((target(features)))
-#else
-#define MASKRCNN_TARGET(features)
-#endif
-
-constexpr int kMostRows = 12;
-constexpr int64_t kTogether = 24;  // tiles, a multiple of the rows of every product
-
-// As many floats as one register has.
-template <int kWidth>
-struct Register {
-  typedef float Type __attribute__((vector_size(kWidth * sizeof(float)), aligned(sizeof(float)), may_alias));
-};
-
-// kRows rows of a product, and kLanes of their columns, which `right` has side by side: [inner, kLanes].
-template <int kWidth, int kRows>
-MASKRCNN_INLINE void Block(const float* left, int64_t inner, const float* right, int64_t columns, float* product) {
-  typedef typename Register<kWidth>::Type Values;
-  constexpr int kRegisters = kLanes / kWidth;
-  Values sums[kRows][kRegisters] = {};
-  for (int64_t k = 0; k < inner; ++k) {
-    Values values[kRegisters];
-#pragma GCC unroll 8
-    for (int n = 0; n < kRegisters; ++n) values[n] = *reinterpret_cast<const Values*>(right + k * kLanes + n * kWidth);
-#pragma GCC unroll 16
-    for (int m = 0; m < kRows; ++m) {
-      const float factor = left[m * inner + k];
-#pragma GCC unroll 8
-      for (int n = 0; n < kRegisters; ++n) sums[m][n] += factor * values[n];
-    }
-  }
-#pragma GCC unroll 16
-  for (int m = 0; m < kRows; ++m) {
-#pragma GCC unroll 8
-    for (int n = 0; n < kRegisters; ++n) *reinterpret_cast<Values*>(product + m * columns + n * kWidth) = sums[m][n];
-  }
-}
-
-// product [rows, columns] = left [rows, inner] * right [columns / kLanes, inner, kLanes]; rows are a multiple of kRows.
-template <int kWidth, int kRows>
-MASKRCNN_INLINE void Product(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
-                             float* product) {
-  for (int64_t n = 0; n < columns; n += kLanes) {
-    for (int64_t m = 0; m < rows; m += kRows) {
-      Block<kWidth, kRows>(left + m * inner, inner, right + n * inner, columns, product + m * columns + n);
-    }
-  }
-}
-
-typedef void (*ProductFunction)(const float*, int64_t, int64_t, const float*, int64_t, float*);
-
-MASKRCNN_TARGET("avx512f")
-void ProductOf16Floats(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
-                       float* product) {
-  Product<16, 12>(left, rows, inner, right, columns, product);
-}
-
-MASKRCNN_TARGET("avx2,fma")
-void ProductOf8Floats(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
-                      float* product) {
-  Product<8, 6>(left, rows, inner, right, columns, product);
-}
-
-void ProductOf4Floats(const float* left, int64_t rows, int64_t inner, const float* right, int64_t columns,
-                      float* product) {
-  Product<4, 2>(left, rows, inner, right, columns, product);
-}
-
-ProductFunction FastestProduct() {
-#if defined(__x86_64__)
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f")) return &ProductOf16Floats;
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &ProductOf8Floats;
-#endif
-  return &ProductOf4Floats;
-}
-
-// ------------------------------------------------------------------------------------------------------- kernels
-
-absl::Status CheckChannels(int64_t channels) {
-  if (channels % kLanes == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat("channels must be a multiple of ", kLanes, ", found ", channels));
+const uint16_t* PixelsOf(const Tensor& tensor, uint16_t) {
+  return reinterpret_cast<const uint16_t*>(tensor.flat<Eigen::bfloat16>().data());
 }
 
 absl::Status ImageOf(const Tensor& pixels, Image* image) {
@@ -273,55 +73,67 @@ absl::Status ImageOf(const Tensor& pixels, Image* image) {
         absl::StrCat("image must be [B, H, W, C], found ", pixels.shape().DebugString()));
   }
   *image = {pixels.dim_size(1), pixels.dim_size(2), pixels.dim_size(3)};
-  return CheckChannels(image->channels);
+  if (image->channels % kLanes == 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("channels must be a multiple of ", kLanes, ", found ", image->channels));
 }
 
-bool IsInput(OpKernelConstruction* context) {
-  std::string kind;
-  if (!context->GetAttr("kind", &kind).ok()) return false;
-  return kind == "input";
-}
-
-// Calls work(first, count) for all tiles, so many at a time, in parallel.
+// Calls work(begin, end) for the units, `block` of them at a time, in parallel.
 template <typename Work>
-void ForTiles(OpKernelContext* context, int64_t tiles, int64_t cost, const Work& work) {
+void InParallel(OpKernelContext* context, int64_t units, int64_t block, const Work& work) {
+  using tensorflow::thread::ThreadPool;
   const auto& workers = *context->device()->tensorflow_cpu_worker_threads();
-  tensorflow::Shard(workers.num_threads, workers.workers, (tiles + kTogether - 1) / kTogether, kTogether * cost,
-                    [&](int64_t begin, int64_t end) {
-                      const int64_t last = std::min(end * kTogether, tiles);
-                      work(begin * kTogether, last - begin * kTogether);
-                    });
+  const ThreadPool::SchedulingParams fixed(ThreadPool::SchedulingStrategy::kFixedBlockSize, std::nullopt, block);
+  if (units > 0) workers.workers->ParallelFor(units, fixed, work);
 }
 
-class WinogradGatherOp : public OpKernel {
+int64_t Threads(OpKernelContext* context) {
+  return std::max(1, context->device()->tensorflow_cpu_worker_threads()->num_threads);
+}
+
+int64_t DivideUp(int64_t value, int64_t by) { return (value + by - 1) / by; }
+
+class WinogradWeightsOp : public OpKernel {
  public:
-  explicit WinogradGatherOp(OpKernelConstruction* context) : OpKernel(context), input_(IsInput(context)) {}
+  explicit WinogradWeightsOp(OpKernelConstruction* context)
+      : OpKernel(context), transform_(FastestKernelTransforms().panel) {
+    OP_REQUIRES_OK(context, context->GetAttr("turned", &turned_));
+  }
 
   void Compute(OpKernelContext* context) override {
-    const Tensor& pixels = context->input(0);
-    Image image;
-    OP_REQUIRES_OK(context, ImageOf(pixels, &image));
-    const int64_t tiles = pixels.dim_size(0) * image.Down() * image.Across(), plane = tiles * image.channels;
-    Tensor* planes;
-    OP_REQUIRES_OK(context, context->allocate_output(0, {kPlanes, tiles, image.channels}, &planes));
-    const float* from = pixels.flat<float>().data();
-    float* to = planes->flat<float>().data();
-    const auto gather = input_ ? &GatherInputs : &GatherOutputs;
-    ForTiles(context, tiles, image.channels * kPlanes, [&](int64_t first, int64_t count) {
-      gather(from, image, first, count, plane, to + first * image.channels);
+    const Tensor& kernel = context->input(0);
+    const TensorShape& shape = kernel.shape();
+    OP_REQUIRES(context,
+                shape.dims() == 4 && shape.dim_size(0) == kTaps && shape.dim_size(1) == kTaps &&
+                    shape.dim_size(2) % kLanes == 0 && shape.dim_size(3) % kLanes == 0,
+                absl::InvalidArgumentError(absl::StrCat("kernel must be [3,3,I,O] with multiples of ", kLanes,
+                                                        ", found ", shape.DebugString())));
+    const KernelView view = {kernel.flat<float>().data(), shape.dim_size(turned_ ? 3 : 2),
+                             shape.dim_size(turned_ ? 2 : 3), turned_};
+    Tensor* weights;
+    OP_REQUIRES_OK(
+        context, context->allocate_output(0, {kPlanes, view.outputs / kLanes, view.inputs, kLanes}, &weights));
+    float* to = weights->flat<float>().data();
+    InParallel(context, view.outputs / kLanes, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t panel = begin; panel < end; ++panel) transform_(view, panel * kLanes, to);
     });
   }
 
  private:
-  const bool input_;
+  void (*const transform_)(const KernelView&, int64_t, float*);
+  bool turned_;
 };
 
+template <typename Pixel>
 class WinogradConvolveOp : public OpKernel {
  public:
-  explicit WinogradConvolveOp(OpKernelConstruction* context) : OpKernel(context), product_(FastestProduct()) {}
+  explicit WinogradConvolveOp(OpKernelConstruction* context)
+      : OpKernel(context), transforms_(FastestTransforms<Pixel>()), product_(FastestProducts().product) {
+    OP_REQUIRES_OK(context, context->GetAttr("relu", &relu_));
+  }
 
   void Compute(OpKernelContext* context) override {
-    const Tensor &pixels = context->input(0), &weights = context->input(1);
+    const Tensor &pixels = context->input(0), &weights = context->input(1), &bias = context->input(2);
     Image image;
     OP_REQUIRES_OK(context, ImageOf(pixels, &image));
     const TensorShape expected({kPlanes, weights.dims() == 4 ? weights.dim_size(1) : 1, image.channels, kLanes});
@@ -330,30 +142,100 @@ class WinogradConvolveOp : public OpKernel {
                                                         weights.shape().DebugString())));
     Image result = image;
     result.channels = weights.dim_size(1) * kLanes;
+    OP_REQUIRES(context, bias.shape() == TensorShape({result.channels}),
+                absl::InvalidArgumentError(
+                    absl::StrCat("bias must be [", result.channels, "], found ", bias.shape().DebugString())));
     Tensor* convolved;
     const TensorShape shape({pixels.dim_size(0), image.height, image.width, result.channels});
     OP_REQUIRES_OK(context, context->allocate_output(0, shape, &convolved));
-    const float *from = pixels.flat<float>().data(), *kernel = weights.flat<float>().data();
-    float* to = convolved->flat<float>().data();
+    const Pixel* from = PixelsOf(pixels, Pixel());
+    const float *kernel = weights.flat<float>().data(), *shift = bias.flat<float>().data();
+    Pixel* to = const_cast<Pixel*>(PixelsOf(*convolved, Pixel()));
     const int64_t tiles = pixels.dim_size(0) * image.Down() * image.Across();
-    const int64_t inner = image.channels, columns = result.channels;
-    ForTiles(context, tiles, kPlanes * inner * columns / 8, [&](int64_t first, int64_t all) {
-      std::vector<float> inputs(kPlanes * kTogether * inner), outputs(kPlanes * kTogether * columns);
-      for (int64_t done = 0; done < all; done += kTogether) {
-        const int64_t count = std::min(kTogether, all - done);
-        const int64_t rows = (count + kMostRows - 1) / kMostRows * kMostRows;  // the last ones are of no tile
-        GatherInputs(from, image, first + done, count, kTogether * inner, inputs.data());
-        for (int64_t u = 0; u < kPlanes; ++u) {
-          product_(inputs.data() + u * kTogether * inner, rows, inner, kernel + u * inner * columns, columns,
-                   outputs.data() + u * kTogether * columns);
+    const int64_t inner = image.channels, columns = result.channels, together = TilesTogether(inner + columns);
+    const int64_t rounds = DivideUp(tiles, Threads(context) * 4 * together);
+    const int64_t block = DivideUp(tiles, Threads(context) * std::max<int64_t>(rounds, 1));
+    InParallel(context, tiles, block, [&](int64_t begin, int64_t end) {
+      const Scratch inputs(context, together, inner), outputs(context, together, columns);
+      OP_REQUIRES(context, inputs.ok() && outputs.ok(), absl::ResourceExhaustedError("no memory for tiles"));
+      const Planes seen = inputs.planes(), made = outputs.planes();
+      for (int64_t first = begin; first < end; first += together) {
+        const int64_t count = std::min(together, end - first);
+        const int64_t rows = DivideUp(count, kMostRows) * kMostRows;  // the last ones are of no tile
+        transforms_.gather_inputs(from, image, first, count, seen);
+        for (int u = 0; u < kPlanes; ++u) {
+          product_({seen.At(u, 0), seen.step}, rows, inner, kernel + u * inner * columns, columns,
+                   {made.At(u, 0), made.step});
         }
-        ScatterOutputs(outputs.data(), result, first + done, count, kTogether * columns, to);
+        transforms_.scatter_outputs(made, result, first, count, shift, relu_, to);
       }
     });
   }
 
  private:
+  const Transforms<Pixel> transforms_;
   const ProductFunction product_;
+  bool relu_;
+};
+
+template <typename Pixel>
+class WinogradKernelGradOp : public OpKernel {
+ public:
+  explicit WinogradKernelGradOp(OpKernelConstruction* context)
+      : OpKernel(context),
+        transforms_(FastestTransforms<Pixel>()),
+        kernel_transforms_(FastestKernelTransforms()),
+        outer_(FastestProducts().outer) {}
+
+  void Compute(OpKernelContext* context) override {
+    const Tensor &pixels = context->input(0), &above = context->input(1);
+    Image image, result;
+    OP_REQUIRES_OK(context, ImageOf(pixels, &image));
+    OP_REQUIRES_OK(context, ImageOf(above, &result));
+    TensorShape expected = pixels.shape();
+    expected.set_dim(3, result.channels);
+    OP_REQUIRES(context, above.shape() == expected,
+                absl::InvalidArgumentError(absl::StrCat("gradient must be ", expected.DebugString(), ", found ",
+                                                        above.shape().DebugString())));
+    const int64_t inner = image.channels, columns = result.channels, together = TilesTogether(inner + columns);
+    const int64_t tiles = pixels.dim_size(0) * image.Down() * image.Across();
+    const int64_t block = std::max<int64_t>(DivideUp(tiles, Threads(context)), 1);
+    const int64_t parts = std::max<int64_t>(DivideUp(tiles, block), 1);
+    Tensor sums, *gradient;
+    OP_REQUIRES_OK(context,
+                   context->allocate_temp(tensorflow::DT_FLOAT, {parts, kPlanes, inner, columns}, &sums));
+    OP_REQUIRES_OK(context, context->allocate_output(0, {kTaps, kTaps, inner, columns}, &gradient));
+    const Pixel *from = PixelsOf(pixels, Pixel()), *back = PixelsOf(above, Pixel());
+    float *total = sums.flat<float>().data(), *to = gradient->flat<float>().data();
+    const int64_t part = kPlanes * inner * columns;
+    std::fill_n(total, tiles == 0 ? part : 0, 0.0f);
+    InParallel(context, tiles, block, [&](int64_t begin, int64_t end) {
+      const Scratch inputs(context, together, inner), outputs(context, together, columns);
+      OP_REQUIRES(context, inputs.ok() && outputs.ok(), absl::ResourceExhaustedError("no memory for tiles"));
+      const Planes seen = inputs.planes(), made = outputs.planes();
+      float* own = total + begin / block * part;
+      std::fill_n(own, part, 0.0f);
+      for (int64_t first = begin; first < end; first += together) {
+        const int64_t count = std::min(together, end - first);
+        transforms_.gather_inputs(from, image, first, count, seen);
+        transforms_.gather_outputs(back, result, first, count, made);
+        for (int u = 0; u < kPlanes; ++u) {
+          outer_({seen.At(u, 0), seen.step}, inner, {made.At(u, 0), made.step}, columns, count,
+                 own + u * inner * columns);
+        }
+      }
+    });
+    InParallel(context, inner, DivideUp(inner, Threads(context)), [&](int64_t begin, int64_t end) {
+      for (int64_t row = begin; row < end; ++row) {
+        kernel_transforms_.gradient_row(total, parts, inner, columns, row, to);
+      }
+    });
+  }
+
+ private:
+  const Transforms<Pixel> transforms_;
+  const KernelTransforms kernel_transforms_;
+  const OuterFunction outer_;
 };
 
 // Hands on the result of a convolution together with what it was made of: the operation that has a gradient.
@@ -361,13 +243,17 @@ class WinogradConvolutionOp : public OpKernel {
  public:
   using OpKernel::OpKernel;
 
-  void Compute(OpKernelContext* context) override { context->set_output(0, context->input(2)); }
+  void Compute(OpKernelContext* context) override { context->set_output(0, context->input(3)); }
 };
 
-absl::Status GatherShape(InferenceContext* c) {
-  ShapeHandle image;
-  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &image));
-  c->set_output(0, c->MakeShape({c->MakeDim(kPlanes), c->UnknownDim(), c->Dim(image, 3)}));
+absl::Status WeightsShape(InferenceContext* c) {
+  ShapeHandle kernel;
+  bool turned;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &kernel));
+  TF_RETURN_IF_ERROR(c->GetAttr("turned", &turned));
+  DimensionHandle panels;
+  TF_RETURN_IF_ERROR(c->Divide(c->Dim(kernel, turned ? 2 : 3), kLanes, true, &panels));
+  c->set_output(0, c->MakeShape({c->MakeDim(kPlanes), panels, c->Dim(kernel, turned ? 3 : 2), c->MakeDim(kLanes)}));
   return absl::OkStatus();
 }
 
@@ -382,31 +268,63 @@ absl::Status ConvolveShape(InferenceContext* c) {
   return absl::OkStatus();
 }
 
-REGISTER_OP("MaskrcnnWinogradGather")
-    .Input("image: float")
-    .Output("planes: float")
-    .Attr("kind: {'input', 'output'}")
-    .SetShapeFn(GatherShape);
+absl::Status KernelGradShape(InferenceContext* c) {
+  ShapeHandle image, gradient;
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &image));
+  TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &gradient));
+  c->set_output(0, c->MakeShape({c->MakeDim(kTaps), c->MakeDim(kTaps), c->Dim(image, 3), c->Dim(gradient, 3)}));
+  return absl::OkStatus();
+}
+
+absl::Status JoinedShape(InferenceContext* c) {
+  c->set_output(0, c->input(3));
+  return absl::OkStatus();
+}
+
+REGISTER_OP("MaskrcnnWinogradWeights")
+    .Input("kernel: float")
+    .Output("weights: float")
+    .Attr("turned: bool = false")
+    .SetShapeFn(WeightsShape);
 
 REGISTER_OP("MaskrcnnWinogradConvolve")
-    .Input("image: float")
+    .Input("image: T")
     .Input("weights: float")
-    .Output("convolved: float")
+    .Input("bias: float")
+    .Output("convolved: T")
+    .Attr("T: {float, bfloat16}")
+    .Attr("relu: bool = false")
     .SetShapeFn(ConvolveShape);
 
-REGISTER_OP("MaskrcnnWinogradConvolution")
-    .Input("image: float")
-    .Input("kernel: float")
-    .Input("convolved: float")
-    .Output("result: float")
-    .SetShapeFn([](InferenceContext* c) {
-      c->set_output(0, c->input(2));
-      return absl::OkStatus();
-    });
+REGISTER_OP("MaskrcnnWinogradKernelGrad")
+    .Input("image: T")
+    .Input("gradient: T")
+    .Output("kernel_gradient: float")
+    .Attr("T: {float, bfloat16}")
+    .SetShapeFn(KernelGradShape);
 
+REGISTER_OP("MaskrcnnWinogradConvolution")
+    .Input("image: T")
+    .Input("kernel: float")
+    .Input("bias: float")
+    .Input("convolved: T")
+    .Output("result: T")
+    .Attr("T: {float, bfloat16}")
+    .Attr("relu: bool = false")
+    .SetShapeFn(JoinedShape);
+
+#define MASKRCNN_REGISTER(Pixel, T)                                                                          \
+  REGISTER_KERNEL_BUILDER(                                                                                   \
+      Name("MaskrcnnWinogradConvolve").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),               \
+      WinogradConvolveOp<Pixel>);                                                                            \
+  REGISTER_KERNEL_BUILDER(                                                                                   \
+      Name("MaskrcnnWinogradKernelGrad").Device(tensorflow::DEVICE_CPU).TypeConstraint<T>("T"),             \
+      WinogradKernelGradOp<Pixel>);
+
+MASKRCNN_REGISTER(float, float)
+MASKRCNN_REGISTER(uint16_t, Eigen::bfloat16)
+REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradWeights").Device(tensorflow::DEVICE_CPU), WinogradWeightsOp);
 REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradConvolution").Device(tensorflow::DEVICE_CPU), WinogradConvolutionOp);
-REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradGather").Device(tensorflow::DEVICE_CPU), WinogradGatherOp);
-REGISTER_KERNEL_BUILDER(Name("MaskrcnnWinogradConvolve").Device(tensorflow::DEVICE_CPU), WinogradConvolveOp);
 
 }  // namespace
 }  // namespace maskrcnn

@@ -99,31 +99,31 @@ class ConvNorm(keras.layers.Layer):
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         if self.normalization is None:
-            x = self._convolve(x, self.kernel, self.bias)
-        elif self.norm == "group_norm" or (self.norm in LEARNING and training and self.trainable):
-            x = self._convolve(x, self.kernel, self.bias if self.has_bias else None)
+            return self._convolve(x, self.kernel, self.bias, self.relu)
+        if self.norm == "group_norm" or (self.norm in LEARNING and training and self.trainable):
+            x = self._convolve(x, self.kernel, self.bias if self.has_bias else None, relu=False)
             x = self.normalization(x, training=training)
-        else:
-            x = self._convolve(x, *self._folded())
-        return ops.relu(x) if self.relu else x
+            return ops.relu(x) if self.relu else x
+        return self._convolve(x, *self._folded(), self.relu)
 
     def _convolve(
-        self, x: keras.KerasTensor, kernel: keras.KerasTensor, bias: keras.KerasTensor | None
+        self, x: keras.KerasTensor, kernel: keras.KerasTensor, bias: keras.KerasTensor | None, relu: bool
     ) -> keras.KerasTensor:
         x = ops.cast(x, self.compute_dtype)
+        if self.kernel_size == 3 and self.strides == self.dilation == self.groups == 1:
+            return conv3x3(x, kernel, bias, relu)
         padding = "same"
         if self.strides > 1 and self.kernel_size > 1:
             side = self.dilation * (self.kernel_size // 2)
             x = ops.pad(x, [[0, 0], [side, side], [side, side], [0, 0]])
             padding = "valid"
         kernel = ops.cast(kernel, self.compute_dtype)
-        if self.kernel_size == 3 and self.strides == self.dilation == self.groups == 1:
-            x = conv3x3(x, kernel)
-        elif self.groups > 1:
+        if self.groups > 1:
             x = grouped_conv(x, kernel, self.strides, padding, self.dilation)
         else:
             x = ops.conv(x, kernel, self.strides, padding, CHANNELS, self.dilation)
-        return x if bias is None else x + ops.cast(bias, self.compute_dtype)
+        x = x if bias is None else x + ops.cast(bias, self.compute_dtype)
+        return ops.relu(x) if relu else x
 
     def _folded(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         scale, shift = folded(self.normalization)

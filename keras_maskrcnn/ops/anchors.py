@@ -35,10 +35,11 @@ def level_anchors(
 
     Order is y, x, anchor. Cell (0, 0) is centred on the origin (torchvision's and Detectron2's offset 0).
     """
-    base = tf.constant(base_anchors(sizes, ratios, rounded))  # [A, 4]
+    base = base_anchors(sizes, ratios, rounded)  # [A, 4]
     strides = tf.cast(strides, tf.float32)
     y = tf.range(feature_shape[0], dtype=tf.float32) * strides[0]
     x = tf.range(feature_shape[1], dtype=tf.float32) * strides[1]
     grid_x, grid_y = tf.meshgrid(x, y)  # [H, W]
-    shifts = tf.stack([grid_x, grid_y, grid_x, grid_y], axis=-1)  # [H, W, 4]
-    return tf.reshape(tf.expand_dims(shifts, 2) + base, [-1, 4])
+    # Each row of A boxes in one: TensorFlow adds a long last axis fast, and two short ones slowly.
+    shifts = tf.stack([grid_x, grid_y] * (2 * len(base)), axis=-1)  # [H, W, A * 4]
+    return tf.reshape(shifts + base.reshape(-1), [-1, 4])

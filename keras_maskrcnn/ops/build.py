@@ -18,7 +18,15 @@ FOLDER = _INSTALLED if _INSTALLED.exists() else _CHECKOUT
 
 SOURCES = tuple(FOLDER / name for name in ("roi_align.cc", "winograd.cc", "group_norm.cc"))
 HEADERS = tuple(
-    FOLDER / name for name in ("channel_loops.h", "processors.h", "roi_align_inputs.h", "roi_geometry.h")
+    FOLDER / name
+    for name in (
+        "channel_loops.h",
+        "matrix_product.h",
+        "processors.h",
+        "roi_align_inputs.h",
+        "roi_geometry.h",
+        "winograd_tiles.h",
+    )
 )
 
 _log = logging.getLogger(__name__)

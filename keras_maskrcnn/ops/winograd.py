@@ -7,68 +7,63 @@ Rounding errors are about eight times those of the direct sum: 1e-4 of the outpu
 
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 LANES = 16
 """Channels come in multiples of this."""
 
-# The kernel as a polynomial at 0, 1, -1, 2, -2 and infinity, scaled to the transforms of custom_ops/winograd.cc.
-_POINTS = np.array(
-    [[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], np.float32
-) / np.float32(24)
-_KERNEL = np.kron(_POINTS, _POINTS)  # [36, 9]
 
-
-def conv3x3(library: Any, images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def conv3x3(
+    library: Any, images: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None = None, relu: bool = False
+) -> tf.Tensor:
     """Convolve with stride 1 and zeros around the images, as `tf.nn.conv2d(..., padding="SAME")` does.
 
     Args:
         library: what TensorFlow made of the compiled operations.
-        images: [B, H, W, I] float32, I a multiple of 16.
+        images: [B, H, W, I] float32 or bfloat16, I a multiple of 16.
         kernel: [3, 3, I, O] float32, O a multiple of 16.
+        bias: [O] float32, added to the result.
+        relu: whether what is negative then becomes zero.
 
     Returns:
-        [B, H, W, O] float32.
+        [B, H, W, O] of the images' dtype; all between is computed in float32.
     """
+    bias = tf.zeros([kernel.shape[3]]) if bias is None else bias
     # The gradient is that of the operation which joins the result to what it was made of.
-    convolved = _convolve(library, tf.stop_gradient(images), tf.stop_gradient(kernel))
-    convolved = library.maskrcnn_winograd_convolution(images, kernel, convolved)
+    convolved = _convolve(library, *map(tf.stop_gradient, (images, kernel, bias)), relu=relu)
+    convolved = library.maskrcnn_winograd_convolution(images, kernel, bias, convolved, relu=relu)
     return tf.ensure_shape(convolved, [*images.shape[:3], kernel.shape[3]])
 
 
 def gradient(library: Any, convolution: tf.Operation, above: tf.Tensor) -> list[tf.Tensor | None]:
-    """Return the gradients of `conv3x3` to images, kernel and, with which nothing was done, the result.
+    """Return the gradients of `conv3x3` to images, kernel, bias and, with which nothing was done, the result.
 
     Args:
         library: what TensorFlow made of the compiled operations.
-        convolution: the operation that joins images, kernel and result.
-        above: [B, H, W, O] float32, the gradient to the result.
+        convolution: the operation that joins images, kernel, bias and result.
+        above: [B, H, W, O], the gradient to the result.
     """
-    images, kernel, _ = convolution.inputs
-    of_images = _convolve(library, above, tf.transpose(tf.reverse(kernel, [0, 1]), [0, 1, 3, 2]))
-    # Without this all tiles would be made at the beginning of the backward pass.
-    with tf.control_dependencies([above]):
-        tiles = library.maskrcnn_winograd_gather(images, kind="input")  # [36, tiles, I]
-    back = library.maskrcnn_winograd_gather(above, kind="output")  # [36, tiles, O]
-    of_weights = tf.reshape(tf.matmul(tiles, back, transpose_a=True), [36, -1])
-    of_kernel = tf.matmul(_KERNEL, of_weights, transpose_a=True)
-    return [of_images, tf.reshape(of_kernel, kernel.shape), None]
+    images, kernel, bias, _ = convolution.inputs
+    if convolution.get_attr("relu"):
+        above = tf.raw_ops.ReluGrad(gradients=above, features=convolution.outputs[0])
+    of_images = _convolve(library, above, kernel, tf.zeros([kernel.shape[2]]), turned=True)
+    of_kernel = library.maskrcnn_winograd_kernel_grad(images, above)
+    of_bias = tf.cast(tf.raw_ops.BiasAddGrad(out_backprop=above), bias.dtype)
+    return [of_images, of_kernel, of_bias, None]
 
 
-def _convolve(library: Any, images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def _convolve(
+    library: Any,
+    images: tf.Tensor,
+    kernel: tf.Tensor,
+    bias: tf.Tensor,
+    relu: bool = False,
+    turned: bool = False,
+) -> tf.Tensor:
     # Without this all kernels would be transformed at the beginning of the step.
     with tf.control_dependencies([images]):
-        weights = _transformed(kernel)
-    return library.maskrcnn_winograd_convolve(images, weights)
-
-
-def _transformed(kernel: tf.Tensor) -> tf.Tensor:
-    """[3, 3, I, O] -> [36, O / 16, I, 16]: 16 outputs side by side, as the products take them."""
-    inputs, outputs = kernel.shape[2:]
-    panels = tf.transpose(tf.reshape(kernel, [9, inputs, outputs // LANES, LANES]), [0, 2, 1, 3])
-    weights = tf.matmul(_KERNEL, tf.reshape(panels, [9, -1]))
-    return tf.reshape(weights, [36, outputs // LANES, inputs, LANES])
+        weights = library.maskrcnn_winograd_weights(kernel, turned=turned)
+    return library.maskrcnn_winograd_convolve(images, weights, bias, relu=relu)
 
 
 def fits(channels: int, filters: int) -> bool:

@@ -58,7 +58,65 @@ def test_the_same_gradient_every_time_to_the_bit():
         assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
 
 
-@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("relu", [False, True])
+def test_bias_and_relu_are_those_of_the_direct_sum(relu):
+    images, kernel, above = case(2, 13, 22, 32, 48)
+    bias = np.random.default_rng(0).normal(size=48)
+
+    def gradients(convolve, dtype):
+        values = [tf.constant(x, dtype) for x in (images, kernel, bias)]
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            result = convolve(*values)
+            score = tf.reduce_sum(result * tf.constant(above, dtype))
+        return [result, *tape.gradient(score, values)]
+
+    def directly(images, kernel, bias):
+        result = direct(images, kernel) + bias
+        return tf.nn.relu(result) if relu else result
+
+    expected = gradients(directly, "float64")
+    found = gradients(lambda *values: conv3x3(*values, relu), "float32")
+    assert (expected[0].numpy() < 0).any() == (not relu)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-4 * np.std(theirs))
+
+
+def test_bfloat16_is_rounded_once():
+    """To within the rounding of inputs and of the result, half a unit in the last of eight bits."""
+    images, kernel, above = case(2, 13, 22, 32, 48)
+    images, above = (tf.cast(x, tf.bfloat16) for x in (images, above))
+    kernel = np.float32(kernel)
+
+    def gradients(images, kernel, above):
+        with tf.GradientTape() as tape:
+            tape.watch([images, kernel])
+            result = conv3x3(images, kernel, relu=True)
+            score = tf.reduce_sum(tf.cast(result * above, tf.float32))
+        return [result, *tape.gradient(score, [images, kernel])]
+
+    found = gradients(images, tf.constant(kernel), above)
+    expected = gradients(tf.cast(images, tf.float32), tf.constant(kernel), tf.cast(above, tf.float32))
+    assert [x.dtype for x in found] == [tf.bfloat16, tf.bfloat16, tf.float32]
+    for ours, theirs in zip(found, expected, strict=True):
+        exact = theirs.numpy()
+        # where a result is rounded across zero ReLU's gradient comes or goes, but results are rounded to the nearest
+        error = np.abs(tf.cast(ours, tf.float32) - exact)
+        assert (error <= 2.0**-8 * np.abs(exact) + 1e-4 * exact.std()).all()
+
+
+VALUES = (1.00390625, 1.01171875, -1.00390625, 3e38, 3.4028235e38, np.inf, -np.inf, np.nan)
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_bfloat16_rounds_as_tensorflow_does(value):
+    images, kernel = tf.zeros([1, 1, 1, 16], tf.bfloat16), tf.zeros([3, 3, 16, 16])
+    shifted = conv3x3(images, kernel, tf.fill([16], value))
+    expected = tf.cast(tf.fill([1, 1, 1, 16], value), tf.bfloat16)
+    np.testing.assert_array_equal(tf.cast(shifted, tf.float32), tf.cast(expected, tf.float32))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
 def test_other_precisions_are_left_to_tensorflow(dtype):
     images, kernel, _ = case(1, 9, 9, 16, 16)
     images, kernel = tf.cast(images, dtype), tf.cast(kernel, dtype)
@@ -122,6 +180,17 @@ def test_other_shapes_are_refused():
     compiled = library.library()
     for weights in ([36, 1, 32, 16], [36, 1, 16, 8], [35, 1, 16, 16]):
         with pytest.raises(tf.errors.InvalidArgumentError, match=r"weights must be \[36,1,16,16\]"):
-            compiled.maskrcnn_winograd_convolve(tf.zeros([1, 8, 8, 16]), tf.zeros(weights))
-    with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of 16"):
-        compiled.maskrcnn_winograd_gather(tf.zeros([1, 8, 8, 15]), kind="input")
+            compiled.maskrcnn_winograd_convolve(tf.zeros([1, 8, 8, 16]), tf.zeros(weights), tf.zeros([16]))
+    images, weights = tf.zeros([1, 8, 8, 16]), tf.zeros([36, 1, 16, 16])
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"bias must be \[16\], found \[8\]"):
+        compiled.maskrcnn_winograd_convolve(images, weights, tf.zeros([8]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="multiple of 16, found 15"):
+        compiled.maskrcnn_winograd_convolve(tf.zeros([1, 8, 8, 15]), weights, tf.zeros([16]))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"\[3,3,I,O\] with multiples of 16, found \[3,3,16,8\]"
+    ):
+        compiled.maskrcnn_winograd_weights(tf.zeros([3, 3, 16, 8]))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"gradient must be \[1,8,8,16\], found \[1,8,7,16\]"
+    ):
+        compiled.maskrcnn_winograd_kernel_grad(images, tf.zeros([1, 8, 7, 16]))
