@@ -151,52 +151,93 @@ struct Planes {
   MASKRCNN_INLINE float* At(int u, int64_t row) const { return values + u * plane + row * step; }
 };
 
+// Sixteen channels of one tile, which begins at `corner`: to column `column` of the planes' rows `number`.
+template <typename Side, bool kWhole, typename Pixel>
+MASKRCNN_INLINE void GatherTile(const Pixel* corner, int64_t down, int64_t across, const Patch& patch, Planes planes,
+                                int64_t number, int64_t column) {
+  constexpr int kPixels = Side::kPixels;
+  Lanes half[kPoints * kPixels];
+#pragma GCC unroll 8
+  for (int s = 0; s < kPixels; ++s) {
+    Lanes d[kPixels];
+#pragma GCC unroll 8
+    for (int r = 0; r < kPixels; ++r) {
+      const bool inside = kWhole || (r >= patch.top && r < patch.bottom && s >= patch.left && s < patch.right);
+      const Pixel* pixel = corner + r * down + s * across;
+      d[r] = inside ? Load(pixel) : Lanes{};
+      // of the next tile, what this one does not see: each pixel is a stream of its own, and no processor follows so many
+      if (s >= kPixels - kTile) __builtin_prefetch(pixel + kTile * across);
+    }
+    Side::Gather(d, 1, half + s, kPixels);
+  }
+#pragma GCC unroll 8
+  for (int u = 0; u < kPoints; ++u) {
+    Lanes t[kPoints];
+    Side::Gather(half + u * kPixels, 1, t, 1);
+#pragma GCC unroll 8
+    for (int v = 0; v < kPoints; ++v) Store(planes.At(u * kPoints + v, number) + column, t[v]);
+  }
+}
+
 // Tiles first, first + 1, ... of the images.
 template <typename Side, typename Pixel>
 MASKRCNN_INLINE void GatherTiles(const Pixel* images, const Image& image, int64_t first, int64_t count, Planes planes) {
   constexpr int kPixels = Side::kPixels;
+  const int64_t across = image.channels, down = image.width * across;
   for (int64_t number = 0; number < count; ++number) {
     const Tile tile = Tile::Of(image, first + number);
     const Patch patch = Patch::Of<Side>(image, tile.row, tile.column);
-    const Pixel* pixels = images + tile.image * image.height * image.width * image.channels;
+    const Pixel* corner = images + tile.image * image.height * down + patch.y * down + patch.x * across;
+    const bool whole = patch.top == 0 && patch.left == 0 && patch.bottom == kPixels && patch.right == kPixels;
     for (int64_t channel = 0; channel < image.channels; channel += kLanes) {
-      Lanes d[kPixels * kPixels], half[kPoints * kPixels], t[kPlanes];
-      for (int r = 0; r < kPixels; ++r) {
-        for (int s = 0; s < kPixels; ++s) {
-          const bool inside = r >= patch.top && r < patch.bottom && s >= patch.left && s < patch.right;
-          const Pixel* pixel = pixels + ((patch.y + r) * image.width + patch.x + s) * image.channels + channel;
-          d[r * kPixels + s] = inside ? Load(pixel) : Lanes{};
-          // of the next tile, what this one does not see: each pixel is a stream of its own, and no processor follows so many
-          if (s >= kPixels - kTile) __builtin_prefetch(pixel + kTile * image.channels);
-        }
+      if (whole) {
+        GatherTile<Side, true>(corner + channel, down, across, patch, planes, number, channel);
+      } else {
+        GatherTile<Side, false>(corner + channel, down, across, patch, planes, number, channel);
       }
-      for (int s = 0; s < kPixels; ++s) Side::Gather(d + s, kPixels, half + s, kPixels);
-      for (int u = 0; u < kPoints; ++u) Side::Gather(half + u * kPixels, 1, t + u * kPoints, 1);
-      for (int u = 0; u < kPlanes; ++u) Store(planes.At(u, number) + channel, t[u]);
     }
   }
 }
 
-// Adds a bias for each channel; with `relu` what is negative becomes zero.
+// What is done to a result before it is stored; what is null is not.
 template <typename Pixel>
-MASKRCNN_INLINE void ScatterTiles(Planes planes, const Image& image, int64_t first, int64_t count, const float* bias,
-                                  bool relu, Pixel* images) {
+struct TileFinish {
+  const float* bias;      // [C], added
+  const Pixel* residual;  // as the images, added
+  bool relu;              // what is negative becomes zero
+};
+
+template <typename Pixel>
+MASKRCNN_INLINE void ScatterTiles(Planes planes, const Image& image, int64_t first, int64_t count,
+                                  const TileFinish<Pixel>& finish, Pixel* images) {
+  const int64_t across = image.channels, down = image.width * across;
   for (int64_t number = 0; number < count; ++number) {
     const Tile tile = Tile::Of(image, first + number);
     const Patch patch = Patch::Of<Output>(image, tile.row, tile.column);
-    Pixel* pixels = images + tile.image * image.height * image.width * image.channels;
+    const int64_t corner = tile.image * image.height * down + patch.y * down + patch.x * across;
     for (int64_t channel = 0; channel < image.channels; channel += kLanes) {
-      Lanes t[kPlanes], half[kTile * kPoints], y[kTile * kTile];
-      for (int u = 0; u < kPlanes; ++u) t[u] = Load(planes.At(u, number) + channel);
-      for (int v = 0; v < kPoints; ++v) Output::Scatter(t + v, kPoints, half + v, kPoints);
-      for (int r = 0; r < kTile; ++r) Output::Scatter(half + r * kPoints, 1, y + r * kTile, 1);
-      const Lanes shift = Load(bias + channel);
-      for (int r = 0; r < patch.bottom; ++r) {
-        for (int s = 0; s < patch.right; ++s) {
-          const Lanes value = y[r * kTile + s] + shift;
-          Pixel* pixel = pixels + ((patch.y + r) * image.width + patch.x + s) * image.channels + channel;
-          Store(pixel, relu ? (value < 0 ? Lanes{} : value) : value);
-          __builtin_prefetch(pixel + kTile * image.channels, 1);
+      Lanes half[kTile * kPoints];
+#pragma GCC unroll 8
+      for (int v = 0; v < kPoints; ++v) {
+        Lanes t[kPoints];
+#pragma GCC unroll 8
+        for (int u = 0; u < kPoints; ++u) t[u] = Load(planes.At(u * kPoints + v, number) + channel);
+        Output::Scatter(t, 1, half + v, kPoints);
+      }
+      const Lanes bias = finish.bias == nullptr ? Lanes{} : Load(finish.bias + channel);
+#pragma GCC unroll 4
+      for (int r = 0; r < kTile; ++r) {
+        Lanes y[kTile];
+        Output::Scatter(half + r * kPoints, 1, y, 1);
+#pragma GCC unroll 4
+        for (int s = 0; s < kTile; ++s) {
+          if (r >= patch.bottom || s >= patch.right) continue;
+          const int64_t offset = corner + r * down + s * across + channel;
+          Lanes value = y[s] + bias;
+          if (finish.residual != nullptr) value += Load(finish.residual + offset);
+          if (finish.relu) value = value < 0 ? Lanes{} : value;
+          Store(images + offset, value);
+          __builtin_prefetch(images + offset + kTile * across, 1);
         }
       }
     }
@@ -209,15 +250,19 @@ MASKRCNN_INLINE void ScatterTiles(Planes planes, const Image& image, int64_t fir
 // exchanged.
 struct KernelView {
   const float* values;
+  const float* scale;  // of what are outputs where it is not turned, or null
   int64_t inputs, outputs;  // of the convolution that is done with it
   bool turned;
 
   MASKRCNN_INLINE Lanes At(int tap, int64_t input, int64_t output) const {
-    if (!turned) return Load(values + (tap * inputs + input) * outputs + output);
+    if (!turned) {
+      const Lanes lanes = Load(values + (tap * inputs + input) * outputs + output);
+      return scale == nullptr ? lanes : lanes * Load(scale + output);
+    }
     Lanes lanes;
     const float* first = values + ((kTaps * kTaps - 1 - tap) * outputs + output) * inputs + input;
     for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = first[lane * inputs];
-    return lanes;
+    return scale == nullptr ? lanes : lanes * scale[input];
   }
 };
 
@@ -235,7 +280,7 @@ MASKRCNN_INLINE void TransformPanel(const KernelView& kernel, int64_t output, fl
 
 // The gradient to row `input` of a kernel, from `parts` times the gradients to all planes, [parts, 36, inputs, outputs].
 MASKRCNN_INLINE void KernelGradientRow(const float* planes, int64_t parts, int64_t inputs, int64_t outputs,
-                                             int64_t input, float* kernel) {
+                                       int64_t input, float* kernel) {
   const int64_t plane = inputs * outputs;
   for (int64_t output = 0; output < outputs; output += kLanes) {
     Lanes t[kPlanes], half[kTaps * kPoints], g[kTaps * kTaps];
@@ -256,8 +301,8 @@ template <typename Pixel>
 struct Transforms {
   void (*gather_inputs)(const Pixel* images, const Image& image, int64_t first, int64_t count, Planes planes);
   void (*gather_outputs)(const Pixel* images, const Image& image, int64_t first, int64_t count, Planes planes);
-  void (*scatter_outputs)(Planes planes, const Image& image, int64_t first, int64_t count, const float* bias,
-                          bool relu, Pixel* images);
+  void (*scatter_outputs)(Planes planes, const Image& image, int64_t first, int64_t count,
+                          const TileFinish<Pixel>& finish, Pixel* images);
 };
 
 struct KernelTransforms {
@@ -278,8 +323,8 @@ struct KernelTransforms {
       GatherTiles<Output>(images, image, first, count, planes);                                                 \
     }                                                                                                           \
     Target static void ScatterOutputs(Planes planes, const Image& image, int64_t first, int64_t count,          \
-                                      const float* bias, bool relu, Pixel* images) {                            \
-      ScatterTiles(planes, image, first, count, bias, relu, images);                                            \
+                                      const TileFinish<Pixel>& finish, Pixel* images) {                         \
+      ScatterTiles(planes, image, first, count, finish, images);                                                \
     }                                                                                                           \
   };                                                                                                            \
   Target inline void TransformPanel##name(const KernelView& kernel, int64_t output, float* weights) {           \

@@ -5,7 +5,7 @@ from keras import ops
 
 from keras_maskrcnn.config.checks import GROUPS
 from keras_maskrcnn.layers.sync_batch_norm import SyncBatchNorm
-from keras_maskrcnn.ops.convolution import CHANNELS, conv3x3, grouped_conv
+from keras_maskrcnn.ops.convolution import convolve
 from keras_maskrcnn.ops.group_norm import group_norm
 
 
@@ -52,8 +52,9 @@ class ConvNorm(keras.layers.Layer):
     """A 2-D convolution, optionally normalised, optionally followed by ReLU: `[B, H, W, I] -> [B, H', W', O]`.
 
     Padding is symmetric, dilation * (kernel - 1) / 2 on every side, as in torch; Keras' "same" differs for stride 2.
-    A batch normalisation that uses its moving statistics is folded into the kernel, in float32 and
-    differentiably, so that one fused convolution runs.
+    A batch normalisation that uses its moving statistics becomes a scale of the kernel and a bias, in float32 and
+    differentiably, so that one fused convolution runs. A residual `[B, H', W', O]` that it is called with is added
+    before the ReLU.
 
     Args:
         filters: output channels.
@@ -97,37 +98,33 @@ class ConvNorm(keras.layers.Layer):
         if self.normalization is not None:
             self.normalization.build((*input_shape[:-1], self.filters))
 
-    def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
-        if self.normalization is None:
-            return self._convolve(x, self.kernel, self.bias, self.relu)
+    def call(
+        self, x: keras.KerasTensor, residual: keras.KerasTensor | None = None, training: bool = False
+    ) -> keras.KerasTensor:
+        norm, bias = self.normalization, self.bias if self.has_bias else None
+        if norm is None:
+            return self._convolve(x, None, bias, residual, self.relu)
         if self.norm == "group_norm" or (self.norm in LEARNING and training and self.trainable):
-            x = self._convolve(x, self.kernel, self.bias if self.has_bias else None, relu=False)
-            x = self.normalization(x, training=training)
+            x = norm(self._convolve(x, None, bias, None, relu=False), training=training)
+            x = x if residual is None else x + residual
             return ops.relu(x) if self.relu else x
-        return self._convolve(x, *self._folded(), self.relu)
+        scale, shift = folded(norm)
+        shift = shift if bias is None else shift + bias * scale
+        return self._convolve(x, scale, shift, residual, self.relu)
 
     def _convolve(
-        self, x: keras.KerasTensor, kernel: keras.KerasTensor, bias: keras.KerasTensor | None, relu: bool
+        self,
+        x: keras.KerasTensor,
+        scale: keras.KerasTensor | None,
+        bias: keras.KerasTensor | None,
+        residual: keras.KerasTensor | None,
+        relu: bool,
     ) -> keras.KerasTensor:
         x = ops.cast(x, self.compute_dtype)
-        if self.kernel_size == 3 and self.strides == self.dilation == self.groups == 1:
-            return conv3x3(x, kernel, bias, relu)
-        padding = "same"
-        if self.strides > 1 and self.kernel_size > 1:
-            side = self.dilation * (self.kernel_size // 2)
-            x = ops.pad(x, [[0, 0], [side, side], [side, side], [0, 0]])
-            padding = "valid"
-        kernel = ops.cast(kernel, self.compute_dtype)
-        if self.groups > 1:
-            x = grouped_conv(x, kernel, self.strides, padding, self.dilation)
-        else:
-            x = ops.conv(x, kernel, self.strides, padding, CHANNELS, self.dilation)
-        x = x if bias is None else x + ops.cast(bias, self.compute_dtype)
-        return ops.relu(x) if relu else x
-
-    def _folded(self) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        scale, shift = folded(self.normalization)
-        return self.kernel * scale, shift + self.bias * scale if self.has_bias else shift
+        residual = None if residual is None else ops.cast(residual, self.compute_dtype)
+        kernel = ops.convert_to_tensor(self.kernel)
+        bias = None if bias is None else ops.convert_to_tensor(bias)
+        return convolve(x, kernel, scale, bias, residual, relu, self.strides, self.dilation)
 
 
 def folded(norm: keras.layers.Layer) -> tuple[keras.KerasTensor, keras.KerasTensor]:

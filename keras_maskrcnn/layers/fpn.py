@@ -31,8 +31,9 @@ class FPN(Composite):
         inner = None
         pyramid = {}
         for level in range(5, 1, -1):
-            lateral = self.laterals[level - 2](features[f"C{level}"], training=training)
-            inner = lateral if inner is None else lateral + _upsample_to(inner, lateral)
+            x = features[f"C{level}"]
+            above = None if inner is None else _upsample_to(inner, x)
+            inner = self.laterals[level - 2](x, above, training=training)
             pyramid[f"P{level}"] = self.outputs[level - 2](inner, training=training)
         # A pool, as in the originals: OpenVINO mistakes the size before a slice with strides for that behind it.
         pyramid["P6"] = ops.max_pool(pyramid["P5"], 1, 2, padding="valid", data_format=CHANNELS)

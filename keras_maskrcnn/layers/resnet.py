@@ -28,15 +28,14 @@ class BasicBlock(Composite):
         super().__init__(**kwargs)
         conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon)
         self.conv1 = conv(filters, 3, strides, dilation=dilation, name="conv1")
-        self.conv2 = conv(filters, 3, dilation=dilation, relu=False, name="conv2")
+        self.conv2 = conv(filters, 3, dilation=dilation, name="conv2")
         self.shortcut = None
         if project:
             self.shortcut = conv(filters, 1, strides, relu=False, name="shortcut")
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         residual = x if self.shortcut is None else self.shortcut(x, training=training)
-        x = self.conv2(self.conv1(x, training=training), training=training)
-        return ops.relu(x + residual)
+        return self.conv2(self.conv1(x, training=training), residual, training=training)
 
 
 class Bottleneck(Composite):
@@ -75,7 +74,7 @@ class Bottleneck(Composite):
         conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon, bias=bias)
         self.conv1 = conv(filters, 1, first, name="conv1")
         self.conv2 = conv(filters, 3, second, groups=groups, dilation=dilation, name="conv2")
-        self.conv3 = conv(out_filters, 1, relu=False, name="conv3")
+        self.conv3 = conv(out_filters, 1, name="conv3")
         self.shortcut = None
         if project:
             self.shortcut = conv(out_filters, 1, strides, relu=False, name="shortcut")
@@ -83,7 +82,7 @@ class Bottleneck(Composite):
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         residual = x if self.shortcut is None else self.shortcut(x, training=training)
         x = self.conv2(self.conv1(x, training=training), training=training)
-        return ops.relu(self.conv3(x, training=training) + residual)
+        return self.conv3(x, residual, training=training)
 
 
 class ResNet(Composite):

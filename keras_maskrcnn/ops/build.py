@@ -16,11 +16,15 @@ _INSTALLED, _CHECKOUT = Path(__file__).with_name("csrc"), Path(__file__).parents
 FOLDER = _INSTALLED if _INSTALLED.exists() else _CHECKOUT
 """The C++ sources: `custom_ops` of a checkout, which an installation puts beside this file."""
 
-SOURCES = tuple(FOLDER / name for name in ("roi_align.cc", "winograd.cc", "group_norm.cc"))
+SOURCES = tuple(
+    FOLDER / name
+    for name in ("roi_align.cc", "convolution.cc", "winograd.cc", "pointwise.cc", "group_norm.cc")
+)
 HEADERS = tuple(
     FOLDER / name
     for name in (
         "channel_loops.h",
+        "convolution.h",
         "matrix_product.h",
         "processors.h",
         "roi_align_inputs.h",

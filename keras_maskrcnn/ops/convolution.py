@@ -1,11 +1,11 @@
-"""Convolutions that TensorFlow or Keras computes slowly on CPUs: 3x3 with stride 1, and of groups of channels."""
+"""Convolution with what is done to its result, by whatever computes it fast on this machine."""
 
 import functools
 
 import keras
 import tensorflow as tf
 
-from keras_maskrcnn.ops import winograd
+from keras_maskrcnn.ops import cpu_convolution
 from keras_maskrcnn.ops.library import library
 
 CHANNELS = "channels_last"
@@ -13,32 +13,58 @@ CHANNELS = "channels_last"
 
 
 @tf.autograph.experimental.do_not_convert
-def conv3x3(
-    images: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor | None = None, relu: bool = False
+def convolve(
+    images: tf.Tensor,
+    kernel: tf.Tensor,
+    scale: tf.Tensor | None = None,
+    bias: tf.Tensor | None = None,
+    residual: tf.Tensor | None = None,
+    relu: bool = False,
+    stride: int = 1,
+    dilation: int = 1,
 ) -> tf.Tensor:
-    """Convolve with stride 1 and one pixel of zeros around the images, as `tf.nn.conv2d(..., padding="SAME")` does.
+    """Return relu(images * (kernel times scale) + bias + residual).
 
-    On a CPU float32 and bfloat16 are convolved by Winograd's algorithm where the compiled operations are (see
-    `winograd.py`), which takes a fifth to a half of the time; a GPU's own library chooses for itself.
-    KERAS_MASKRCNN_OPS=plain turns it off.
+    Around the images are dilation * (K - 1) / 2 zeros on every side, as in torch. On a CPU kernels of 1x1, and of 3x3
+    with stride 1, are convolved by the compiled operations where these are (see `cpu_convolution.py`), which takes a
+    third to nine tenths of TensorFlow's time; a GPU's own library chooses for itself. KERAS_MASKRCNN_OPS=plain turns
+    them off.
 
     Args:
         images: [B, H, W, I].
-        kernel: [3, 3, I, O] of the same dtype, or more exact.
-        bias: [O] as the kernel, added to the result.
-        relu: whether what is negative then becomes zero.
+        kernel: [K, K, I / groups, O] of the same dtype or a more exact one, K odd; groups are as many as fit.
+        scale: [O] of the kernel's dtype, or none.
+        bias: [O] of the kernel's dtype, or none.
+        residual: [B, H', W', O] of the images' dtype, or none.
+        relu: whether what is negative becomes zero.
+        stride: step of the kernel.
+        dilation: step between the kernel's taps.
 
     Returns:
-        [B, H, W, O] of the images' dtype.
+        [B, H', W', O] of the images' dtype.
     """
-    fits = images.dtype in (tf.float32, tf.bfloat16) and winograd.fits(*kernel.shape[2:])
+    groups = images.shape[3] // kernel.shape[2]
+    fits = groups == dilation == 1 and cpu_convolution.fits(images.dtype, tuple(kernel.shape), stride)
     compiled = None if not fits or tf.config.list_physical_devices("GPU") else library()
     if compiled is not None:
-        kernel, bias = (None if x is None else tf.cast(x, tf.float32) for x in (kernel, bias))
-        return winograd.conv3x3(compiled, images, kernel, bias, relu)
-    x = tf.nn.conv2d(images, tf.cast(kernel, images.dtype), 1, "SAME")
-    x = x if bias is None else x + tf.cast(bias, images.dtype)
+        floats = [None if values is None else tf.cast(values, tf.float32) for values in (kernel, scale, bias)]
+        return cpu_convolution.convolve(compiled, images, *floats, residual, relu, stride)
+    kernel = tf.cast(kernel if scale is None else kernel * scale, images.dtype)
+    x = _convolve(images, kernel, stride, dilation, groups)
+    # Not `x + bias`: TensorFlow would add that and the residual up by themselves, and fuse neither.
+    x = x if bias is None else tf.nn.bias_add(x, tf.cast(bias, images.dtype))
+    x = x if residual is None else x + residual
     return tf.nn.relu(x) if relu else x
+
+
+def _convolve(images: tf.Tensor, kernel: tf.Tensor, stride: int, dilation: int, groups: int) -> tf.Tensor:
+    padding, side = "same", dilation * (kernel.shape[0] // 2)
+    if stride > 1 and side:  # where "same" puts more zeros at the end
+        images = tf.pad(images, [[0, 0], [side, side], [side, side], [0, 0]])
+        padding = "valid"
+    if groups > 1:
+        return grouped_conv(images, kernel, stride, padding, dilation)
+    return keras.ops.conv(images, kernel, stride, padding, CHANNELS, dilation)
 
 
 @tf.autograph.experimental.do_not_convert

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_maskrcnn.ops import build, build_cuda, winograd
+from keras_maskrcnn.ops import build, build_cuda, cpu_convolution
 from keras_maskrcnn.ops.cuda_library import Library
 from keras_maskrcnn.ops.dialect import dialect
 from keras_maskrcnn.utils.onednn import warn_if_off
@@ -167,7 +167,7 @@ def _load(path: Path) -> Any:
         return None
     for name, gradient in (
         ("MaskrcnnRoiAlign", _roi_align_gradient),
-        ("MaskrcnnWinogradConvolution", winograd.gradient),
+        ("MaskrcnnConvolution", cpu_convolution.gradient),
         ("MaskrcnnGroupNorm", _group_norm_gradient),
     ):
         with suppress(KeyError):  # a module that is reloaded finds it in TensorFlow's register already

@@ -1,0 +1,122 @@
+"""Convolution on a CPU by the compiled operations, with all that is done to its result on the way.
+
+3x3 kernels go by Winograd's minimal filtering F(4x4, 3x3), in a quarter of the multiplications (Lavin and Gray 2016,
+section 4.3; `custom_ops/winograd.cc`); rounding errors are about eight times those of the direct sum, 1e-4 of the
+outputs' spread. 1x1 kernels are matrix products (`custom_ops/pointwise.cc`).
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+LANES = 16
+"""Channels come in multiples of this."""
+
+
+def convolve(
+    library: Any,
+    images: tf.Tensor,
+    kernel: tf.Tensor,
+    scale: tf.Tensor | None = None,
+    bias: tf.Tensor | None = None,
+    residual: tf.Tensor | None = None,
+    relu: bool = False,
+    stride: int = 1,
+) -> tf.Tensor:
+    """Return relu(images * (kernel times scale) + bias + residual), with zeros around the images.
+
+    Args:
+        library: what TensorFlow made of the compiled operations.
+        images: [B, H, W, I], float32 or, with 3x3 kernels, bfloat16.
+        kernel: [3, 3, I, O] or [1, 1, I, O] float32.
+        scale: [O] float32.
+        bias: [O] float32.
+        residual: [B, H', W', O] of the images' dtype.
+        relu: whether what is negative becomes zero.
+        stride: 1 for 3x3 kernels.
+
+    Returns:
+        [B, H', W', O] of the images' dtype; all between is computed in float32.
+    """
+    nothing = tf.zeros([0])
+    extras = [nothing if values is None else values for values in (scale, bias)]
+    extras.append(tf.zeros([0], images.dtype) if residual is None else residual)
+    # The gradient is that of the operation which joins the result to what it was made of.
+    inputs = [tf.stop_gradient(values) for values in (images, kernel, *extras)]
+    convolved = _run(library, *inputs, relu=relu, turned=False, stride=stride)
+    return library.maskrcnn_convolution(images, kernel, *extras, convolved, relu=relu, stride=stride)
+
+
+def gradient(library: Any, convolution: tf.Operation, above: tf.Tensor) -> list[tf.Tensor | None]:
+    """Return the gradients of `convolve` to its tensors and, with which nothing was done, the result.
+
+    Args:
+        library: what TensorFlow made of the compiled operations.
+        convolution: the operation that joins images, kernel, scale, bias, residual and result.
+        above: [B, H', W', O], the gradient to the result.
+    """
+    images, kernel, scale, bias, residual, _ = convolution.inputs
+    stride = convolution.get_attr("stride")
+    if convolution.get_attr("relu"):
+        above = tf.raw_ops.ReluGrad(gradients=above, features=convolution.outputs[0])
+    of_scaled = _kernel_gradient(library, images, above, kernel.shape[0], stride)
+    of_kernel, of_scale = of_scaled, scale
+    if _is_there(scale):
+        of_kernel, of_scale = of_scaled * scale, tf.reduce_sum(of_scaled * kernel, [0, 1, 2])
+    of_bias = bias
+    if _is_there(bias):
+        of_bias = tf.cast(tf.raw_ops.BiasAddGrad(out_backprop=above), tf.float32)
+    of_images = _image_gradient(library, images, kernel, scale, above, stride)
+    return [of_images, of_kernel, of_scale, of_bias, above if _is_there(residual) else residual, None]
+
+
+def _run(
+    library: Any,
+    images: tf.Tensor,
+    kernel: tf.Tensor,
+    scale: tf.Tensor,
+    bias: tf.Tensor,
+    residual: tf.Tensor,
+    relu: bool,
+    turned: bool,
+    stride: int,
+) -> tf.Tensor:
+    inputs = images, kernel, scale, bias, residual
+    if kernel.shape[0] == 3:
+        return library.maskrcnn_convolve3x3(*inputs, relu=relu, turned=turned)
+    return library.maskrcnn_convolve1x1(*inputs, relu=relu, turned=turned, stride=stride)
+
+
+def _image_gradient(
+    library: Any, images: tf.Tensor, kernel: tf.Tensor, scale: tf.Tensor, above: tf.Tensor, stride: int
+) -> tf.Tensor:
+    if stride == 1:
+        nothing = tf.zeros([0]), tf.zeros([0], above.dtype)
+        return _run(library, above, kernel, scale, *nothing, relu=False, turned=True, stride=1)
+    return tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=tf.shape(images),
+        filter=kernel * scale if _is_there(scale) else kernel,
+        out_backprop=above,
+        strides=[1, stride, stride, 1],
+        padding="VALID",
+    )
+
+
+def _kernel_gradient(library: Any, images: tf.Tensor, above: tf.Tensor, side: int, stride: int) -> tf.Tensor:
+    if side == 3:
+        return library.maskrcnn_convolve3x3_kernel_grad(images, above)
+    return library.maskrcnn_convolve1x1_kernel_grad(images, above, stride=stride)
+
+
+def _is_there(values: tf.Tensor) -> bool:
+    return values.shape.rank != 1 or values.shape[0] != 0
+
+
+def fits(dtype: tf.DType, kernel_shape: tuple[int, ...], stride: int) -> bool:
+    """Whether `convolve` takes such images and kernels `[K, K, I, O]`."""
+    side, channels = kernel_shape[0], kernel_shape[2:]
+    if any(count % LANES for count in channels):
+        return False
+    if side == 3:
+        return stride == 1 and dtype in (tf.float32, tf.bfloat16)
+    return side == 1 and dtype == tf.float32
