@@ -10,8 +10,9 @@ import numpy as np
 from pycocotools.cocoeval import COCOeval
 
 from keras_maskrcnn.detections.detections import Detections
-from keras_maskrcnn.evaluation.coco import coco_evaluations, ranking_scores, summarised
+from keras_maskrcnn.evaluation.coco import coco_evaluations, summarised
 from keras_maskrcnn.evaluation.matching import Match, match_objects
+from keras_maskrcnn.evaluation.scored_rows import ranking_scores
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
@@ -47,7 +48,7 @@ class Analysis:
     detections: Sequence[Detections]
     class_names: tuple[str, ...]
     evaluations: dict[str, COCOeval]
-    """pycocotools' own, of "box" and, where there are any, "mask" and "keypoint"."""
+    """Of "box" and, where there are any, "mask" and "keypoint": pycocotools' `params`, `eval` and `summarize()`."""
 
     @property
     def scores(self) -> dict[str, float]:
@@ -105,7 +106,7 @@ class Analysis:
         return 0 if match.detection is None else int(self.detections[match.image].class_ids[match.detection])
 
     def score(self, match: Match) -> float:
-        """Return the score by which a match's detection is ranked (see `coco.ranking_scores`), 0 if there is none."""
+        """Return the score by which a match's detection is ranked (see `ranking_scores`), 0 if there is none."""
         if match.detection is None:
             return 0.0
         return float(ranking_scores(self.detections[match.image], self.kind)[match.detection])

@@ -1,22 +1,19 @@
-"""COCO's average precision of detections, computed by pycocotools."""
+"""COCO's average precision of detections: pycocotools' numbers, from its overlaps of boxes and masks."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pycocotools.mask as coco_mask
-from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from keras_maskrcnn.config.keypoints import checked_sigmas
 from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.records import check_named
 from keras_maskrcnn.detections.detections import Detections, check_detected_names
-from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
+from keras_maskrcnn.evaluation.scored_rows import Objects, found_of, objects_of
+from keras_maskrcnn.evaluation.scorer import Scorer
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
@@ -82,36 +79,31 @@ def coco_evaluations(
     max_detections: int | None = None,
     keypoint_sigmas: Sequence[float] | None = None,
 ) -> dict[str, COCOeval]:
-    """Run pycocotools on what can be scored: {"box", "mask" or "keypoint": its evaluation, accumulated}.
+    """Score what can be scored: {"box", "mask" or "keypoint": pycocotools' evaluation of it, accumulated}.
 
-    Categories are the class ids, image ids the places in `records`; annotations and detections are numbered from 1 in
-    the order of images and rows. Arguments and errors are those of `score_coco`.
+    `params`, `eval` and `summarize()` are as after pycocotools' `accumulate()`, with the same numbers. Categories are
+    the class ids, image ids the places in `records`. Arguments and errors are those of `score_coco`.
     """
     if len(records) != len(detections):
         raise ValueError(f"{len(detections)} detections do not belong to {len(records)} records")
     check_ground_truth(records)
     if max_detections is None:
         max_detections = max([COCO_LIMIT, *map(len, detections)])
-    images: list[dict[str, Any]] = []
-    truth: list[dict[str, Any]] = []
+    objects: list[Objects] = []
     for index, found in enumerate(detections):
         record = records[index]
         _check_pair(record, found, class_names)
-        images.append({"id": index, "height": record.height, "width": record.width})
-        truth.extend(truth_rows(record, index))
-    kinds = _kinds(truth, detections)
-    sigmas = _sigmas(detections, keypoint_sigmas) if "keypoint" in kinds else None
-    evaluations = {}
-    for kind, iou_type in kinds.items():
-        rows = [row for index, found in enumerate(detections) for row in found_rows(found, index, kind)]
+        objects.append(objects_of(record))
+    scorers = []
+    for kind in _kinds(objects, detections):
         limits = (KEYPOINT_LIMIT,) if kind == "keypoint" else (1, 10, max_detections)
-        evaluation = _evaluation(images, truth, rows, iou_type, len(class_names))
-        evaluation.params.maxDets = sorted({min(limit, max_detections) for limit in limits})
-        if kind == "keypoint":
-            evaluation.params.kpt_oks_sigmas = sigmas
-        _run(evaluation)
-        evaluations[kind] = evaluation
-    return evaluations
+        sigmas = _sigmas(detections, keypoint_sigmas) if kind == "keypoint" else None
+        counting = sorted({min(limit, max_detections) for limit in limits})
+        scorers.append(Scorer(kind, len(class_names), counting, sigmas))
+    for of_image, found in zip(objects, detections, strict=True):
+        for scorer in scorers:
+            scorer.add(of_image, found_of(found, scorer.kind))
+    return {scorer.kind: scorer.evaluation() for scorer in scorers}
 
 
 def check_ground_truth(records: Sequence[Record]) -> None:
@@ -154,14 +146,15 @@ def _check_pair(record: Record, found: Detections, class_names: Sequence[str]) -
         check_detected_names(found, class_names)
 
 
-def _kinds(truth: list[dict[str, Any]], detections: Sequence[Detections]) -> dict[str, str]:
-    """What can be scored, with pycocotools' name for it."""
+def _kinds(objects: Sequence[Objects], detections: Sequence[Detections]) -> list[str]:
+    """What can be scored: boxes, and what all objects and all detections have."""
+    truth = [one for one in objects if len(one)]
     found = [one for one in detections if len(one)] or detections
-    kinds = {"box": "bbox"}
-    if all(one.masks is not None for one in found) and all("segmentation" in row for row in truth):
-        kinds["mask"] = "segm"
-    if all(one.keypoints is not None for one in found) and all("keypoints" in row for row in truth):
-        kinds["keypoint"] = "keypoints"
+    kinds = ["box"]
+    if all(one.masks is not None for one in found) and all(one.masks is not None for one in truth):
+        kinds.append("mask")
+    if all(one.keypoints is not None for one in found) and all(one.keypoints is not None for one in truth):
+        kinds.append("keypoint")
     return kinds
 
 
@@ -169,92 +162,6 @@ def _sigmas(detections: Sequence[Detections], given: Sequence[float] | None) -> 
     """The sigmas of detections of which some have keypoints."""
     found = [(one.keypoints.shape[1], one.keypoint_names) for one in detections if one.keypoints is not None]
     return np.array(checked_sigmas(given, *found[0]), np.float64)
-
-
-def truth_rows(record: Record, image: int) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a record as COCO's annotations of image number `image`."""
-    for row, (x1, y1, x2, y2) in enumerate(np.asarray(record.boxes, np.float64).reshape(-1, 4)):
-        annotation = {
-            "image_id": image,
-            "category_id": int(record.class_ids[row]),
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": float(record.areas[row]),
-            "iscrowd": int(record.crowd[row]),
-        }
-        if record.masks is not None:
-            try:
-                rle = segmentation_to_rle(record.masks[row], record.height, record.width)
-            except ValueError as error:
-                raise ValueError(f"{record.name}: object {row}: {error}") from error
-            annotation["segmentation"] = rle
-        if record.keypoints is not None:
-            points = record.keypoints[row]
-            annotation["num_keypoints"] = int((points[:, 2] > 0).sum())
-            annotation["keypoints"] = points.reshape(-1).tolist()
-        yield annotation
-
-
-def ranking_scores(detections: Detections, kind: str) -> np.ndarray:
-    """Return the scores [N] by which AP of "box", "mask" or "keypoint" ranks detections: of masks their own, if any."""
-    own = detections.mask_scores if kind == "mask" else None
-    return detections.scores if own is None else own
-
-
-def found_rows(found: Detections, image: int, kind: str) -> Iterator[dict[str, Any]]:
-    """Yield detections as COCO's results of "box", "mask" or "keypoint", with the areas that pycocotools takes."""
-    scores = ranking_scores(found, kind)
-    for row, (x1, y1, x2, y2) in enumerate(found.boxes.astype(np.float64)):
-        result = {
-            "image_id": image,
-            "category_id": int(found.class_ids[row]),
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": (x2 - x1) * (y2 - y1),
-            "iscrowd": 0,
-            "score": float(scores[row]),
-        }
-        if kind == "mask" and found.masks is not None:
-            mask = found.masks[row]
-            rle = mask if isinstance(mask, dict) else mask_to_rle(mask)
-            # Whether an unmatched detection counts for small, medium or large goes by its mask's area here.
-            result.update(segmentation=rle, area=float(coco_mask.area(rle)))
-        if kind == "keypoint":
-            # And here by the box around its keypoints, as pycocotools takes it from results without boxes.
-            points = np.reshape(found.coco_keypoints(row), (-1, 3))
-            width, height = np.ptp(points[:, :2], axis=0)
-            result.update(keypoints=points.reshape(-1).tolist(), area=float(width * height))
-        yield result
-
-
-def _evaluation(
-    images: list[dict[str, Any]],
-    truth: list[dict[str, Any]],
-    found: list[dict[str, Any]],
-    iou_type: str,
-    classes: int,
-) -> Any:
-    """Set pycocotools up without files and `loadRes`, which fails on empty results."""
-
-    def indexed(annotations: list[dict[str, Any]]) -> COCO:
-        coco = COCO()
-        categories = [{"id": class_id} for class_id in range(1, classes + 1)]
-        numbered = [{"id": number, **row} for number, row in enumerate(annotations, start=1)]
-        coco.dataset = {"images": images, "categories": categories, "annotations": numbered}
-        coco.createIndex()
-        return coco
-
-    with _silence():
-        return COCOeval(indexed(truth), indexed(found), iou_type)
-
-
-def _run(evaluation: Any) -> None:
-    with _silence():
-        evaluation.evaluate()
-        evaluation.accumulate()
-
-
-def _silence() -> contextlib.AbstractContextManager[Any]:
-    """Keep what pycocotools prints to itself."""
-    return contextlib.redirect_stdout(io.StringIO())
 
 
 def _summary(evaluation: Any, class_names: Sequence[str]) -> dict[str, float]:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pycocotools.mask as coco_mask
 
 from keras_maskrcnn.detections.detections import Detections
-from keras_maskrcnn.evaluation.coco import found_rows, truth_rows
+from keras_maskrcnn.evaluation.greedy import NONE, choose_objects
+from keras_maskrcnn.evaluation.scored_rows import Found, Objects, found_of, objects_of
+from keras_maskrcnn.evaluation.similarity import Pairs, similarity
 
 if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
-
-Annotations = list[dict[str, Any]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,68 +65,45 @@ def match_objects(
         raise ValueError(f"score_threshold must be in 0..1; got {score_threshold}")
     matches: list[Match] = []
     for image, of_image in enumerate(detections):
-        truth, found = list(truth_rows(records[image], image)), list(found_rows(of_image, image, kind))
-        overlaps = _overlaps(truth, found, kind)
-        pairs, in_crowd = _paired_within_classes(truth, found, overlaps, iou_threshold)
+        objects, found = objects_of(records[image]), found_of(of_image, kind)
+        overlaps = similarity(found, np.arange(len(found)), objects, np.arange(len(objects)))
+        best_first = np.argsort(-found.scores, kind="stable")
+        pairs, in_crowd = _paired_within_classes(objects, found, overlaps, best_first, iou_threshold)
         counted = [
-            row for row, one in enumerate(found) if one["score"] >= score_threshold and row not in in_crowd
+            row for row in best_first.tolist() if found.scores[row] >= score_threshold and row not in in_crowd
         ]
-        overlaps = np.where([one["iscrowd"] for one in truth], 0, overlaps)
-        matches.extend(_of_image(image, truth, overlaps, pairs, _best_first(found, counted), iou_threshold))
+        overlaps = np.where(objects.crowd, 0, overlaps)
+        matches.extend(_of_image(image, objects, overlaps, pairs, counted, iou_threshold))
     return matches
 
 
 def _paired_within_classes(
-    truth: Annotations, found: Annotations, overlaps: np.ndarray, iou_threshold: float
+    objects: Objects, found: Found, overlaps: np.ndarray, best_first: np.ndarray, iou_threshold: float
 ) -> tuple[dict[int, int], set[int]]:
-    """Return {row of a detection: row of its object}, and the rows of detections inside crowds of their class.
-
-    The best score chooses first, and chooses the object that it overlaps most, the last of equals. A crowd is chosen by
-    any number of detections, and only by those that overlap no object enough.
-    """
-    pairs: dict[int, int] = {}
-    taken, in_crowd = set(), set()
-    crowds_last = sorted(range(len(truth)), key=lambda other: truth[other]["iscrowd"])
-    for row in _best_first(found, list(range(len(found)))):
-        chosen, least = None, min(iou_threshold, 1 - 1e-10)
-        for other in crowds_last:
-            if truth[other]["category_id"] != found[row]["category_id"] or other in taken:
-                continue
-            if truth[other]["iscrowd"] and chosen is not None and not truth[chosen]["iscrowd"]:
-                break
-            if overlaps[row, other] >= least:
-                chosen, least = other, overlaps[row, other]
-        if chosen is not None and truth[chosen]["iscrowd"]:
-            in_crowd.add(row)
-        elif chosen is not None:
-            pairs[row] = chosen
-            taken.add(chosen)
-    return pairs, in_crowd
-
-
-def _best_first(found: Annotations, rows: list[int]) -> list[int]:
-    return sorted(rows, key=lambda row: -found[row]["score"])
-
-
-def _overlaps(truth: Annotations, found: Annotations, kind: str) -> np.ndarray:
-    """IoU [detections, objects]; with a crowd the fraction of the detection that is inside it."""
-    if not truth or not found:
-        return np.zeros((len(found), len(truth)))
-    field = "segmentation" if kind == "mask" else "bbox"
-    crowds = [one["iscrowd"] for one in truth]
-    return coco_mask.iou([one[field] for one in found], [one[field] for one in truth], crowds)
+    """Return {row of a detection: row of its object}, and the rows of detections inside crowds of their class."""
+    rows, others = np.nonzero(found.class_ids[best_first, None] == objects.class_ids)
+    pairs = Pairs(rows, others, overlaps[best_first[rows], others])
+    crowd, threshold = objects.crowd, np.array([iou_threshold])
+    compared, chosen = choose_objects(pairs, objects.class_ids, crowd, crowd[:, None], threshold)
+    matched = {
+        row: other
+        for row, other in zip(best_first[compared].tolist(), chosen.reshape(-1).tolist(), strict=True)
+        if other != NONE
+    }
+    in_crowd = {row for row, other in matched.items() if crowd[other]}
+    return {row: other for row, other in matched.items() if row not in in_crowd}, in_crowd
 
 
 def _of_image(
     image: int,
-    truth: Annotations,
+    objects: Objects,
     overlaps: np.ndarray,
     pairs: dict[int, int],
     counted: list[int],
     iou_threshold: float,
 ) -> list[Match]:
     pairs = {row: pairs[row] for row in counted if row in pairs}
-    free = {row for row, one in enumerate(truth) if not one["iscrowd"]} - set(pairs.values())
+    free = set(np.flatnonzero(~objects.crowd).tolist()) - set(pairs.values())
     for row in counted:
         candidates = [other for other in free if overlaps[row, other] >= iou_threshold]
         if row not in pairs and candidates:

@@ -8,8 +8,8 @@ from PIL import Image
 from keras_maskrcnn.drawing.displayable import displayable
 from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.evaluation.analysis import Analysis
-from keras_maskrcnn.evaluation.coco import ranking_scores
 from keras_maskrcnn.evaluation.matching import Match
+from keras_maskrcnn.evaluation.scored_rows import ranking_scores
 from keras_maskrcnn.images.io import read_image
 
 SIDE = 260
