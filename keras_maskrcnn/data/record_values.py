@@ -39,7 +39,7 @@ def encoded_masks(segmentations: tuple[Any, ...], height: int, width: int) -> li
     return encoded
 
 
-def mask_extents(segmentations: tuple[Any, ...], height: int, width: int) -> np.ndarray:
+def mask_extents(segmentations: Sequence[Any], height: int, width: int) -> np.ndarray:
     """Return boxes [N, 4] float32 around the masks: around the points of polygons, around the pixels of RLEs."""
     rows = [segmentation_extent(segmentation, height, width) for segmentation in segmentations]
     return np.array(rows, np.float32).reshape(-1, 4)

@@ -62,9 +62,9 @@ class Record:
     """[N, 4] float32: x1, y1, x2, y2 in pixels of the image, continuous (0..width, 0..height)."""
     class_ids: np.ndarray
     """[N] int32: 1..K; class k is class_names[k - 1]."""
-    masks: tuple[Any, ...] | None
+    masks: Sequence[Any] | None
     """N COCO segmentations, each a list of polygons (flat lists x1, y1, x2, y2, ...) or an RLE dict; None
-    where there are boxes only."""
+    where there are boxes only. A tuple, or `Segmentations` that are like one but held in less memory."""
     crowd: np.ndarray
     """[N] bool: regions of many objects, neither positive nor negative in training."""
     areas: np.ndarray

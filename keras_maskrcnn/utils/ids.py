@@ -16,6 +16,8 @@ def plain_id(value: Any) -> int | str:
     Raises:
         ValueError: it is neither a whole number nor text or a path.
     """
+    if type(value) is int or type(value) is str:  # nearly all of many
+        return value
     if isinstance(value, (str, os.PathLike)):
         return str(value)
     is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)

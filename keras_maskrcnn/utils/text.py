@@ -1,6 +1,7 @@
 """Text and JSON as annotation tools write it: UTF-8, with or without a byte order mark."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,12 @@ def read_text(path: str | Path) -> str:
         raise ValueError(f"this is no text in UTF-8: {error}") from None
 
 
-def read_json(path: str | Path) -> Any:
+def read_json(path: str | Path, each_object: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """Return the content of a JSON file.
+
+    Args:
+        path: the file.
+        each_object: what makes something else of each object as soon as it is read.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -31,6 +36,6 @@ def read_json(path: str | Path) -> Any:
     """
     text = read_text(path)
     try:
-        return json.loads(text)
+        return json.loads(text, object_hook=each_object)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"this is no valid JSON: {error}") from None

@@ -6,8 +6,10 @@ from typing import Any
 
 from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.formats.coco_content import read_content
+from keras_maskrcnn.data.formats.coco_packing import AnnotationPacker
 from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.report import Records
+from keras_maskrcnn.utils.collector import collector_paused
 from keras_maskrcnn.utils.text import read_json
 
 
@@ -78,19 +80,24 @@ def load_coco(
         ```
     """
     source = str(annotation_file)
-    with error_prefix(source):
-        content = read_annotations(annotation_file)
-    return read_content(content, source, image_folder, class_names, masks, check_images, problems)
+    with collector_paused():
+        with error_prefix(source):
+            content = read_annotations(annotation_file)
+        return read_content(content, source, image_folder, class_names, masks, check_images, problems)
 
 
 def read_annotations(path: str | Path) -> dict[str, Any]:
     """Return the content of a COCO annotation file, of which only the outermost form is checked.
 
+    Annotations with well-formed polygons are packed: `as_in_file` tells what they were.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: images, annotations or categories are no lists of objects.
     """
-    content = read_json(path)
+    packer = AnnotationPacker()
+    content = read_json(path, packer)
+    packer.finish()
     if isinstance(content, list):
         raise ValueError(
             "this is a list, as COCO results are; annotations have images, annotations, categories"

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -20,15 +21,18 @@ from keras_maskrcnn.data.extents import segmentation_extent
 from keras_maskrcnn.data.formats.coco_areas import AreaReader
 from keras_maskrcnn.data.formats.coco_categories import Categories
 from keras_maskrcnn.data.formats.coco_flags import flag, is_ignored
-from keras_maskrcnn.data.formats.coco_images import ImageRow, ObjectRow
+from keras_maskrcnn.data.formats.coco_images import ImageRow
+from keras_maskrcnn.data.formats.coco_objects import ObjectRow, Objects
+from keras_maskrcnn.data.formats.coco_packing import as_in_file
+from keras_maskrcnn.data.formats.coco_plain import CLEARLY_WRONG, PlainReader
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.data.report import listed_ids
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.ids import find_id
 
-_CLEARLY_WRONG = 10.0
-"""Pixels of misfit that no rounding explains; near the origin both readings of a bbox fit about as well."""
+_BATCH = 512
+"""Annotations that are looked at together."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,18 +66,37 @@ class Annotations:
         self._repeated: list[Any] = []
         self._ignored: list[Any] = []
         self._areas = AreaReader()
+        self._positions = {image_id: position for position, image_id in enumerate(images)}
+        self._objects = Objects(wanted.keypoints)
+        self._plain = PlainReader(images, categories, wanted.masks)
 
     def read(self, annotations: list[dict[str, Any]]) -> None:
-        for position, annotation in enumerate(annotations):
-            annotation_id = annotation.get("id", f"number {position}")
-            name = annotation_id if isinstance(annotation_id, (int, str)) else f"number {position}"
-            try:
-                with error_prefix(f"{self.noun}{name}"):
-                    self._add(annotation, annotation_id)
-            except UnusableError as reason:
-                self.unusable.setdefault(str(reason), []).append(annotation_id)
-            except ValueError as problem:
-                self.problems.append(str(problem))
+        for start in range(0, len(annotations), _BATCH):
+            batch = annotations[start : start + _BATCH]
+            plain = self._plain.read(batch)
+            self._objects.add_plain(plain, start)
+            places = set(plain.places.tolist())
+            for place, annotation in enumerate(batch):
+                if place in places:
+                    self._note_id(annotation["id"])
+                else:
+                    self._read_one(as_in_file(annotation), start + place)
+
+    def _read_one(self, annotation: dict[str, Any], position: int) -> None:
+        annotation_id = annotation.get("id", f"number {position}")
+        name = annotation_id if isinstance(annotation_id, (int, str)) else f"number {position}"
+        try:
+            with error_prefix(f"{self.noun}{name}"):
+                self._add(annotation, annotation_id, position)
+        except UnusableError as reason:
+            self.unusable.setdefault(str(reason), []).append(annotation_id)
+        except ValueError as problem:
+            self.problems.append(str(problem))
+
+    def _note_id(self, annotation_id: int | str) -> None:
+        if annotation_id in self._seen:
+            self._repeated.append(annotation_id)
+        self._seen.add(annotation_id)
 
     def notes(self) -> list[str]:
         """What the report should say of annotations that were read."""
@@ -85,17 +108,17 @@ class Annotations:
             notes.append(f"{what}, read as crowds ({listed_ids(self._ignored)})")
         return notes
 
-    def _add(self, annotation: dict[str, Any], annotation_id: Any) -> None:
-        image = self.images.get(find_id(self.images, annotation.get("image_id")))
+    def _add(self, annotation: dict[str, Any], annotation_id: Any, position: int) -> None:
+        image_id = find_id(self.images, annotation.get("image_id"))
+        image = self.images.get(image_id)
         if image is None:
             raise ValueError(f"no image has its image_id {annotation.get('image_id')!r}")
         with error_prefix(f"image {image.path}"):
             if not isinstance(annotation_id, (int, str)):
                 raise ValueError(f'its "id" must be a whole number or a string; got {annotation_id!r}')
-            image.objects.append(self._object(annotation, annotation_id, image))
-            if annotation_id in self._seen:
-                self._repeated.append(annotation_id)
-            self._seen.add(annotation_id)
+            row = self._object(annotation, annotation_id, image)
+            self._objects.add(row, self._positions[image_id], position)
+            self._note_id(annotation_id)
 
     def _object(self, annotation: dict[str, Any], annotation_id: Any, image: ImageRow) -> ObjectRow:
         class_id = self._class_id(annotation.get("category_id"))
@@ -128,26 +151,24 @@ class Annotations:
             raise ValueError(f"no category has its category_id {category_id!r}")
         return self.categories.classes[known]
 
-    def record(self, image: ImageRow) -> Record:
-        objects = image.objects
-        count = self.wanted.keypoints
-        points = [np.zeros((count, 3)) if o.keypoints is None else o.keypoints for o in objects]
-        return Record(
-            image=image.path,
-            height=image.height,
-            width=image.width,
-            boxes=np.array([o.box for o in objects], np.float32).reshape(-1, 4),
-            class_ids=np.array([o.class_id for o in objects], np.int32),
-            masks=tuple(o.mask for o in objects) if self.wanted.masks else None,
-            crowd=np.array([o.crowd for o in objects], bool),
-            areas=np.array([o.area for o in objects], np.float32),
-            keypoints=np.array(points, np.float32).reshape(-1, self.wanted.keypoints, 3)
-            if self.wanted.keypoints
-            else None,
-            image_id=image.image_id,
-            class_names=self.wanted.class_names,
-            keypoint_names=self.wanted.keypoint_names,
-        )
+    def records(self) -> Iterator[Record]:
+        """Yield the record of each image, in their order."""
+        found = self._objects.of_images(len(self.images))
+        for image, objects in zip(self.images.values(), found, strict=True):
+            yield Record(
+                image=image.path,
+                height=image.height,
+                width=image.width,
+                boxes=objects.boxes,
+                class_ids=objects.class_ids,
+                masks=objects.masks if self.wanted.masks else None,
+                crowd=objects.crowd,
+                areas=objects.areas,
+                keypoints=objects.keypoints if self.wanted.keypoints else None,
+                image_id=image.image_id,
+                class_names=self.wanted.class_names,
+                keypoint_names=self.wanted.keypoint_names,
+            )
 
 
 def _corners(annotation: dict[str, Any], image: ImageRow) -> list[float]:
@@ -204,7 +225,7 @@ def _refuse_corners_as_bbox(corners: list[float], image: ImageRow, rle: dict[str
         extent = np.array(mask_extent(rle))
         misread = abs(extent - corners).max()
         meant = abs(extent - [x, y, width, height]).max()
-    if meant <= EDGE_TOLERANCE and misread > _CLEARLY_WRONG:
+    if meant <= EDGE_TOLERANCE and misread > CLEARLY_WRONG:
         what = "image" if rle is None else "mask"
         raise ValueError(
             f'"bbox" {[x, y, width, height]} fits its {what} only as x1, y1, x2, y2; COCO needs x, y, width, height'

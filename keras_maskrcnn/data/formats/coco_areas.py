@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from keras_maskrcnn.data.report import listed_ids
 from keras_maskrcnn.masks.rle import rle_area
 from keras_maskrcnn.utils.counted import counted
@@ -18,10 +20,21 @@ def plausible_area(area: float, rle: dict[str, Any]) -> bool:
     return abs(area - drawn) <= _SPECK or max(area, drawn) <= _OTHER_UNIT * min(area, drawn)
 
 
-def impossible_area(area: float, box: list[float]) -> bool:
-    """Tell whether no object in a box x1, y1, x2, y2 has an area: it is 0, or clearly more than the box has."""
+def plausible_range(areas: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the most pixels of masks that make annotated areas plausible."""
+    return (
+        np.minimum(areas - _SPECK, areas / _OTHER_UNIT),
+        np.maximum(areas + _SPECK, areas * _OTHER_UNIT),
+    )
+
+
+def impossible_area(area: Any, box: Any) -> Any:
+    """Tell whether no object in a box x1, y1, x2, y2 has an area: it is 0, or clearly more than the box has.
+
+    Areas and sides of boxes may be arrays.
+    """
     inside = (box[2] - box[0]) * (box[3] - box[1])
-    return (area == 0 and inside > 1) or area > 1.1 * inside + _SPECK
+    return (area == 0) & (inside > 1) | (area > 1.1 * inside + _SPECK)
 
 
 class AreaReader:

@@ -69,8 +69,8 @@ def read_content(
         notes=[*notes, *categories.notes, *reader.notes(), *_notes(content, masks)],
         warnings=list(warnings),
     )
-    usable = [image for image_id, image in images.items() if image_id not in unreadable]
-    records = Records([reader.record(image) for image in usable], report)
+    found = zip(images, reader.records(), strict=True)
+    records = Records([record for image_id, record in found if image_id not in unreadable], report)
     crowds = many_crowds(report.crowds, report.objects)
     report.notes += [] if crowds is None else [crowds]
     # Python shows warnings by default, and nobody should have to ask what was left out.

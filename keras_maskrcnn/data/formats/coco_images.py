@@ -5,23 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.image_paths import ImageFolder, find_images, note_of_moved
 from keras_maskrcnn.images.io import image_size
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.ids import plain_id
-
-
-@dataclasses.dataclass
-class ObjectRow:
-    box: list[float]
-    class_id: int
-    mask: Any
-    crowd: bool
-    area: float
-    keypoints: np.ndarray | None
 
 
 @dataclasses.dataclass
@@ -31,7 +19,6 @@ class ImageRow:
     height: int
     width: int
     """-1 like the height until the file is asked."""
-    objects: list[ObjectRow] = dataclasses.field(default_factory=list)
 
 
 def images_by_id(

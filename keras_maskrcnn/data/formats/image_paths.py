@@ -1,6 +1,7 @@
 """One rule for all readers: which file the path of an image means, on whatever system and by whatever tool written."""
 
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PureWindowsPath
@@ -11,6 +12,9 @@ from keras_maskrcnn.utils.counted import counted
 
 _LOCAL_FILES = "d"
 """The part of a query in which Label Studio writes the path: /data/local-files/?d=scans/a.png."""
+
+_PLAIN = re.compile(r"\w[\w-]*(\.\w+)?", re.ASCII)
+"""Names of files that can be read in one way alone."""
 
 
 class ImageFolder:
@@ -34,11 +38,13 @@ class ImageFolder:
         Raises:
             ValueError: several files may be meant; the message names them.
         """
+        exact = self.folder / path
+        if os.path.isfile(exact):
+            return exact
         # Both kinds of slashes, also of paths that leave the folder.
-        for exact in (self.folder / path, self.folder / PureWindowsPath(path).as_posix()):
-            if os.path.isfile(exact):
-                return exact
-        return self.find_inside(path)
+        posix = path if _PLAIN.fullmatch(path) else PureWindowsPath(path).as_posix()
+        exact = self.folder / posix
+        return exact if posix != path and os.path.isfile(exact) else self.find_inside(path)
 
     def find_inside(self, path: str) -> Path | None:
         """Return what `find` does, but never a file outside the folder, to which a path may lead as it is."""
@@ -86,11 +92,12 @@ def find_images(images: ImageFolder, paths: Iterable[str], problems: list[str]) 
     for path in paths:
         with collect_errors(problems), error_prefix(f"image {path}"):
             found[path] = images.find(path)
-    own = {os.path.normpath(file) for path, file in found.items() if file == images.folder / path}
+    moved = _moved(found, images.folder)
+    files = (file for path, file in found.items() if moved and file is not None and path not in moved)
+    own = set(map(os.path.normpath, files))
     elsewhere: dict[str, list[str]] = {}
-    for path, file in found.items():
-        if file is not None and file != images.folder / path:
-            elsewhere.setdefault(os.path.normpath(file), []).append(path)
+    for path, file in moved.items():
+        elsewhere.setdefault(os.path.normpath(file), []).append(path)
     for name, several in elsewhere.items():
         if name in own:
             found.update(dict.fromkeys(several))
@@ -103,15 +110,28 @@ def find_images(images: ImageFolder, paths: Iterable[str], problems: list[str]) 
 
 def note_of_moved(found: Mapping[str, Path | None], folder: str | os.PathLike) -> list[str]:
     """Say how many paths lead to files elsewhere than they say; nothing if none does."""
-    moved = {path: file for path, file in found.items() if file not in (None, Path(folder) / path)}
+    moved = _moved(found, Path(folder))
     if not moved:
         return []
     path, file = next(iter(moved.items()))
     return [f"{counted(len(moved), 'image')} found by the end of their path: {path} as {file}"]
 
 
+def _moved(found: Mapping[str, Path | None], folder: Path) -> dict[str, Path]:
+    """Those of the paths that lead to files elsewhere than they say."""
+    beginning = os.path.join(folder, "")
+    return {
+        path: file
+        for path, file in found.items()
+        if file is not None and str(file) != beginning + path and file != folder / path
+    }
+
+
 def _readings(path: str) -> Iterator[list[str]]:
     """The parts of a path, by each of the ways in which it may be written."""
+    if _PLAIN.fullmatch(path):
+        yield [path]
+        return
     texts = [path, unquote(path)]
     if "://" in path or "?" in path:
         try:
