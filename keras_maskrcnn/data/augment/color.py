@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.augment.recolor import recolored
 
 Uniform = Callable[[str, float, float], tf.Tensor]
 """Returns a random number between two, for the Config field that it is named."""
@@ -14,39 +16,31 @@ ColorJitter = Callable[[tf.Tensor, Uniform], tf.Tensor]
 
 
 def color_jitter(config: Config) -> ColorJitter | None:
-    """Return what changes the brightness, contrast, saturation and hue of [H, W, C] float32 pixels 0..255, in this
-    order; None if the config asks for none of it.
+    """Return what changes the brightness, contrast, saturation and hue of [H, W, C] pixels 0..255, uint8 or float32, in
+    this order; None if the config asks for none of it. It returns float32.
 
-    These are Keras' layers, but for the numbers that they would choose themselves: a resumed run would get others. Made
-    once, outside of the input pipeline, since layers make variables.
+    Keras' layers do the same, but each goes over the whole image several times, those of saturation and hue by way of
+    HSV and back: together they take eight times as long.
     """
     if not (config.brightness or config.contrast or config.saturation or config.hue):
         return None
-    # float32 whatever the policy: bfloat16 has 8 bits for 256 values.
-    brighten = keras.layers.RandomBrightness(0.0, dtype="float32")
-    spread = keras.layers.RandomContrast(0.0, dtype="float32", data_format="channels_last")
-    # It clips to its range what lies in 0..1 whatever the range of the pixels.
-    saturate = keras.layers.RandomSaturation(
-        0.0, value_range=(0, 1), dtype="float32", data_format="channels_last"
-    )
-    rotate = keras.layers.RandomHue(0.0, dtype="float32", data_format="channels_last")
 
     def jitter(image: tf.Tensor, uniform: Uniform) -> tf.Tensor:
-        images = image[None]
+        factors = {}
         if config.brightness:
-            delta = 255 * uniform("brightness", -config.brightness, config.brightness)
-            images = brighten.transform_images(images, {"rgb_delta": delta})
+            factors["delta"] = 255 * uniform("brightness", -config.brightness, config.brightness)
         if config.contrast:
-            factor = uniform("contrast", 1 - config.contrast, 1 + config.contrast)
-            images = spread.transform_images(images, {"contrast_factor": factor})
+            factors["contrast"] = uniform("contrast", 1 - config.contrast, 1 + config.contrast)
         if config.saturation:
-            factor = uniform("saturation", 1 - config.saturation, 1 + config.saturation)
-            images = saturate.transform_images(images, {"factor": factor[None]})
+            factors["saturation"] = uniform("saturation", 1 - config.saturation, 1 + config.saturation)
         if config.hue:
-            images = rotate.transform_images(
-                images, {"factor": uniform("hue", -config.hue, config.hue)[None]}
-            )
-        return images[0]
+            factors["hue"] = uniform("hue", -config.hue, config.hue)
+
+        def change(pixels: np.ndarray, *values: float) -> np.ndarray:
+            return recolored(pixels, **dict(zip(factors, values, strict=True)))
+
+        changed = tf.numpy_function(change, [image, *factors.values()], tf.float32)
+        return tf.ensure_shape(changed, image.shape)
 
     return jitter
 
