@@ -52,6 +52,25 @@ namespace maskrcnn {
     }                                                                                                          \
   }
 
+// To the four pixels around the sample `index` of a bin adds, weighted, the values of the channels whose maximum it is.
+// The pixels must not be one another.
+#define MASKRCNN_SPREAD_CHOSEN_LOOP(R)                                                                         \
+  MASKRCNN_EVERY_PROCESSOR void SpreadChosen(const R* __restrict__ values, const int32_t* __restrict__ which,   \
+                                             int32_t index, const R* __restrict__ weights, int count,          \
+                                             R* __restrict__ a, R* __restrict__ b, R* __restrict__ c,          \
+                                             R* __restrict__ d) {                                              \
+    const R wa = weights[0], wb = weights[1], wc = weights[2], wd = weights[3];                                \
+    for (int i = 0; i < count; ++i) {                                                                          \
+      const R value = which[i] == index ? values[i] : R(0);                                                    \
+      a[i] += wa * value;                                                                                      \
+      b[i] += wb * value;                                                                                      \
+      c[i] += wc * value;                                                                                      \
+      d[i] += wd * value;                                                                                      \
+    }                                                                                                          \
+  }
+
+MASKRCNN_SPREAD_CHOSEN_LOOP(float)
+MASKRCNN_SPREAD_CHOSEN_LOOP(double)
 MASKRCNN_SPREAD_LOOP(float)
 MASKRCNN_SPREAD_LOOP(double)
 MASKRCNN_CHANNEL_LOOPS(Eigen::half, float)

@@ -183,24 +183,29 @@ struct Corners {
                y.high_weight * x.high_weight} {}
 };
 
-// Finds the largest sample of a bin for channels [from, from + block), and which one it is: -1 is the zero off
+// The samples of a bin that lie on the map, row by row.
+template <typename R>
+void ListCorners(const Plan<R>& plan, int p, int q, int64_t width, std::vector<Corners<R>>* samples) {
+  samples->clear();
+  for (int i = plan.y.begin[p]; i < plan.y.begin[p + 1]; ++i) {
+    for (int j = plan.x.begin[q]; j < plan.x.begin[q + 1]; ++j) {
+      samples->emplace_back(plan.y.entries[i], plan.x.entries[j], width);
+    }
+  }
+}
+
+// Finds the largest sample of a bin for `block` channels from `map` on, and which one it is: -1 is the zero off
 // the map. A NaN wins. Ties go to the zero, then to the first sample.
 template <typename T, typename R>
-void MaxOfBin(const Plan<R>& plan, int p, int q, const T* map, int64_t width, int64_t channels, int64_t from,
-              int block, R* best, int32_t* which) {
-  const int rows = plan.y.begin[p + 1] - plan.y.begin[p];
-  const int columns = plan.x.begin[q + 1] - plan.x.begin[q];
-  const bool zero = plan.HasOutside(p, q) || rows * int64_t{columns} == 0;
+void MaxOfBin(const std::vector<Corners<R>>& samples, bool outside, const T* map, int64_t channels, int block,
+              R* best, int32_t* which) {
+  const bool zero = outside || samples.empty();
   std::fill(best, best + block, zero ? R(0) : -std::numeric_limits<R>::infinity());
   std::fill(which, which + block, zero ? -1 : 0);
-  for (int i = 0; i < rows; ++i) {
-    for (int j = 0; j < columns; ++j) {
-      const Corners<R> corners(plan.y.entries[plan.y.begin[p] + i], plan.x.entries[plan.x.begin[q] + j], width);
-      const T* first = map + from;
-      TakeLarger(first + corners.at[0] * channels, first + corners.at[1] * channels,
-                 first + corners.at[2] * channels, first + corners.at[3] * channels, corners.weight,
-                 i * columns + j, block, best, which);
-    }
+  for (size_t index = 0; index < samples.size(); ++index) {
+    const Corners<R>& corners = samples[index];
+    TakeLarger(map + corners.at[0] * channels, map + corners.at[1] * channels, map + corners.at[2] * channels,
+               map + corners.at[3] * channels, corners.weight, static_cast<int32_t>(index), block, best, which);
   }
 }
 
@@ -233,10 +238,12 @@ class RoiAlignOp : public OpKernel {
     const int64_t width = feature.dim_size(2);
     const int64_t channels = regions.channels;
     const T* map = feature.flat<T>().data() + regions.images[n] * feature.dim_size(1) * width * channels;
+    std::vector<Corners<Real<T>>> samples;
     for (int p = 0; p < settings_.size; ++p) {
       for (int q = 0; q < settings_.size; ++q, pooled += channels) {
         if (settings_.take_max) {
-          Max(*plan, p, q, map, width, channels, pooled);
+          ListCorners(*plan, p, q, width, &samples);
+          Max(samples, plan->HasOutside(p, q), map, channels, pooled);
         } else {
           AverageBin(*plan, p, q, map, width, channels, pooled);
         }
@@ -244,13 +251,13 @@ class RoiAlignOp : public OpKernel {
     }
   }
 
-  static void Max(const Plan<Real<T>>& plan, int p, int q, const T* map, int64_t width, int64_t channels,
+  static void Max(const std::vector<Corners<Real<T>>>& samples, bool outside, const T* map, int64_t channels,
                   T* pooled) {
     Real<T> best[kBlock];
     int32_t which[kBlock];
     for (int64_t from = 0; from < channels; from += kBlock) {
       const int block = static_cast<int>(std::min<int64_t>(kBlock, channels - from));
-      MaxOfBin(plan, p, q, map, width, channels, from, block, best, which);
+      MaxOfBin(samples, outside, map + from, channels, block, best, which);
       for (int c = 0; c < block; ++c) pooled[from + c] = static_cast<T>(best[c]);
     }
   }
@@ -267,6 +274,7 @@ struct Slice {
   int64_t stride;
   int64_t from;
   int block;
+  R* nowhere;  // [4, kBlock], for what comes to nothing
 };
 
 template <typename T, typename R>
@@ -291,20 +299,44 @@ void SpreadAverage(const Plan<R>& plan, int p, int q, const T* gradient, int64_t
   }
 }
 
-template <typename T, typename R>
-void SpreadMax(const Plan<R>& plan, int p, int q, const T* gradient, const T* map, int64_t width,
-               int64_t channels, const Slice<R>& slice) {
-  R best[kBlock];
-  int32_t which[kBlock];
-  MaxOfBin(plan, p, q, map, width, channels, slice.from, slice.block, best, which);
-  const int columns = plan.x.begin[q + 1] - plan.x.begin[q];
+// Up to here all channels are done at once for each sample, although each channel needs but one.
+constexpr size_t kFewSamples = 16;
+
+// Hands the gradient of each channel to the four pixels around the sample that `which` names.
+template <typename R>
+void SpreadByChannel(const std::vector<Corners<R>>& samples, const R* share, const int32_t* which,
+                     const Slice<R>& slice) {
   for (int c = 0; c < slice.block; ++c) {
     if (which[c] < 0) continue;
-    const Corners<R> corners(plan.y.entries[plan.y.begin[p] + which[c] / columns],
-                             plan.x.entries[plan.x.begin[q] + which[c] % columns], width);
-    const R share = static_cast<R>(gradient[slice.from + c]);
-    for (int k = 0; k < 4; ++k) slice.sums[corners.at[k] * slice.stride + c] += corners.weight[k] * share;
+    const Corners<R>& corners = samples[which[c]];
+    for (int k = 0; k < 4; ++k) slice.sums[corners.at[k] * slice.stride + c] += corners.weight[k] * share[c];
   }
+}
+
+// The same sample by sample, all channels at once: those that chose another one add zeros.
+template <typename R>
+void SpreadBySample(const std::vector<Corners<R>>& samples, const R* share, const int32_t* which,
+                    const Slice<R>& slice) {
+  for (size_t index = 0; index < samples.size(); ++index) {
+    const Corners<R>& corners = samples[index];
+    R* pixels[4];
+    for (int k = 0; k < 4; ++k) {  // at the border pixels of no weight are one another
+      pixels[k] = corners.weight[k] == R(0) ? slice.nowhere + k * kBlock : slice.sums + corners.at[k] * slice.stride;
+    }
+    SpreadChosen(share, which, static_cast<int32_t>(index), corners.weight, slice.block, pixels[0], pixels[1],
+                 pixels[2], pixels[3]);
+  }
+}
+
+template <typename T, typename R>
+void SpreadMax(const std::vector<Corners<R>>& samples, bool outside, const T* gradient, const T* map,
+               int64_t channels, const Slice<R>& slice) {
+  R best[kBlock], share[kBlock];
+  int32_t which[kBlock];
+  MaxOfBin(samples, outside, map + slice.from, channels, slice.block, best, which);
+  for (int c = 0; c < slice.block; ++c) share[c] = static_cast<R>(gradient[slice.from + c]);
+  const auto spread = samples.size() <= kFewSamples ? &SpreadBySample<R> : &SpreadByChannel<R>;
+  spread(samples, share, which, slice);
 }
 
 // Each piece of work owns some channels of one image's map at one level and adds the regions there in the
@@ -365,8 +397,8 @@ class RoiAlignGradOp : public OpKernel {
     const int64_t channels = regions.channels;
     const T* map = feature.flat<T>().data() + image * pixels * channels;
     T* result = output->flat<T>().data() + image * pixels * channels + from;
-    std::vector<R> scratch;
-    Slice<R> slice{nullptr, channels, from, block};
+    std::vector<R> scratch, nowhere(4 * kBlock);
+    Slice<R> slice{nullptr, channels, from, block, nowhere.data()};
     if constexpr (std::is_same_v<T, R>) {
       slice.sums = result;
       for (int64_t i = 0; i < pixels; ++i) std::fill_n(result + i * channels, block, R(0));
@@ -376,13 +408,15 @@ class RoiAlignGradOp : public OpKernel {
       slice.stride = block;
     }
     Plan<R> plan;
+    std::vector<Corners<R>> samples;
     for (int64_t n : rows) {
       plan.Make(settings_, regions, n);
       const T* bin = gradient + n * settings_.size * settings_.size * channels;
       for (int p = 0; p < settings_.size; ++p) {
         for (int q = 0; q < settings_.size; ++q, bin += channels) {
           if (settings_.take_max) {
-            SpreadMax(plan, p, q, bin, map, width, channels, slice);
+            ListCorners(plan, p, q, width, &samples);
+            SpreadMax(samples, plan.HasOutside(p, q), bin, map, channels, slice);
           } else {
             SpreadAverage(plan, p, q, bin, width, slice);
           }

@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from keras_maskrcnn.layers.composite import Composite
@@ -94,7 +95,8 @@ class BoxHead(Composite):
 class MaskHead(Composite):
     """Pooled RoIs `[M, P, P, C]` -> mask logits `[M, 2P, 2P, masks]`, float32.
 
-    The paper's (figure 4): four 3x3 convolutions, or none after res5, a 2x2 deconvolution and a 1x1 predictor.
+    The paper's (figure 4): four 3x3 convolutions, or none after res5, a 2x2 deconvolution and a 1x1 predictor. Called
+    with `entries [M]` int32 it returns of each RoI's masks that one alone, `[M, 2P, 2P, 1]`, in less time.
 
     Args:
         num_masks: output channels.
@@ -137,11 +139,36 @@ class MaskHead(Composite):
             name="logits",
         )
 
-    def call(self, pooled: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+    def call(
+        self,
+        pooled: keras.KerasTensor,
+        training: bool = False,
+        entries: keras.KerasTensor | None = None,
+    ) -> keras.KerasTensor:
         x = pooled
         for conv in self.convs:
             x = conv(x, training=training)
-        return ops.cast(self.logits(self.deconv(x)), "float32")
+        logits = self.logits(self.deconv(x)) if entries is None else self._entry_logits(x, entries)
+        return ops.cast(logits, "float32")
+
+    def _entry_logits(self, x: keras.KerasTensor, entries: keras.KerasTensor) -> keras.KerasTensor:
+        if not self.deconv.built:
+            self.deconv.build(x.shape)
+        if not self.logits.built:
+            self.logits.build((*x.shape[:-1], self.deconv.filters))
+        side, channels, filters = x.shape[1], x.shape[3], self.deconv.filters
+        # The four pixels that the deconvolution makes of one do not overlap: it is a product, and the predictor
+        # need not know where they lie.
+        kernel = ops.reshape(ops.transpose(self.deconv.kernel, (3, 0, 1, 2)), (channels, 4 * filters))
+        four = ops.matmul(ops.reshape(x, (-1, channels)), ops.cast(kernel, x.dtype))
+        four = ops.relu(tf.nn.bias_add(four, ops.tile(ops.cast(self.deconv.bias, x.dtype), [4])))
+        weights = ops.take(ops.transpose(self.logits.kernel[0, 0]), entries, axis=0)  # [M, filters]
+        logits = ops.matmul(
+            ops.reshape(four, (-1, 4 * side * side, filters)), ops.cast(weights, x.dtype)[..., None]
+        )
+        logits += ops.cast(ops.take(self.logits.bias, entries), x.dtype)[:, None, None]
+        logits = ops.transpose(ops.reshape(logits, (-1, side, side, 2, 2)), (0, 1, 3, 2, 4))
+        return ops.reshape(logits, (-1, 2 * side, 2 * side, 1))
 
 
 class MLPMaskHead(keras.layers.Layer):

@@ -179,11 +179,17 @@ def select_class(rows: keras.KerasTensor, classes: keras.KerasTensor, background
 
     C is 1 for class-agnostic rows, K + 1 with an entry for the background, K without.
     """
-    last = ops.shape(rows)[1] - 1
-    index = classes if background else ops.maximum(classes - 1, 0)
-    index = ops.minimum(index, last)  # class-agnostic rows have one entry for all
+    index = class_entries(classes, background, ops.shape(rows)[1])
     index = ops.reshape(index, (-1,) + (1,) * (len(rows.shape) - 1))
     return ops.squeeze(ops.take_along_axis(rows, index, axis=1), axis=1)
+
+
+def class_entries(
+    classes: keras.KerasTensor, background: bool, count: keras.KerasTensor | int
+) -> keras.KerasTensor:
+    """Return which of `count` entries each class has, `[N]` int32; as `select_class`."""
+    index = classes if background else ops.maximum(classes - 1, 0)
+    return ops.minimum(index, count - 1)  # class-agnostic rows have one entry for all
 
 
 def select_mask(masks: keras.KerasTensor, classes: keras.KerasTensor, background: bool) -> keras.KerasTensor:

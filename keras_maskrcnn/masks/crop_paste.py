@@ -176,8 +176,8 @@ def matterport_paste(probabilities: np.ndarray, boxes: np.ndarray) -> tuple[np.n
 
 def _whole_range(start: float, stop: float, length: int) -> tuple[int, int]:
     """Clip a range of pixels to 0..length; an empty one stays inside."""
-    first = int(np.clip(start, 0, length))
-    return first, int(np.clip(stop, first, length))
+    first = int(min(max(start, 0), length))
+    return first, int(min(max(stop, first), length))
 
 
 def _sums_up_to(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
@@ -192,7 +192,7 @@ def _sums_up_to(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
 def _bilinear_weights(start: float, stop: float, cells: int, first: int, last: int) -> np.ndarray:
     """Weights of the cells of start..stop at the centres of pixels first..last-1: [last - first, cells]."""
     positions = (np.arange(first, last) + 0.5 - start) * (cells / (stop - start)) - 0.5
-    return (1 - np.abs(positions[:, None] - np.arange(cells))).clip(0).astype(np.float32)
+    return np.maximum(1 - np.abs(positions[:, None] - np.arange(cells)), 0).astype(np.float32)
 
 
 def _pasted(probabilities: np.ndarray, boxes: np.ndarray, height: int, width: int) -> Iterator[Region]:

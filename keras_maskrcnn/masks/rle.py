@@ -48,16 +48,30 @@ def regions_to_masks(regions: Iterable[Region], count: int, height: int, width: 
 
 
 def region_to_rle(region: Region, height: int, width: int) -> dict[str, Any]:
-    """Encode a region of an image of height x width pixels, which is empty elsewhere, as `mask_to_rle` does."""
+    """Encode a region of an image of height x width pixels, which is empty elsewhere, as `mask_to_rle` does.
+
+    The image is never made: a region costs its own pixels.
+    """
     part, left, top = region
-    band = np.zeros((height, part.shape[1]), bool, order="F")
-    band[top : top + part.shape[0]] = part
-    return _encode_columns(band, left, width)
+    rows, columns = part.shape
+    # Column by column, each followed by a zero that ends its last run, and one zero before the first.
+    flat = np.zeros(1 + columns * (rows + 1), bool)
+    flat[1:].reshape(columns, rows + 1)[:, :rows] = part.T
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    ends = left * height + top + changes + changes // (rows + 1) * (height - rows - 1)
+    if rows == height:  # a run that reaches the bottom may go on at the top of the next column
+        goes_on = np.flatnonzero(ends[1:-1:2] == ends[2::2])
+        ends = np.delete(ends, np.concatenate([2 * goes_on + 1, 2 * goes_on + 2]))
+    pixels = height * width
+    if not ends.size or ends[-1] < pixels:
+        ends = np.append(ends, pixels)
+    rle = coco_mask.frPyObjects({"size": [height, width], "counts": np.diff(ends, prepend=0)}, height, width)
+    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
 
 
 def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:
     """Encode a mask [H, W] bool as COCO's RLE: {"size": [H, W], "counts": str}, ready for JSON."""
-    return _encode_columns(np.asarray(mask, bool), 0, mask.shape[1])
+    return region_to_rle((np.asarray(mask, bool), 0, 0), *mask.shape)
 
 
 def rle_to_mask(rle: dict[str, Any]) -> np.ndarray:
@@ -149,18 +163,3 @@ def segmentation_to_rle(segmentation: Any, height: int, width: int) -> dict[str,
         )
     polygons = [checked_polygon(polygon) for polygon in segmentation]
     return coco_mask.merge(coco_mask.frPyObjects(polygons, height, width))
-
-
-def _encode_columns(band: np.ndarray, left: int, width: int) -> dict[str, Any]:
-    """Encode an image that is zero but for the columns [H, w] that start at `left`."""
-    height = band.shape[0]
-    flat = band.ravel(order="F")
-    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1 + left * height
-    if flat.size and flat[0]:
-        # COCO's counts alternate and start with zeros, so a mask that starts set has a first run of none.
-        changes = np.concatenate([[left * height], changes])
-    if flat.size and flat[-1] and left + band.shape[1] < width:
-        changes = np.concatenate([changes, [(left + band.shape[1]) * height]])
-    counts = np.diff(np.concatenate([[0], changes, [height * width]])).tolist()
-    rle = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
-    return {"size": [height, width], "counts": rle["counts"].decode("ascii")}

@@ -220,6 +220,21 @@ def test_encoding_and_decoding_give_back_the_mask(mask):
     assert (rle_to_mask(mask_to_rle(mask)) == mask).all()
 
 
+@pytest.mark.parametrize("fraction", [0, 0.1, 0.5, 0.9, 1])
+def test_a_region_is_encoded_as_pycocotools_encodes_the_image_around_it(fraction):
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        height, width = rng.integers(1, 7, 2)
+        top, bottom = np.sort(rng.integers(0, height + 1, 2))
+        left, right = np.sort(rng.integers(0, width + 1, 2))
+        part = rng.random((bottom - top, right - left)) < fraction
+        whole = np.zeros((height, width), np.uint8, order="F")
+        whole[top:bottom, left:right] = part
+        expected = {"size": [height, width], "counts": coco_mask.encode(whole)["counts"].decode()}
+        assert region_to_rle((part, left, top), height, width) == expected
+        assert mask_to_rle(whole) == expected
+
+
 @pytest.mark.parametrize("fraction", [0, 0.02, 0.5, 1])
 @pytest.mark.parametrize("compressed", [True, False])
 def test_columns_decoded_alone_are_those_of_the_whole_mask(fraction, compressed):

@@ -206,6 +206,24 @@ def test_any_number_of_channels(implementation, channels, mode):
     np.testing.assert_allclose(gradients[0], wanted[0], atol=1e-10)
 
 
+@pytest.mark.parametrize("sampling_ratio", [2, 5])  # few samples in a bin, and many
+def test_of_equal_samples_the_first_gets_the_gradient_of_a_maximum(monkeypatch, sampling_ratio):
+    if build.find_compiler() is None:
+        pytest.skip("no C++ compiler")
+    monkeypatch.setenv(SWITCH, "compiled")  # the plain one shares the gradient out
+    settings = {"strides": [1], "output_size": 1, "sampling_ratio": sampling_ratio, "mode": "max"}
+    box = [[0.0, 0.0, 8.0 * sampling_ratio, 8.0 * sampling_ratio]]  # samples at 3.5, 11.5, ...
+    feature = tf.ones([1, 8 * sampling_ratio, 8 * sampling_ratio, 20])
+    _, (gradient,) = run([feature], np.float32(box), [0], [0], np.ones([1, 1, 1, 20]), **settings)
+    expected = np.zeros(feature.shape)
+    expected[0, 3:5, 3:5] = 0.25
+    np.testing.assert_array_equal(gradient, expected)
+    # half of the samples lie off the map, and their zeros are as large as the others
+    half = np.float32(box) - [[4.0 * sampling_ratio, 0.0] * 2]
+    _, (gradient,) = run([0 * feature], np.float32(half), [0], [0], np.ones([1, 1, 1, 20]), **settings)
+    assert not np.any(gradient)
+
+
 @pytest.mark.parametrize("sampling_ratio", [0, 2])
 @pytest.mark.parametrize("batch", [0, 2])
 def test_no_boxes_pool_to_nothing_and_a_zero_gradient(implementation, batch, sampling_ratio):

@@ -7,11 +7,12 @@ from keras import ops
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.detections import MaskProbabilities
 from keras_maskrcnn.layers.heads import MaskHead, MLPMaskHead
-from keras_maskrcnn.layers.losses import MaskLoss
+from keras_maskrcnn.layers.losses import MaskLoss, class_entries
 from keras_maskrcnn.layers.resnet import Res5
 from keras_maskrcnn.layers.targets import MaskTargets
 from keras_maskrcnn.network.heads.head import RoIHead, Stages
 from keras_maskrcnn.network.pooling import pool_rois
+from keras_maskrcnn.ops.dialect import elementary
 
 
 class MaskRoIHead(RoIHead):
@@ -56,11 +57,18 @@ class MaskRoIHead(RoIHead):
     def infer(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
         """Compute `masks [B, D, S, S]`, 0..1, of the detected classes."""
         pooled = self.pool(config, res5, stages["dense"].features, stages["rois"])
-        logits = self.layer(pooled)
+        logits = self._logits(config, pooled, stages["rois"]["classes"])
         probabilities = MaskProbabilities(
             kind=config.mask_loss, background=config.background_outputs, name="masks"
         )(logits, stages["rois"], stages["outputs"]["classes"])
         return {"mask_features": pooled, "mask_logits": logits, "outputs": {"masks": probabilities}}
+
+    def _logits(self, config: Config, pooled: Any, classes: Any) -> Any:
+        """Return logits of the classes' own masks, `[M, S, S, 1]`, or of all where these compete or come at once."""
+        if config.mask_loss == "softmax" or isinstance(self.layer, MLPMaskHead) or elementary():
+            return self.layer(pooled)
+        count = self.layer.logits.filters
+        return self.layer(pooled, entries=class_entries(classes, config.background_outputs, count))
 
     @staticmethod
     def pool(config: Config, res5: Res5 | None, features: dict[str, Any], rois: dict[str, Any]) -> Any:
