@@ -104,7 +104,7 @@ inline absl::Status CheckImage(const tensorflow::Tensor& pixels) {
 }
 
 // A kernel [taps, taps, I, O], and with `images` that their channels are I, or O for a kernel that is turned.
-inline absl::Status CheckKernel(const tensorflow::Tensor& kernel, int taps, const tensorflow::Tensor& images,
+inline absl::Status CheckKernel(const tensorflow::Tensor& kernel, int64_t taps, const tensorflow::Tensor& images,
                                 bool turned) {
   const bool fits = kernel.dims() == 4 && kernel.dim_size(0) == taps && kernel.dim_size(1) == taps &&
                     kernel.dim_size(2) % kLanes == 0 && kernel.dim_size(3) % kLanes == 0 &&

@@ -17,8 +17,7 @@ FOLDER = _INSTALLED if _INSTALLED.exists() else _CHECKOUT
 """The C++ sources: `custom_ops` of a checkout, which an installation puts beside this file."""
 
 SOURCES = tuple(
-    FOLDER / name
-    for name in ("roi_align.cc", "convolution.cc", "winograd.cc", "pointwise.cc", "group_norm.cc")
+    FOLDER / name for name in ("roi_align.cc", "convolution.cc", "winograd.cc", "direct.cc", "group_norm.cc")
 )
 HEADERS = tuple(
     FOLDER / name

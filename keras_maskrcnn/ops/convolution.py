@@ -25,10 +25,9 @@ def convolve(
 ) -> tf.Tensor:
     """Return relu(images * (kernel times scale) + bias + residual).
 
-    Around the images are dilation * (K - 1) / 2 zeros on every side, as in torch. On a CPU kernels of 1x1, and of 3x3
-    with stride 1, are convolved by the compiled operations where these are (see `cpu_convolution.py`), which takes a
-    third to nine tenths of TensorFlow's time; a GPU's own library chooses for itself. KERAS_MASKRCNN_OPS=plain turns
-    them off.
+    Around the images are dilation * (K - 1) / 2 zeros on every side, as in torch. On a CPU kernels of 1x1 and 3x3 are
+    convolved by the compiled operations where these are (see `cpu_convolution.py`), which takes a third to nine tenths
+    of TensorFlow's time; a GPU's own library chooses for itself. KERAS_MASKRCNN_OPS=plain turns them off.
 
     Args:
         images: [B, H, W, I].

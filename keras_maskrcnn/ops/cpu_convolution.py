@@ -2,7 +2,7 @@
 
 3x3 kernels go by Winograd's minimal filtering F(4x4, 3x3), in a quarter of the multiplications (Lavin and Gray 2016,
 section 4.3; `custom_ops/winograd.cc`); rounding errors are about eight times those of the direct sum, 1e-4 of the
-outputs' spread. 1x1 kernels are matrix products (`custom_ops/pointwise.cc`).
+outputs' spread. 1x1 kernels, and 3x3 ones with a stride, are matrix products (`custom_ops/direct.cc`).
 """
 
 from typing import Any
@@ -27,13 +27,13 @@ def convolve(
 
     Args:
         library: what TensorFlow made of the compiled operations.
-        images: [B, H, W, I], float32 or, with 3x3 kernels, bfloat16.
+        images: [B, H, W, I], float32 or, with 3x3 kernels of stride 1, bfloat16.
         kernel: [3, 3, I, O] or [1, 1, I, O] float32.
         scale: [O] float32.
         bias: [O] float32.
         residual: [B, H', W', O] of the images' dtype.
         relu: whether what is negative becomes zero.
-        stride: 1 for 3x3 kernels.
+        stride: step of the kernel.
 
     Returns:
         [B, H', W', O] of the images' dtype; all between is computed in float32.
@@ -82,9 +82,9 @@ def _run(
     stride: int,
 ) -> tf.Tensor:
     inputs = images, kernel, scale, bias, residual
-    if kernel.shape[0] == 3:
+    if kernel.shape[0] == 3 and stride == 1:
         return library.maskrcnn_convolve3x3(*inputs, relu=relu, turned=turned)
-    return library.maskrcnn_convolve1x1(*inputs, relu=relu, turned=turned, stride=stride)
+    return library.maskrcnn_convolve_direct(*inputs, relu=relu, turned=turned, stride=stride)
 
 
 def _image_gradient(
@@ -93,19 +93,22 @@ def _image_gradient(
     if stride == 1:
         nothing = tf.zeros([0]), tf.zeros([0], above.dtype)
         return _run(library, above, kernel, scale, *nothing, relu=False, turned=True, stride=1)
-    return tf.raw_ops.Conv2DBackpropInput(
-        input_sizes=tf.shape(images),
+    around = kernel.shape[0] // 2
+    shape = tf.shape(images)
+    padded = tf.raw_ops.Conv2DBackpropInput(
+        input_sizes=shape + [0, 2 * around, 2 * around, 0],
         filter=kernel * scale if _is_there(scale) else kernel,
         out_backprop=above,
         strides=[1, stride, stride, 1],
         padding="VALID",
     )
+    return tf.slice(padded, [0, around, around, 0], shape) if around else padded
 
 
 def _kernel_gradient(library: Any, images: tf.Tensor, above: tf.Tensor, side: int, stride: int) -> tf.Tensor:
-    if side == 3:
+    if side == 3 and stride == 1:
         return library.maskrcnn_convolve3x3_kernel_grad(images, above)
-    return library.maskrcnn_convolve1x1_kernel_grad(images, above, stride=stride)
+    return library.maskrcnn_convolve_direct_kernel_grad(images, above, stride=stride, taps=side)
 
 
 def _is_there(values: tf.Tensor) -> bool:
@@ -115,8 +118,6 @@ def _is_there(values: tf.Tensor) -> bool:
 def fits(dtype: tf.DType, kernel_shape: tuple[int, ...], stride: int) -> bool:
     """Whether `convolve` takes such images and kernels `[K, K, I, O]`."""
     side, channels = kernel_shape[0], kernel_shape[2:]
-    if any(count % LANES for count in channels):
+    if any(count % LANES for count in channels) or side not in (1, 3):
         return False
-    if side == 3:
-        return stride == 1 and dtype in (tf.float32, tf.bfloat16)
-    return side == 1 and dtype == tf.float32
+    return dtype == tf.float32 or (dtype == tf.bfloat16 and side == 3 and stride == 1)

@@ -75,7 +75,7 @@ EXTRAS = list(itertools.product([False, True], repeat=3))
 
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("extras", EXTRAS, ids=str)
-@pytest.mark.parametrize("side, stride", [(3, 1), (1, 1), (1, 2), (1, 3)])
+@pytest.mark.parametrize("side, stride", [(3, 1), (3, 2), (3, 3), (1, 1), (1, 2), (1, 3)])
 def test_scale_bias_residual_and_relu_are_those_of_the_direct_sum(side, stride, extras, relu):
     random = np.random.default_rng(0)
     images, kernel, _ = case(2, 13, 22, 32, 48, side)
@@ -87,7 +87,8 @@ def test_scale_bias_residual_and_relu_are_those_of_the_direct_sum(side, stride, 
 
     def before_relu(images, kernel, scale, bias, residual):
         kernel = kernel if scale is None else kernel * scale
-        x = tf.nn.conv2d(images[:, ::stride, ::stride] if side == 1 else images, kernel, 1, "SAME")
+        images = tf.pad(images, [[0, 0], [side // 2] * 2, [side // 2] * 2, [0, 0]])
+        x = tf.nn.conv2d(images, kernel, stride, "VALID")
         return x + sum(values for values in (bias, residual) if values is not None)
 
     def directly(*values):
@@ -244,4 +245,4 @@ def test_gradients_of_other_shapes_are_refused():
     with pytest.raises(
         tf.errors.InvalidArgumentError, match=r"gradient must be \[1,4,4,16\], found \[1,8,8,16\]"
     ):
-        compiled.maskrcnn_convolve1x1_kernel_grad(images, images, stride=2)
+        compiled.maskrcnn_convolve_direct_kernel_grad(images, images, stride=2, taps=1)

@@ -1,5 +1,5 @@
-// Convolution with 1x1 kernels on the CPU: a matrix product of pixels and kernel, with scale, bias, residual and ReLU on the
-// way. TensorFlow's reaches half of what the processor can, as it packs the kernel and the pixels anew each time.
+// Convolution on the CPU as a matrix product of what each output sees and the kernel, with scale, bias, residual and ReLU on
+// the way. What a 1x1 kernel of stride 1 sees are the pixels as they lie; for others it is gathered, some outputs at a time.
 
 #include <algorithm>
 #include <cstring>
@@ -19,31 +19,42 @@ using tensorflow::shape_inference::DimensionHandle;
 using tensorflow::shape_inference::InferenceContext;
 using tensorflow::shape_inference::ShapeHandle;
 
-constexpr int64_t kMostPixels = 96;  // beyond which nothing is gained
+constexpr int64_t kMostOutputs = 96;  // beyond which nothing is gained
 
-// How many pixels are worked on at a time: with so many channels they fill an eighth of a thread's caches at most.
-int64_t PixelsTogether(int64_t channels) {
-  return std::clamp(kCachedFloats / 8 / channels / kMostRows * kMostRows, kMostRows, kMostPixels);
+// How many outputs are worked on at a time, that see so many values: these fill an eighth of a thread's caches at most.
+int64_t OutputsTogether(int64_t values) {
+  return std::clamp(kCachedFloats / 8 / values / kMostRows * kMostRows, kMostRows, kMostOutputs);
 }
 
-// Every stride-th pixel of every stride-th row of images, counted through all of them.
-struct Pixels {
+// What each output of a kernel with `taps` x `taps` sees, row after row, with zeros around the images.
+struct Patches {
   const float* values;
-  int64_t height, width, channels, stride;
+  int64_t height, width, channels, taps, stride;
 
-  static Pixels Of(const Tensor& image, int64_t stride) {
-    return {image.flat<float>().data(), image.dim_size(1), image.dim_size(2), image.dim_size(3), stride};
+  static Patches Of(const Tensor& image, int64_t taps, int64_t stride) {
+    return {image.flat<float>().data(), image.dim_size(1), image.dim_size(2), image.dim_size(3), taps, stride};
   }
 
   int64_t Down() const { return DivideUp(height, stride); }
   int64_t Across() const { return DivideUp(width, stride); }
+  int64_t Size() const { return taps * taps * channels; }
+  bool AreRows() const { return taps == 1 && stride == 1; }
 
-  void Copy(int64_t first, int64_t count, const Scratch& to) const {
-    const int64_t down = Down(), across = Across();
-    for (int64_t number = first; number < first + count; ++number) {
-      const int64_t row = number / across, image = row / down;
-      const int64_t pixel = (image * height + row % down * stride) * width + number % across * stride;
-      std::memcpy(to.values() + (number - first) * to.step, values + pixel * channels, channels * sizeof(float));
+  // Outputs first, first + 1, ..., a row of Size() values each.
+  void Gather(int64_t first, int64_t count, const Scratch& to) const {
+    const int64_t down = Down(), across = Across(), bytes = channels * sizeof(float);
+    for (int64_t number = 0; number < count; ++number) {
+      const int64_t row = (first + number) / across, image = row / down;
+      const int64_t top = row % down * stride - taps / 2, left = (first + number) % across * stride - taps / 2;
+      float* patch = to.values() + number * to.step;
+      for (int64_t tap = 0; tap < taps * taps; ++tap, patch += channels) {
+        const int64_t y = top + tap / taps, x = left + tap % taps;
+        if (y < 0 || y >= height || x < 0 || x >= width) {
+          std::memset(patch, 0, bytes);
+        } else {
+          std::memcpy(patch, values + ((image * height + y) * width + x) * channels, bytes);
+        }
+      }
     }
   }
 };
@@ -61,9 +72,9 @@ void PackPanel(const float* kernel, const float* scale, int64_t inputs, int64_t 
   }
 }
 
-class Convolve1x1Op : public OpKernel {
+class ConvolveDirectOp : public OpKernel {
  public:
-  explicit Convolve1x1Op(OpKernelConstruction* context)
+  explicit ConvolveDirectOp(OpKernelConstruction* context)
       : OpKernel(context), product_(FastestProducts().product) {
     OP_REQUIRES_OK(context, context->GetAttr("relu", &relu_));
     OP_REQUIRES_OK(context, context->GetAttr("turned", &turned_));
@@ -73,10 +84,13 @@ class Convolve1x1Op : public OpKernel {
   void Compute(OpKernelContext* context) override {
     const Tensor &image = context->input(0), &kernel = context->input(1);
     OP_REQUIRES_OK(context, CheckImage(image));
-    OP_REQUIRES_OK(context, CheckKernel(kernel, 1, image, turned_));
-    const Pixels pixels = Pixels::Of(image, stride_);
-    const int64_t inner = pixels.channels, columns = kernel.dim_size(turned_ ? 2 : 3);
-    const TensorShape shape({image.dim_size(0), pixels.Down(), pixels.Across(), columns});
+    const int64_t taps = kernel.dims() == 4 ? kernel.dim_size(0) : 1;
+    OP_REQUIRES_OK(context, CheckKernel(kernel, taps, image, turned_));
+    OP_REQUIRES(context, taps % 2 == 1 && (taps == 1 || !turned_),
+                absl::InvalidArgumentError(absl::StrCat("kernel must be of odd size, and of 1 if turned, found ", taps)));
+    const Patches patches = Patches::Of(image, taps, stride_);
+    const int64_t inner = patches.Size(), columns = kernel.dim_size(turned_ ? 2 : 3);
+    const TensorShape shape({image.dim_size(0), patches.Down(), patches.Across(), columns});
     Extras extras;
     OP_REQUIRES_OK(context, Extras::Of(context, 2, kernel.dim_size(3), columns, shape, &extras));
     Tensor *convolved, packed;
@@ -90,17 +104,17 @@ class Convolve1x1Op : public OpKernel {
       }
     });
     const Finish finish = {extras.bias, {static_cast<const float*>(extras.residual), columns}, relu_};
-    const int64_t count = shape.num_elements() / columns, together = PixelsTogether(inner);
+    const int64_t count = shape.num_elements() / columns, together = OutputsTogether(inner);
     const int64_t rounds = std::max<int64_t>(DivideUp(count, Threads(context) * 4 * together), 1);
     InParallel(context, count, DivideUp(count, Threads(context) * rounds), [&](int64_t begin, int64_t end) {
-      const Scratch copied(context, stride_ == 1 ? 0 : together, inner);
-      if (!copied.ok()) return;
+      const Scratch gathered(context, patches.AreRows() ? 0 : together, inner);
+      if (!gathered.ok()) return;
       for (int64_t first = begin; first < end; first += together) {
         const int64_t number = std::min(together, end - first);
-        Rows<const float> rows = {pixels.values + first * inner, inner};
-        if (stride_ > 1) {
-          pixels.Copy(first, number, copied);
-          rows = {copied.values(), copied.step};
+        Rows<const float> rows = {patches.values + first * inner, inner};
+        if (!patches.AreRows()) {
+          patches.Gather(first, number, gathered);
+          rows = {gathered.values(), gathered.step};
         }
         product_(rows, number, inner, panels, columns, finish.At(first, 0), {to + first * columns, columns});
       }
@@ -113,29 +127,30 @@ class Convolve1x1Op : public OpKernel {
   int64_t stride_;
 };
 
-class Convolve1x1KernelGradOp : public OpKernel {
+class ConvolveDirectKernelGradOp : public OpKernel {
  public:
-  explicit Convolve1x1KernelGradOp(OpKernelConstruction* context)
+  explicit ConvolveDirectKernelGradOp(OpKernelConstruction* context)
       : OpKernel(context), outer_(FastestProducts().outer) {
     OP_REQUIRES_OK(context, context->GetAttr("stride", &stride_));
+    OP_REQUIRES_OK(context, context->GetAttr("taps", &taps_));
   }
 
   void Compute(OpKernelContext* context) override {
     const Tensor &image = context->input(0), &above = context->input(1);
     OP_REQUIRES_OK(context, CheckImage(image));
     OP_REQUIRES_OK(context, CheckImage(above));
-    const Pixels pixels = Pixels::Of(image, stride_), back = Pixels::Of(above, 1);
-    const int64_t inner = pixels.channels, columns = back.channels;
-    const TensorShape expected({image.dim_size(0), pixels.Down(), pixels.Across(), columns});
+    const Patches patches = Patches::Of(image, taps_, stride_), back = Patches::Of(above, 1, 1);
+    const int64_t inner = patches.Size(), columns = back.channels;
+    const TensorShape expected({image.dim_size(0), patches.Down(), patches.Across(), columns});
     OP_REQUIRES(context, above.shape() == expected,
                 absl::InvalidArgumentError(absl::StrCat("gradient must be ", expected.DebugString(), ", found ",
                                                         above.shape().DebugString())));
-    const int64_t count = expected.num_elements() / columns, together = PixelsTogether(inner + columns);
+    const int64_t count = expected.num_elements() / columns, together = OutputsTogether(inner + columns);
     const int64_t block = std::max<int64_t>(DivideUp(count, Threads(context)), 1);
     const int64_t parts = std::max<int64_t>(DivideUp(count, block), 1), part = inner * columns;
     Tensor sums, *gradient;
     OP_REQUIRES_OK(context, context->allocate_temp(tensorflow::DT_FLOAT, {parts - 1, part}, &sums));
-    OP_REQUIRES_OK(context, context->allocate_output(0, {1, 1, inner, columns}, &gradient));
+    OP_REQUIRES_OK(context, context->allocate_output(0, {taps_, taps_, patches.channels, columns}, &gradient));
     float *others = sums.flat<float>().data(), *to = gradient->flat<float>().data();
     if (count == 0) std::fill_n(to, part, 0.0f);
     InParallel(context, count, block, [&](int64_t begin, int64_t end) {
@@ -145,8 +160,8 @@ class Convolve1x1KernelGradOp : public OpKernel {
       std::fill_n(own, part, 0.0f);
       for (int64_t first = begin; first < end; first += together) {
         const int64_t number = std::min(together, end - first);
-        pixels.Copy(first, number, seen);
-        back.Copy(first, number, made);
+        patches.Gather(first, number, seen);
+        back.Gather(first, number, made);
         outer_({seen.values(), seen.step}, inner, {made.values(), made.step}, columns, number, own);
       }
     });
@@ -159,7 +174,7 @@ class Convolve1x1KernelGradOp : public OpKernel {
 
  private:
   const OuterFunction outer_;
-  int64_t stride_;
+  int64_t stride_, taps_;
 };
 
 absl::Status ConvolvedShape(InferenceContext* c) {
@@ -181,13 +196,15 @@ absl::Status ConvolvedShape(InferenceContext* c) {
 
 absl::Status KernelGradShape(InferenceContext* c) {
   ShapeHandle image, gradient;
+  int64_t taps;
   TF_RETURN_IF_ERROR(c->WithRank(c->input(0), 4, &image));
   TF_RETURN_IF_ERROR(c->WithRank(c->input(1), 4, &gradient));
-  c->set_output(0, c->MakeShape({c->MakeDim(1), c->MakeDim(1), c->Dim(image, 3), c->Dim(gradient, 3)}));
+  TF_RETURN_IF_ERROR(c->GetAttr("taps", &taps));
+  c->set_output(0, c->MakeShape({c->MakeDim(taps), c->MakeDim(taps), c->Dim(image, 3), c->Dim(gradient, 3)}));
   return absl::OkStatus();
 }
 
-REGISTER_OP("MaskrcnnConvolve1x1")
+REGISTER_OP("MaskrcnnConvolveDirect")
     .Input("image: float")
     .Input("kernel: float")
     .Input("scale: float")
@@ -199,15 +216,16 @@ REGISTER_OP("MaskrcnnConvolve1x1")
     .Attr("stride: int >= 1")
     .SetShapeFn(ConvolvedShape);
 
-REGISTER_OP("MaskrcnnConvolve1x1KernelGrad")
+REGISTER_OP("MaskrcnnConvolveDirectKernelGrad")
     .Input("image: float")
     .Input("gradient: float")
     .Output("kernel_gradient: float")
     .Attr("stride: int >= 1")
+    .Attr("taps: int >= 1")
     .SetShapeFn(KernelGradShape);
 
-REGISTER_KERNEL_BUILDER(Name("MaskrcnnConvolve1x1").Device(tensorflow::DEVICE_CPU), Convolve1x1Op);
-REGISTER_KERNEL_BUILDER(Name("MaskrcnnConvolve1x1KernelGrad").Device(tensorflow::DEVICE_CPU), Convolve1x1KernelGradOp);
+REGISTER_KERNEL_BUILDER(Name("MaskrcnnConvolveDirect").Device(tensorflow::DEVICE_CPU), ConvolveDirectOp);
+REGISTER_KERNEL_BUILDER(Name("MaskrcnnConvolveDirectKernelGrad").Device(tensorflow::DEVICE_CPU), ConvolveDirectKernelGradOp);
 
 }  // namespace
 }  // namespace maskrcnn
