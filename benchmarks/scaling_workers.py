@@ -1,6 +1,6 @@
 """Weak scaling of training in two processes: does a step of twice the images on twice the cores take as long?
 
-python benchmarks/scaling_workers.py [--size 512] [--images 2] [--steps 12] [--rounds 3]
+python benchmarks/scaling_workers.py [--size 512] [--images 4] [--steps 12] [--rounds 3]
 
 ResNet-50-FPN with random weights, all layers trained; each process bound to a core of its own. Three rows,
 in turns, each a run of its own: one process; two that know nothing of each other, which shows what the cores share;
@@ -34,7 +34,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--size", type=int, default=512, help="side of the images")
-    parser.add_argument("--images", type=int, default=2, help="per process and step")
+    parser.add_argument("--images", type=int, default=4, help="per process and step")
     parser.add_argument("--steps", type=int, default=12)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, help="train on this core and print what a step took")
