@@ -1,11 +1,13 @@
 """One affine transform that an image, its objects' shapes and its points follow together."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from keras_maskrcnn.data.augment.window import Window, around
 from keras_maskrcnn.data.checks import mask_extent
 from keras_maskrcnn.masks.rle import mask_region, rle_columns, segmentation_to_mask, segmentation_to_rle
 
@@ -42,15 +44,19 @@ class AffineTransform:
         low, high = moved.min(axis=1) - slack, moved.max(axis=1) + slack
         return ((low < [self.width, self.height]) & (high > 0)).all(axis=1)
 
+    def seen_from(self, left: float, top: float, height: int, width: int) -> "AffineTransform":
+        """Return the transform to a part of the canvas."""
+        shift = np.array([[0, 0, left], [0, 0, top]])
+        return AffineTransform(self.matrix - shift, height, width)
+
     def window(self, corners: np.ndarray, supersampling: int) -> "AffineTransform":
         """Return the transform to a canvas of its own, that many times as fine, around points [P, 2] of the image."""
         fine = dataclasses.replace(self, matrix=self.matrix * supersampling)
         moved = fine.points(corners)
         start = np.floor(moved.min(axis=0))
         # One cell more at the far sides, because pycocotools rounds the points.
-        width, height = (np.ceil(moved.max(axis=0)) + 1 - start).astype(int)
-        shift = np.concatenate([np.zeros((2, 2)), start[:, None]], axis=1)
-        return AffineTransform(fine.matrix - shift, int(height), int(width))
+        width, height = (np.ceil(moved.max(axis=0)) + 1 - start).astype(int).tolist()
+        return fine.seen_from(float(start[0]), float(start[1]), height, width)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +85,11 @@ class Shape:
         """Rows and columns of the grid that the mask of a clipped shape lies on."""
         height, width = self.mask.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def pixels(self, supersampling: int) -> Window:
+        """Return the part of the canvas on which a clipped shape lies."""
+        height, width = self.mask.shape
+        return Window(self.left, self.top, self.left + width, self.top + height).coarser(supersampling)
 
     def box(self, supersampling: int) -> np.ndarray:
         """Return [4] float64 x1, y1, x2, y2 in pixels of the canvas around what can be seen, which must be something.
@@ -144,7 +155,12 @@ def box_corners(box: np.ndarray) -> list[list[float]]:
     return [[x1, y1, x2, y1, x2, y2, x1, y2]]
 
 
-def move_image(image: np.ndarray, transform: AffineTransform, fill: tuple[float, ...]) -> np.ndarray:
+def move_image(
+    image: np.ndarray,
+    transform: AffineTransform,
+    fill: tuple[float, ...],
+    windows: Sequence[Window] | None = None,
+) -> np.ndarray:
     """Move an image, interpolating between its pixels once.
 
     Keras' `RandomRotation`, `RandomZoom` and `RandomCrop` would interpolate one after the other, and
@@ -155,25 +171,47 @@ def move_image(image: np.ndarray, transform: AffineTransform, fill: tuple[float,
         image: [H, W, C] uint8 or float32.
         transform: where it goes; where it shrinks to a half or less, whole blocks of pixels are averaged first.
         fill: C values for what the image does not cover.
+        windows: the parts of the canvas that are wanted, the rest of which may be filled; left out: all of it.
 
     Returns:
         [transform.height, transform.width, C] of the image's type; uint8 is rounded.
     """
     shrink = max(1, int(1 / transform.scale))
-    matrix = transform.matrix * [[shrink, shrink, 1]]
-    reduced = dataclasses.replace(transform, matrix=matrix)
-
-    def moved(pixels: np.ndarray, color: Any) -> np.ndarray:
-        whole = Image.fromarray(np.ascontiguousarray(pixels))
-        reduced_image = whole.reduce(shrink) if shrink > 1 else whole
-        return np.asarray(_warped(reduced_image, reduced, Image.Resampling.BILINEAR, color))
-
+    transform = dataclasses.replace(transform, matrix=transform.matrix * [[shrink, shrink, 1]])
+    height, width, channels = transform.height, transform.width, image.shape[2]
     if image.dtype == np.uint8:
         fill = tuple(round(value) for value in fill)
-        if image.shape[2] == 3:
-            return moved(image, fill)
+    canvas = np.empty((height, width, channels), image.dtype)
+    canvas.reshape(height, -1)[:] = np.tile(np.array(fill, image.dtype), width)
     # Band by band, since Pillow would take some numbers of channels for colours with alpha and weigh by it.
-    return np.stack([moved(image[..., i], value) for i, value in enumerate(fill)], axis=2)
+    whole = image.dtype == np.uint8 and channels == 3
+    for band in [slice(None)] if whole else range(channels):
+        pixels = Image.fromarray(np.ascontiguousarray(image[..., band]))
+        pixels = pixels.reduce(shrink) if shrink > 1 else pixels
+        color = fill if whole else fill[band]
+        for left, top, right, bottom in _reached(pixels.size, transform, windows):
+            part = transform.seen_from(left, top, bottom - top, right - left)
+            moved = _warped(pixels, part, Image.Resampling.BILINEAR, color)
+            canvas[top:bottom, left:right, band] = np.asarray(moved)
+    return canvas
+
+
+def _reached(
+    size: tuple[int, int], transform: AffineTransform, windows: Sequence[Window] | None
+) -> list[Window]:
+    """What an image of (width, height) pixels may reach of the windows, such that nothing is moved much too often."""
+    corners = transform.points(np.array([[0, 0], [size[0], 0], [0, size[1]], size]))
+    canvas = Window(0, 0, transform.width, transform.height)
+    reach = Window(
+        *np.floor(corners.min(axis=0) - 1).astype(int).tolist(),
+        *np.ceil(corners.max(axis=0) + 1).astype(int).tolist(),
+    ).within(canvas)
+    if windows is None:
+        windows = [canvas]
+    reached = [window.within(reach) for window in windows]
+    reached = [window for window in reached if window.area]
+    hull = around(reached)
+    return reached if sum(window.area for window in reached) <= hull.area else [hull]
 
 
 def _warped(

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_maskrcnn.data.augment.affine import UNSEEN, AffineTransform, box_corners, move_image, move_shape
-from keras_maskrcnn.data.augment.composed_image import ComposedImage
+from keras_maskrcnn.data.augment.composed_image import ComposedImage, PlacedObjects
+from keras_maskrcnn.data.augment.window import Window
 from keras_maskrcnn.data.fields import Field
 from keras_maskrcnn.data.records import Record
+from keras_maskrcnn.masks.rle import mask_region
 
 _FINEST = 4
 
@@ -18,23 +20,16 @@ def needed_supersampling(transform: AffineTransform) -> int:
     return min(_FINEST, int(np.ceil(1 / transform.scale - 1e-6)))
 
 
-def place(
-    record: Record,
-    image: np.ndarray,
-    transform: AffineTransform,
-    supersampling: int,
-    fields: Sequence[Field],
-    fill: tuple[float, ...],
-) -> ComposedImage:
-    """Move a record's image and objects; objects without masks are taken for what fills their boxes.
+def place_objects(
+    record: Record, transform: AffineTransform, supersampling: int, fields: Sequence[Field]
+) -> PlacedObjects:
+    """Move a record's objects; those without masks are taken for what fills their boxes.
 
     Args:
         record: the objects.
-        image: [H, W, C] its pixels.
-        transform: where it goes.
+        transform: where its image goes.
         supersampling: cells of the shapes' grid to a side of a pixel.
         fields: the ground truth wanted.
-        fill: C values for what the image does not cover.
     """
     segmentations = record.masks if record.masks is not None else [box_corners(box) for box in record.boxes]
     grid = transform.height * supersampling, transform.width * supersampling
@@ -48,7 +43,20 @@ def place(
     )
     placed = {field.name: field.place(record, transform) for field in fields}
     values = {name: rows for name, rows in placed.items() if rows is not None}
-    return ComposedImage(move_image(image, transform, fill), supersampling, shapes, values)
+    return PlacedObjects(supersampling, shapes, values)
+
+
+def place(
+    record: Record,
+    image: np.ndarray,
+    transform: AffineTransform,
+    supersampling: int,
+    fields: Sequence[Field],
+    fill: tuple[float, ...],
+) -> ComposedImage:
+    """Move a record's image [H, W, C] and its objects, as `place_objects` does, filled where it is bare."""
+    objects = place_objects(record, transform, supersampling, fields)
+    return ComposedImage(**vars(objects), image=move_image(image, transform, fill))
 
 
 def cover(
@@ -79,36 +87,47 @@ def cover(
 def _painted(composed: ComposedImage, covered: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """The image with what covers it, mixed where pixels are covered in part."""
     n = composed.supersampling
-    count = np.zeros(composed.image.shape[:2], np.uint8)
-    for i, j in np.ndindex(n, n):
-        count += covered[i::n, j::n]
-    painted, whole = composed.image.copy(), count == n**2
-    np.copyto(painted, pixels, where=whole[..., None], casting="unsafe")
-    edge = (count > 0) & ~whole
+    part, left, top = mask_region(covered)
+    window = Window(left, top, left + part.shape[1], top + part.shape[0]).coarser(n)
+    count = _covered_cells(covered, window, n)  # [h, w]
+    painted = composed.image.copy()
+    below = painted[window.slices]  # [h, w, C]
+    above = np.broadcast_to(pixels, painted.shape)[window.slices]
+    for channel in range(painted.shape[2]):
+        np.copyto(below[..., channel], above[..., channel], where=count == n**2, casting="unsafe")
+    edge = (count > 0) & (count < n**2)
     fraction = count[edge][:, None] / n**2
-    mixed = composed.image[edge] * (1 - fraction) + np.broadcast_to(pixels, painted.shape)[edge] * fraction
-    painted[edge] = np.rint(mixed) if painted.dtype == np.uint8 else mixed
+    mixed = below[edge] * (1 - fraction) + above[edge] * fraction
+    below[edge] = np.rint(mixed) if painted.dtype == np.uint8 else mixed
     return painted
 
 
+def _covered_cells(covered: np.ndarray, window: Window, n: int) -> np.ndarray:
+    """How many of the n x n cells of each pixel of a window [h, w] are covered: uint8 of [H * n, W * n] bool."""
+    rows, columns = (slice(n * pixels.start, n * pixels.stop) for pixels in window.slices)
+    cells = covered[rows, columns].view(np.uint8)
+    strips = sum((cells[:, i::n] for i in range(1, n)), start=cells[:, ::n])  # [h * n, w]
+    return np.ascontiguousarray(sum((strips[i::n] for i in range(1, n)), start=strips[::n]))
+
+
 def paste(
-    composed: ComposedImage, donor: ComposedImage, chosen: np.ndarray, fields: Sequence[Field]
+    composed: ComposedImage, pasted: PlacedObjects, pixels: np.ndarray, fields: Sequence[Field]
 ) -> ComposedImage:
-    """Lay the chosen objects [N] bool of another image on the same canvas over an image, as they lie there."""
-    pasted = donor.of_objects(np.flatnonzero(chosen))
-    covered = np.zeros(composed.grid, bool)
+    """Lay objects of another image, whose pixels [H, W, C] are on the same canvas, over an image as they lie there."""
+    # Column by column, as masks are decoded: between the two orders a processor's cache is of no use.
+    covered = np.zeros(composed.grid, bool, order="F")
     for shape in pasted.shapes:
         covered[shape.slices] |= shape.mask
-    below = cover(composed, covered, donor.image, fields)
+    below = cover(composed, covered, pixels, fields)
     values = {name: np.concatenate([rows, pasted.values[name]]) for name, rows in below.values.items()}
     return dataclasses.replace(below, shapes=below.shapes + pasted.shapes, values=values)
 
 
-def remaining(composed: ComposedImage, min_visible: float) -> np.ndarray:
+def remaining(objects: PlacedObjects, min_visible: float) -> np.ndarray:
     """Tell of which objects enough can be seen: at least that fraction of their area, of crowds anything; [N] bool."""
-    seen = np.array([shape.mask.sum() for shape in composed.shapes], np.int64)
-    areas = np.array([shape.area for shape in composed.shapes], np.int64)
-    return (seen > 0) & (composed.crowd | (seen >= min_visible * areas))
+    seen = np.array([np.count_nonzero(shape.mask) for shape in objects.shapes], np.int64)
+    areas = np.array([shape.area for shape in objects.shapes], np.int64)
+    return (seen > 0) & (objects.crowd | (seen >= min_visible * areas))
 
 
 def composed_example(

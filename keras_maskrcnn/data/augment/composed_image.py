@@ -1,6 +1,7 @@
-"""An image that is composed of moved ones, with the objects on it."""
+"""Objects that lie on a canvas, and the image that is composed of moved ones with them."""
 
 import dataclasses
+from typing import Self
 
 import numpy as np
 
@@ -8,11 +9,9 @@ from keras_maskrcnn.data.augment.affine import Shape
 
 
 @dataclasses.dataclass(frozen=True)
-class ComposedImage:
-    """A canvas and the N objects that lie on it."""
+class PlacedObjects:
+    """N objects that lie on a canvas."""
 
-    image: np.ndarray
-    """[H, W, C] uint8 or float32."""
     supersampling: int
     """Shapes are held on a grid of this many cells to a side of a pixel."""
     shapes: tuple[Shape, ...]
@@ -25,6 +24,20 @@ class ComposedImage:
         """[N] bool."""
         return self.values["gt_crowd"]
 
+    def of_objects(self, indices: np.ndarray) -> Self:
+        """Return some of the objects, and all else as it is."""
+        shapes = tuple(self.shapes[index] for index in indices)
+        values = {name: rows[indices] for name, rows in self.values.items()}
+        return dataclasses.replace(self, shapes=shapes, values=values)
+
+
+@dataclasses.dataclass(frozen=True)
+class ComposedImage(PlacedObjects):
+    """An image and the N objects that lie on it."""
+
+    image: np.ndarray
+    """[H, W, C] uint8 or float32."""
+
     @property
     def grid(self) -> tuple[int, int]:
         """Height and width of the canvas in cells of the shapes' grid."""
@@ -36,9 +49,3 @@ class ComposedImage:
         height, width = self.image.shape[:2]
         drawn = [shape.box(self.supersampling) for shape in self.shapes]
         return np.clip(np.array(drawn, np.float64).reshape(-1, 4), 0, [width, height, width, height])
-
-    def of_objects(self, indices: np.ndarray) -> "ComposedImage":
-        """Return the image with some of its objects."""
-        shapes = tuple(self.shapes[index] for index in indices)
-        values = {name: rows[indices] for name, rows in self.values.items()}
-        return dataclasses.replace(self, shapes=shapes, values=values)

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.data.augment.affine import AffineTransform
+from keras_maskrcnn.data.augment.affine import AffineTransform, move_image
 from keras_maskrcnn.data.augment.compose import (
     composed_example,
     cover,
     needed_supersampling,
     paste,
     place,
+    place_objects,
     remaining,
 )
 from keras_maskrcnn.data.augment.composed_image import ComposedImage
@@ -69,7 +70,10 @@ def augmented_example(
         example = load_example(record, config, fields, min_size, _scale(config, stream))
         return example, 0, len(record.boxes)
     transform = _transform(record, config, min_size, stream)
-    composed = _placed(record, config, fields, transform, needed_supersampling(transform))
+    image = read_pixels(record, config)
+    with error_prefix(record.name):
+        supersampling = needed_supersampling(transform)
+        composed = place(record, image, transform, supersampling, fields, config.pixel_mean)
     if stream(_PASTE).random() < config.copy_paste_probability:
         step = 1 + int(stream(_DONOR).integers(max(len(records) - 1, 1)))  # to another image, if there is one
         donor = records[(index + step) % len(records)]
@@ -125,14 +129,6 @@ def _about(x: float, y: float, linear: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _placed(
-    record: Record, config: Config, fields: Sequence[Field], transform: AffineTransform, supersampling: int
-) -> ComposedImage:
-    image = read_pixels(record, config)
-    with error_prefix(record.name):
-        return place(record, image, transform, supersampling, fields, config.pixel_mean)
-
-
 def _pasted(
     composed: ComposedImage,
     record: Record,
@@ -144,10 +140,16 @@ def _pasted(
     """Paste some of a record's objects, each with probability 1/2, unless it is a crowd or mostly out of sight."""
     canvas = composed.image.shape[:2]
     transform = _transform(record, config, min_size, stream, canvas)
-    donor = _placed(record, config, fields, transform, composed.supersampling)
-    sampled = stream(_PASTE).random(len(donor.shapes)) < 0.5
-    chosen = sampled & ~donor.crowd & remaining(donor, config.min_visible_fraction)
-    return paste(composed, donor, chosen, fields) if chosen.any() else composed
+    image = read_pixels(record, config)
+    with error_prefix(record.name):
+        objects = place_objects(record, transform, composed.supersampling, fields)
+        sampled = stream(_PASTE).random(len(objects.shapes)) < 0.5
+        chosen = sampled & ~objects.crowd & remaining(objects, config.min_visible_fraction)
+        pasted = objects.of_objects(np.flatnonzero(chosen))
+        # The image around the objects is moved for nobody.
+        windows = [shape.pixels(composed.supersampling) for shape in pasted.shapes]
+        moved = move_image(image, transform, config.pixel_mean, windows)
+    return paste(composed, pasted, moved, fields) if windows else composed
 
 
 def _squares(composed: ComposedImage, config: Config, random: np.random.Generator) -> np.ndarray:
@@ -157,7 +159,7 @@ def _squares(composed: ComposedImage, config: Config, random: np.random.Generato
     `RandomErasing` has one square and does not say which objects it covers.
     """
     height, width = composed.grid
-    covered = np.zeros((height, width), bool)
+    covered = np.zeros((height, width), bool, order="F")
     side = max(1, round(config.cutout_size * min(height, width)))
     for y, x in (random.random((config.cutout_count, 2)) * [height, width]).tolist():
         top, left = round(y - side / 2), round(x - side / 2)

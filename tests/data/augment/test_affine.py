@@ -8,6 +8,7 @@ from skimage.transform import AffineTransform as SkimageTransform
 from skimage.transform import warp
 
 from keras_maskrcnn.data.augment.affine import AffineTransform, _warped, box_corners, move_image, move_shape
+from keras_maskrcnn.data.augment.window import Window
 from keras_maskrcnn.data.checks import mask_extent
 from keras_maskrcnn.masks.rle import mask_to_rle, segmentation_to_rle
 
@@ -103,6 +104,35 @@ def test_pixels_move_as_scikit_image_moves_them(seed):
     assert (found[outside, 0] == -50).all()
     rounded = move_image(image.astype(np.uint8).repeat(3, axis=2), transform, (9.0,) * 3)
     np.testing.assert_allclose(rounded[inside], found[inside].repeat(3, axis=1), atol=1)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("seed", range(8))
+def test_parts_of_the_canvas_have_the_pixels_of_all_of_it(seed, dtype):
+    rng = np.random.default_rng(seed)
+    transform = random_transform(rng, scales=(0.2, 1.6))
+    image = rng.integers(0, 256, (HEIGHT, WIDTH, 3)).astype(dtype)
+    fill = (9.0, 99.0, 199.0)
+    whole = whole_canvas(image, transform, fill)
+    np.testing.assert_allclose(move_image(image, transform, fill), whole, atol=1e-3)
+    apart = [Window(3, 5, 20, 30), Window(30, 2, 50, 40)]
+    for windows in (apart, [*apart, Window(0, 0, 45, 45)], []):  # the second of which are moved as one
+        wanted = np.zeros(whole.shape[:2], bool)
+        for window in windows:
+            wanted[window.slices] = True
+        found = move_image(image, transform, fill, windows)
+        np.testing.assert_allclose(found[wanted], whole[wanted], atol=1e-3)
+        assert found.shape == whole.shape and (windows or (found == fill).all())
+
+
+def whole_canvas(image, transform, fill):
+    """Pillow's transform of each band onto all of the canvas at once."""
+    shrink = max(1, int(1 / transform.scale))
+    placed = AffineTransform(transform.matrix * [[shrink, shrink, 1]], transform.height, transform.width)
+    bands = [Image.fromarray(np.ascontiguousarray(image[..., i])).reduce(shrink) for i in range(3)]
+    color = [int(value) for value in fill] if image.dtype == np.uint8 else fill
+    moved = [_warped(band, placed, Image.Resampling.BILINEAR, color[i]) for i, band in enumerate(bands)]
+    return np.stack([np.asarray(band) for band in moved], axis=2)
 
 
 def test_without_a_move_everything_stays_to_the_pixel():
