@@ -79,7 +79,7 @@ def main() -> None:
 def drawn_record(folder: Path, number: int) -> km.Record:
     """Noisy blobs as a JPEG, with polygons of 12 to 150 pixels' radius."""
     generator = np.random.default_rng(number)
-    noise = generator.normal(0, 9, (HEIGHT, WIDTH, 3))
+    noise = generator.normal(0, 12, (HEIGHT, WIDTH, 3))
     image = np.clip(peers.made_image(HEIGHT, WIDTH, number) + noise, 0, 255).astype(np.uint8)
     path = folder / f"{number}.jpg"
     Image.fromarray(image).save(path, quality=90)

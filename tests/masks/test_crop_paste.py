@@ -68,6 +68,14 @@ def test_mask_that_fills_its_box_stays_full_at_any_crop_size():
         assert (crop_paste.crop_mask(mask, (20, 10, 280, 290), size) == 255).all()
 
 
+@pytest.mark.parametrize("length", [255, 256, 65535, 65536])
+def test_long_masks_are_counted_to_their_end(length):
+    mask = np.ones((length, 3), bool)
+    for axis in (mask, mask.T):
+        height, width = axis.shape
+        assert (crop_paste.crop_mask(axis, (0, 0, width, height), 5) == 255).all()
+
+
 def test_crop_of_a_one_pixel_wide_object():
     mask = np.zeros((20, 20), bool)
     mask[3:17, 8] = True
