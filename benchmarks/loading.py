@@ -71,11 +71,11 @@ def print_sides(file: Path, rounds: int) -> None:
         cpu = [run["cpu"] for run in runs]
         cells = [
             side,
-            f"{own['cpu']:.1f}",
-            f"{min(cpu):.1f} - {max(cpu):.1f}",
+            f"{own['cpu']:.2f}",
+            f"{min(cpu):.2f} - {max(cpu):.2f}",
             f"{own['cpu'] / first['cpu']:.2f}",
         ]
-        cells += [f"{own['seconds']:.1f}", f"{own['seconds'] / first['seconds']:.2f}"]
+        cells += [f"{own['seconds']:.2f}", f"{own['seconds'] / first['seconds']:.2f}"]
         cells += [f"{own['memory']:.2f}", f"{own['memory'] / first['memory']:.2f}"]
         print(f"| {' | '.join(cells)} |")
 

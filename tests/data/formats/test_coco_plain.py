@@ -15,9 +15,12 @@ from keras_maskrcnn.data.formats.coco_plain import PlainReader
 
 HEIGHT, WIDTH = 300, 400
 OUTLINE = [[60, 50, 160, 50, 160, 130, 60, 130]]
+CORNER = [60, 50, 160, 50, 160, 60, 70, 60, 70, 130, 60, 130]
 SQUARE = {"bbox": [60, 50, 100, 80], "area": 8000, "segmentation": OUTLINE}
 DOUBTFUL = {
     "twice around, so that nothing is inside": {"segmentation": [OUTLINE[0] * 2]},
+    "one polygon four times": {"segmentation": [CORNER] * 4, "area": 6800},
+    "two polygons apart": {"segmentation": [CORNER, [80, 70, 150, 70, 150, 120, 80, 120]], "area": 5200},
     "thinner than a pixel": {"segmentation": [[60, 50.1, 160, 50.1, 160, 50.2]], "bbox": [60, 50, 100, 0.2], "area": 9},
     "apart from its box": {"bbox": [200, 200, 60, 60], "area": 3000},
     "touching its box": {"bbox": [160, 130, 60, 60], "area": 3000},
@@ -39,6 +42,7 @@ DOUBTFUL = {
     "bbox without an end": {"bbox": [60, 50, math.inf, 80]},
     "bbox that no float holds": {"bbox": [60, 50, 10**400, 80]},
     "negative width": {"bbox": [160, 50, -100, 80]},
+    "box too thin to hold anything": {"bbox": [60, 50, 0.005, 80], "area": 0.4},
     "box without area": {"bbox": [60, 50, 0, 80]},
     "flat list": {"segmentation": OUTLINE[0]},
     "no polygons": {"segmentation": []},
