@@ -144,12 +144,16 @@ class ResNet(Composite):
             for layer in layers:
                 layer.trainable = number >= stages
 
-    def call(self, images: keras.KerasTensor, training: bool = False) -> dict[str, keras.KerasTensor]:
+    def stem_features(self, images: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
+        """Return what res2 is given, `[B, H/4, W/4, stem_channels]`."""
         x = self.stem(images, training=training)
         # zeros pad as well as minus infinity would: x is not negative after ReLU
         first = 1 if self.pool_padding == "symmetric" else 0
         x = ops.pad(x, [[0, 0], [first, 1], [first, 1], [0, 0]])
-        x = ops.max_pool(x, 3, 2, padding="valid", data_format=CHANNELS)
+        return ops.max_pool(x, 3, 2, padding="valid", data_format=CHANNELS)
+
+    def call(self, images: keras.KerasTensor, training: bool = False) -> dict[str, keras.KerasTensor]:
+        x = self.stem_features(images, training=training)
         features = {}
         for level, stage in enumerate(self.stages, start=2):
             for block in stage:

@@ -57,13 +57,13 @@ class MaskRoIHead(RoIHead):
     def infer(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
         """Compute `masks [B, D, S, S]`, 0..1, of the detected classes."""
         pooled = self.pool(config, res5, stages["dense"].features, stages["rois"])
-        logits = self._logits(config, pooled, stages["rois"]["classes"])
+        logits = self.own_logits(config, pooled, stages["rois"]["classes"])
         probabilities = MaskProbabilities(
             kind=config.mask_loss, background=config.background_outputs, name="masks"
         )(logits, stages["rois"], stages["outputs"]["classes"])
         return {"mask_features": pooled, "mask_logits": logits, "outputs": {"masks": probabilities}}
 
-    def _logits(self, config: Config, pooled: Any, classes: Any) -> Any:
+    def own_logits(self, config: Config, pooled: Any, classes: Any) -> Any:
         """Return logits of the classes' own masks, `[M, S, S, 1]`, or of all where these compete or come at once."""
         if config.mask_loss == "softmax" or isinstance(self.layer, MLPMaskHead) or elementary():
             return self.layer(pooled)
