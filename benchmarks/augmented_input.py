@@ -5,7 +5,7 @@ python benchmarks/augmented_input.py [--images 32] [--rounds 5]
 JPEGs of 640 x 480, quality 90, drawn here, with eight polygons each; large-scale jitter of 0.1 to 2, copy-paste,
 rotation by 15 degrees, brightness, contrast, saturation, hue and flips. CPU seconds are of all threads of the process:
 images per CPU second are what one core delivers. Then the same images one after the other, with a clock around each
-stage's own function; and single steps by the libraries at hand, of which nothing is faster than the fastest.
+stage's own function; and single steps by each of the libraries at hand, which bound what is possible with them.
 """
 
 import argparse
