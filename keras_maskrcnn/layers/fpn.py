@@ -28,7 +28,7 @@ class FPN(Composite):
     def call(
         self, features: dict[str, keras.KerasTensor], training: bool = False
     ) -> dict[str, keras.KerasTensor]:
-        inner = None
+        inner: keras.KerasTensor | None = None
         pyramid = {}
         for level in range(5, 1, -1):
             x = features[f"C{level}"]

@@ -46,8 +46,9 @@ def convolve(
     fits = groups == dilation == 1 and cpu_convolution.fits(images.dtype, tuple(kernel.shape), stride)
     compiled = None if not fits or tf.config.list_physical_devices("GPU") else library()
     if compiled is not None:
-        floats = [None if values is None else tf.cast(values, tf.float32) for values in (kernel, scale, bias)]
-        return cpu_convolution.convolve(compiled, images, *floats, residual, relu, stride)
+        scale, bias = (None if values is None else tf.cast(values, tf.float32) for values in (scale, bias))
+        kernel = tf.cast(kernel, tf.float32)
+        return cpu_convolution.convolve(compiled, images, kernel, scale, bias, residual, relu, stride)
     kernel = tf.cast(kernel if scale is None else kernel * scale, images.dtype)
     x = _convolve(images, kernel, stride, dilation, groups)
     # Not `x + bias`: TensorFlow would add that and the residual up by themselves, and fuse neither.
