@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn.layers.composite import Composite
+from keras_maskrcnn.layers.composite import Composite, Shape
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.ops.convolution import CHANNELS
 
@@ -24,6 +24,13 @@ class FPN(Composite):
         )
         self.laterals = [conv(channels, 1, name=f"lateral{i}") for i in range(2, 6)]
         self.outputs = [conv(channels, 3, name=f"output{i}") for i in range(2, 6)]
+
+    def build(self, input_shape: dict[str, Shape]) -> None:
+        """Build the convolutions from the coarsest level to the finest, as they run."""
+        for level in range(5, 1, -1):
+            lateral, output = self.laterals[level - 2], self.outputs[level - 2]
+            lateral.build(input_shape[f"C{level}"])
+            output.build((None, None, None, lateral.filters))
 
     def call(
         self, features: dict[str, keras.KerasTensor], training: bool = False

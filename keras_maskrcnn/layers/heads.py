@@ -1,12 +1,13 @@
 """The heads of the second stage, each on pooled RoIs."""
 
+import itertools
 from typing import Any
 
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn.layers.composite import Composite
+from keras_maskrcnn.layers.composite import Composite, Shape, build_flat, build_in_turn
 from keras_maskrcnn.layers.convolution import ConvNorm, make_norm
 from keras_maskrcnn.ops.convolution import CHANNELS
 
@@ -76,6 +77,17 @@ class BoxHead(Composite):
             name="deltas",
         )
 
+    def build(self, input_shape: Shape) -> None:
+        """Build the layers in the order in which they run."""
+        shape = build_flat(self.flatten, build_in_turn(self.convs, input_shape))
+        for fc, norm in itertools.zip_longest(self.fcs, self.fc_norms):
+            fc.build(shape)
+            shape = (None, fc.units)
+            if norm is not None:
+                norm.build(shape)
+        self.logits.build(shape)
+        self.deltas.build(shape)
+
     def call(
         self, pooled: keras.KerasTensor, training: bool = False
     ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
@@ -139,6 +151,12 @@ class MaskHead(Composite):
             name="logits",
         )
 
+    def build(self, input_shape: Shape) -> None:
+        """Build the layers in the order in which they run."""
+        shape = build_in_turn(self.convs, input_shape)
+        self.deconv.build(shape)
+        self.logits.build((None, None, None, self.deconv.filters))
+
     def call(
         self,
         pooled: keras.KerasTensor,
@@ -152,10 +170,6 @@ class MaskHead(Composite):
         return ops.cast(logits, "float32")
 
     def _entry_logits(self, x: keras.KerasTensor, entries: keras.KerasTensor) -> keras.KerasTensor:
-        if not self.deconv.built:
-            self.deconv.build(x.shape)
-        if not self.logits.built:
-            self.logits.build((*x.shape[:-1], self.deconv.filters))
         side, channels, filters = x.shape[1], x.shape[3], self.deconv.filters
         # The four pixels that the deconvolution makes of one do not overlap: it is a product, and the predictor
         # need not know where they lie.
@@ -187,7 +201,7 @@ class MLPMaskHead(keras.layers.Layer):
 
     def build(self, input_shape: tuple) -> None:
         self.size = 2 * input_shape[1]
-        self.fc1.build((None, input_shape[1] * input_shape[2] * input_shape[3]))
+        self.fc1.build(build_flat(self.flatten, input_shape))
         self.fc2.build((None, self.channels))
         self.logits = keras.layers.Dense(
             self.size * self.size * self.num_masks,
@@ -236,6 +250,10 @@ class KeypointHead(Composite):
             kernel_initializer=keras.initializers.RandomNormal(stddev=BOX_STD),
             name="logits",
         )
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the layers in the order in which they run."""
+        self.logits.build(build_in_turn(self.convs, input_shape))
 
     def call(self, pooled: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         x = pooled

@@ -3,11 +3,13 @@
 M RoIs; P pixels along a pooled RoI's side, 2P along a mask's; K classes; B images; D detections; G ground-truth rows.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn.layers.composite import Composite
+from keras_maskrcnn.layers.composite import Composite, build_flat, build_in_turn
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.layers.detections import class_masks
 from keras_maskrcnn.layers.losses import Loss, select_class
@@ -75,6 +77,15 @@ class MaskIoUHead(Composite):
             dtype="float32",
             name="ious",
         )
+
+    def build(self, input_shape: tuple[Any, ...]) -> None:
+        """Build the layers for pooled RoIs of this shape, which masks join as one more channel."""
+        *size, channels = input_shape
+        shape = build_flat(self.flatten, build_in_turn(self.convs, (*size, channels + 1)))
+        for fc in self.fcs:
+            fc.build(shape)
+            shape = (None, fc.units)
+        self.ious.build(shape)
 
     def call(
         self, pooled: keras.KerasTensor, masks: keras.KerasTensor, training: bool = False

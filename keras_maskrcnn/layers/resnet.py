@@ -1,11 +1,12 @@
 """Residual networks (He et al. 2016) and ResNeXt (Xie et al. 2017), the bottom-up part of the backbone."""
 
 import functools
+import itertools
 
 import keras
 from keras import ops
 
-from keras_maskrcnn.layers.composite import Composite
+from keras_maskrcnn.layers.composite import Composite, Shape, build_in_turn
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.ops.convolution import CHANNELS
 
@@ -26,12 +27,19 @@ class BasicBlock(Composite):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.filters, self.strides = filters, strides
         conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon)
         self.conv1 = conv(filters, 3, strides, dilation=dilation, name="conv1")
         self.conv2 = conv(filters, 3, dilation=dilation, name="conv2")
         self.shortcut = None
         if project:
             self.shortcut = conv(filters, 1, strides, relu=False, name="shortcut")
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the convolutions in the order in which they run."""
+        if self.shortcut is not None:
+            self.shortcut.build(input_shape)
+        build_in_turn((self.conv1, self.conv2), input_shape)
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         residual = x if self.shortcut is None else self.shortcut(x, training=training)
@@ -70,6 +78,7 @@ class Bottleneck(Composite):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.filters, self.strides = out_filters, strides
         first, second = (strides, 1) if stride_in_1x1 else (1, strides)
         conv = functools.partial(ConvNorm, norm=norm, epsilon=epsilon, bias=bias)
         self.conv1 = conv(filters, 1, first, name="conv1")
@@ -78,6 +87,12 @@ class Bottleneck(Composite):
         self.shortcut = None
         if project:
             self.shortcut = conv(out_filters, 1, strides, relu=False, name="shortcut")
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the convolutions in the order in which they run."""
+        if self.shortcut is not None:
+            self.shortcut.build(input_shape)
+        build_in_turn((self.conv1, self.conv2, self.conv3), input_shape)
 
     def call(self, x: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         residual = x if self.shortcut is None else self.shortcut(x, training=training)
@@ -138,6 +153,16 @@ class ResNet(Composite):
         self.stages = [stage(level, dilated=dilated and level == 5) for level in range(2, last_stage + 1)]
         self.freeze(frozen_stages)
 
+    def build(self, input_shape: Shape) -> None:
+        """Build stem and stages for images of any size."""
+        shape = build_in_turn([self.stem], (None, None, None, input_shape[-1]))
+        build_in_turn(itertools.chain(*self.stages), shape)
+
+    @property
+    def channels(self) -> dict[str, int]:
+        """The channels of each level that it returns."""
+        return {f"C{level}": stage[-1].filters for level, stage in enumerate(self.stages, start=2)}
+
     def freeze(self, stages: int) -> None:
         """Train all but the first `stages` of stem, res2, ..., res5."""
         for number, layers in enumerate([[self.stem], *self.stages]):
@@ -195,6 +220,10 @@ class Res5(Composite):
             group_width=group_width,
             bias=bias,
         )
+
+    def build(self, input_shape: Shape) -> None:
+        """Build the blocks."""
+        build_in_turn(self.blocks, input_shape)
 
     def call(self, pooled: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         for block in self.blocks:

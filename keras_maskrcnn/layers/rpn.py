@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_maskrcnn.layers.composite import Composite
+from keras_maskrcnn.layers.composite import Composite, Shape, build_in_turn
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.ops import anchors, boxes
 from keras_maskrcnn.ops.convolution import CHANNELS
@@ -45,6 +45,13 @@ class RPNHead(Composite):
         last = functools.partial(keras.layers.Conv2D, kernel_size=1, data_format=CHANNELS)
         self.logits = last(outputs, kernel_initializer=_small(), name="logits")
         self.deltas = last(4 * num_anchors, kernel_initializer=_small(), name="deltas")
+
+    def build(self, input_shape: dict[str, Shape]) -> None:
+        """Build what all levels share, for the channels of the first."""
+        _, _, _, channels = next(iter(input_shape.values()))
+        shape = build_in_turn(self.convs, (None, None, None, channels))
+        self.logits.build(shape)
+        self.deltas.build(shape)
 
     def call(self, features: Levels, training: bool = False) -> tuple[Levels, Levels]:
         logits, deltas = {}, {}

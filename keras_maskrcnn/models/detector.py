@@ -1,6 +1,5 @@
 """Runs the inference graph on images of any sizes, one trace for all of them."""
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +16,17 @@ from keras_maskrcnn.detections.from_outputs import Outputs
 from keras_maskrcnn.detections.views import View
 from keras_maskrcnn.images.resize import pad_batch, resize_image
 from keras_maskrcnn.images.sizes import input_size
-from keras_maskrcnn.layers.inputs import blank_batch
-from keras_maskrcnn.layers.sync_batch_norm import counted_if
-from keras_maskrcnn.network.inference_graph import given_boxes_graph, inference_graph, merge_detections
+from keras_maskrcnn.models.stages import Stages, Tensors
+from keras_maskrcnn.network.inference_graph import (
+    given_boxes_inputs,
+    given_boxes_outputs,
+    inference_inputs,
+    inference_stages,
+    merge_detections,
+)
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.utils.finite import WeightCheck
 
-Tensors = dict[str, tf.Tensor]
 Function = Callable[[Tensors], Tensors]
 
 BOXES = ("boxes", "scores", "classes")
@@ -31,9 +34,9 @@ BOXES = ("boxes", "scores", "classes")
 
 
 class Detector:
-    """The inference graphs of a network, assembled for one set of weights: quantized layers have others.
+    """The inference of a network, traced for one set of weights: quantized layers have others.
 
-    One graph serves every score threshold; each limit of detections above the config's has one of its own, and limits
+    One trace serves every score threshold; each limit of detections above the config's has one of its own, and limits
     are rounded up to the config's times a power of two, so that there are few.
 
     Args:
@@ -45,7 +48,6 @@ class Detector:
     def __init__(self, network: Network, policy: Any, weights: Sequence[keras.Variable]):
         self.network, self.policy, self.weights = network, policy, list(weights)
         self.check_weights = WeightCheck(self.weights)
-        self._graphs: dict[int, keras.Model] = {}
         self._functions: dict[int, Function] = {}
         self._box_functions: dict[int, Function] = {}
 
@@ -54,9 +56,9 @@ class Detector:
         return network is self.network and list(map(id, weights)) == list(map(id, self.weights))
 
     def run(self, inputs: Tensors) -> Tensors:
-        """Run the graph of the network's own config on a batch."""
+        """Run on a batch as the network's own config says."""
         config = self.network.config
-        return run_graph(self._graph(config.max_detections), _with_threshold(inputs, config), training=False)
+        return self._stages(config.max_detections).run(_with_threshold(inputs, config), training=False)
 
     def detect(
         self, images: list[np.ndarray], wanted: Config, boxes_only: bool = False
@@ -92,35 +94,37 @@ class Detector:
         for row in range(len(images)):
             yield {key: value[row] for key, value in outputs.items()}
 
-    def _graph(self, limit: int) -> keras.Model:
-        if limit not in self._graphs:
-            config = dataclasses.replace(self.network.config, max_detections=limit)
-            with dtype_policy(self.policy):
-                self._graphs[limit] = inference_graph(self.network, config)
-        return self._graphs[limit]
+    def _stages(self, limit: int) -> Stages:
+        config = dataclasses.replace(self.network.config, max_detections=limit)
+        return Stages(
+            inference_inputs(config),
+            lambda inputs: inference_stages(self.network, config, inputs)["outputs"],
+            self.policy,
+        )
 
     def _function(self, wanted: Config, boxes_only: bool) -> Function:
         limit = _limit(wanted.max_detections, self.network.config)
         functions = self._box_functions if boxes_only else self._functions
         if limit not in functions:
-            functions[limit] = _traced(self._graph(limit), BOXES if boxes_only else None)
+            functions[limit] = _traced(self._stages(limit), BOXES if boxes_only else None)
         return functions[limit]
 
     @functools.cached_property
     def _given_boxes_function(self) -> Function:
-        with dtype_policy(self.policy):
-            return _traced(given_boxes_graph(self.network))
+        compute = functools.partial(given_boxes_outputs, self.network)
+        return _traced(Stages(given_boxes_inputs(self.network.config), compute, self.policy))
 
 
-def _traced(graph: keras.Model, names: Sequence[str] | None = None) -> Function:
-    """Return a graph as a function with one trace for all sizes; what none of the named outputs needs is not run."""
-    signature = {key: tf.TensorSpec(x.shape, x.dtype) for key, x in graph.input.items()}
+def _traced(stages: Stages, names: Sequence[str] | None = None) -> Function:
+    """Return stages as a function with one trace for all sizes; what none of the named outputs needs is not run."""
+    signature = {key: tf.TensorSpec(x.shape, x.dtype) for key, x in stages.inputs.items()}
 
+    @tf.autograph.experimental.do_not_convert  # nor what tf.map_fn runs
     def run(inputs: Tensors) -> Tensors:
-        outputs = run_graph(graph, inputs, training=False)
+        outputs = stages.run(inputs, training=False)
         return {key: outputs[key] for key in names or outputs}
 
-    return tf.function(run, input_signature=[signature])
+    return tf.function(run, input_signature=[signature], autograph=False)
 
 
 def _numpy(outputs: Tensors) -> dict[str, np.ndarray]:
@@ -145,17 +149,6 @@ def _with_threshold(inputs: Tensors, config: Config) -> Tensors:
     return {**inputs, "score_threshold": threshold}
 
 
-@contextlib.contextmanager
-def dtype_policy(policy: Any) -> Iterator[None]:
-    """Give new layers a model's dtype policy: a model that was loaded may differ from the global one."""
-    outer = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(outer)
-
-
 def image_batch(images: list[np.ndarray], config: Config) -> Tensors:
     """Resize and pad images `[H, W, C]` as the config says.
 
@@ -166,18 +159,3 @@ def image_batch(images: list[np.ndarray], config: Config) -> Tensors:
     resized = [resize_image(image, size, config.resize) for image, size in zip(images, sizes, strict=True)]
     padded, image_sizes = pad_batch(resized, config.size_divisor)
     return {"images": padded, "sizes": image_sizes}
-
-
-def run_graph(graph: keras.Model, inputs: Tensors, training: bool) -> Tensors:
-    """Run a graph on the inputs that it knows, also on a batch without rows, as a replica may get."""
-    known = {key: inputs[key] for key in graph.input}
-    rows = tf.shape(known["images"])[0]
-    blank = blank_batch(graph.input)
-    known = tf.cond(rows > 0, lambda: known, lambda: blank)
-    for key, keras_input in graph.input.items():
-        known[key].set_shape(keras_input.shape)
-    with counted_if(rows > 0):
-        outputs = graph.call(known, training=training)
-    if "gt_boxes" in known:
-        return outputs
-    return {key: value[:rows] for key, value in outputs.items()}

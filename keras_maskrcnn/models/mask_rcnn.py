@@ -16,15 +16,23 @@ from keras_maskrcnn.detections.views import Augment, check_views, make_views
 from keras_maskrcnn.images.given import as_list
 from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.models.call_checks import check_batch
-from keras_maskrcnn.models.detector import Detector, Tensors, dtype_policy, run_graph
+from keras_maskrcnn.models.detector import Detector
 from keras_maskrcnn.models.quantized import check_quantization, quantize_layers, quantized_layers
 from keras_maskrcnn.models.recipe import Recipe
+from keras_maskrcnn.models.stages import Stages, Tensors, dtype_policy
 from keras_maskrcnn.models.trained_model import TrainedModel
 from keras_maskrcnn.network.backbone import ALL_STAGES, freeze_backbone
+from keras_maskrcnn.network.build import build_network
 from keras_maskrcnn.network.network import make_network
-from keras_maskrcnn.network.training_graph import training_graph
+from keras_maskrcnn.network.training_graph import (
+    all_losses,
+    training_graph,
+    training_inputs,
+    training_stages,
+)
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
+from keras_maskrcnn.utils.initial_weights import make_weights
 from keras_maskrcnn.weights.pretrained import build_pretrained
 
 
@@ -75,7 +83,8 @@ class MaskRCNN(TrainedModel):
         self._latest_detector: Detector | None = None
         with self.own_precision():
             self._make_layers(config, backbone)
-            self.built = self.training_graph.built  # assembling the graph has created every weight
+            make_weights(lambda: build_network(self.network))
+        self.built = True
 
     @classmethod
     def from_preset(cls, name: str | Preset, **options: Any) -> "MaskRCNN":
@@ -99,8 +108,16 @@ class MaskRCNN(TrainedModel):
     # The graph holds no weights of its own. A cached_property keeps it out of Keras' tracking of layers.
     @functools.cached_property
     def training_graph(self) -> keras.Model:
-        """The functional graph from a batch with ground truth to {loss name: scalar}."""
-        return training_graph(self.network)
+        """The functional graph from a batch with ground truth to {loss name: scalar}, to look into."""
+        with self.own_precision():
+            return training_graph(self.network)
+
+    def __dir__(self) -> list[str]:
+        """Leave the training graph out: Keras takes every attribute that is listed when it saves or loads."""
+        return [name for name in super().__dir__() if name != "training_graph"]
+
+    def _losses_of(self, batch: Tensors) -> Tensors:
+        return all_losses(self.network, training_stages(self.network, batch))
 
     @property
     def _detector(self) -> Detector:
@@ -115,7 +132,8 @@ class MaskRCNN(TrainedModel):
     def call(self, inputs: Tensors, training: bool = False) -> Tensors:
         check_batch(inputs)
         if "gt_boxes" in inputs:
-            return run_graph(self.training_graph, inputs, training)
+            stages = Stages(training_inputs(self.config), self._losses_of, self.dtype_policy)
+            return stages.run(inputs, training)
         return self._detector.run(inputs)
 
     def freeze(self, stages: int) -> None:

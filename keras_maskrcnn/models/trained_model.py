@@ -95,6 +95,7 @@ class TrainedModel(WholeFiles):
         epochs = check_fit(self, self.network.backbone, (x, *args), kwargs)
         check_finite(self.weights, "fit")
         self._recipe.adapt(self.optimizer, x, epochs)
+        self._build_optimizer()
         set_first_epoch(self, None)  # a resumed run that was interrupted leaves its own
         kwargs.setdefault("shuffle", False)  # such a dataset has its own order, and Keras would warn of that
         validation = kwargs.get("validation_data")
@@ -114,6 +115,11 @@ class TrainedModel(WholeFiles):
                 stacklevel=2,
             )
         return history
+
+    def _build_optimizer(self) -> None:
+        """Make what the optimizer keeps before the first step, which TensorFlow would else trace twice."""
+        if strategy_of(self) is None and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         """Compute the losses of a dataset that `make_dataset` returned; `evaluate_coco` computes COCO's metrics.
@@ -152,6 +158,8 @@ class TrainedModel(WholeFiles):
             ValueError: targets or weights of samples or classes are given, or `x` is no batch.
         """
         check_no_targets("train_on_batch", args, kwargs)
+        if self.compiled:  # else Keras says what is missing
+            self._build_optimizer()
         return super().train_on_batch(x, *args, **kwargs)
 
     def compute_loss(

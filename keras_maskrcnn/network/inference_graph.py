@@ -22,9 +22,16 @@ def inference_graph(network: Network, config: Config) -> keras.Model:
     int32 (0 where padded) and, with such heads, `masks [B, D, P, P]` float32 probabilities, `mask_scores [B, D]`
     float32 and `keypoints [B, D, J, 3]` float32 x, y in pixels of the input image and score.
     """
-    inputs = image_inputs(config)
-    inputs["score_threshold"] = keras.Input((), dtype="float32", name="score_threshold")
+    inputs = inference_inputs(config)
     return assemble(inputs, inference_stages(network, config, inputs)["outputs"], "inference")
+
+
+def inference_inputs(config: Config) -> Tensors:
+    """Return the inputs of `inference_graph`."""
+    return {
+        **image_inputs(config),
+        "score_threshold": keras.Input((), dtype="float32", name="score_threshold"),
+    }
 
 
 def inference_stages(network: Network, config: Config, images: dict[str, Any]) -> dict[str, Any]:
@@ -65,27 +72,33 @@ def inference_stages(network: Network, config: Config, images: dict[str, Any]) -
     return stages
 
 
-def given_boxes_graph(network: Network) -> keras.Model:
-    """Assemble image, size and objects -> what the RoI heads predict of these objects.
+def given_boxes_inputs(config: Config) -> Tensors:
+    """Return images and sizes, and objects in them.
 
-    Inputs: `images [B, H, W, C]`, `sizes [B, 2]`, `boxes [B, D, 4]` in pixels of the input image, `classes [B, D]`
-    int32, 0 for padding rows, and `scores [B, D]`, for any D of at least 1.
-    Outputs: those of `inference_graph` that the heads add, of the same rows.
+    These are `boxes [B, D, 4]` in pixels of the input image, `classes [B, D]` int32, 0 for padding rows, and `scores
+    [B, D]`, for any D of at least 1.
     """
-    config = network.config
-    objects = {
+    return {
+        **image_inputs(config),
         "boxes": keras.Input((None, 4), dtype="float32", name="boxes"),
         "scores": keras.Input((None,), dtype="float32", name="scores"),
         "classes": keras.Input((None,), dtype="int32", name="classes"),
     }
-    inputs = {**image_inputs(config), **objects}
+
+
+def given_boxes_outputs(network: Network, inputs: dict[str, Any]) -> Tensors:
+    """Compute, from `given_boxes_inputs`, what the RoI heads predict of these objects.
+
+    That is those of the outputs of `inference_graph` that the heads add, of the same rows.
+    """
+    config = network.config
+    objects = {name: inputs[name] for name in ("boxes", "scores", "classes")}
     dense = dense_outputs(network, inputs)
     if config.square:
         objects["boxes"] = ToSquare(name="to_square")(objects["boxes"], dense.windows)
     outputs = {**objects}
     _run_heads(network, config, {"dense": dense, "outputs": outputs})
-    added = {name: value for name, value in outputs.items() if name not in objects}
-    return assemble(inputs, added, "given_boxes")
+    return {name: value for name, value in outputs.items() if name not in objects}
 
 
 def _run_heads(network: Network, config: Config, stages: dict[str, Any]) -> None:

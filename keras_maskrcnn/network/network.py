@@ -93,10 +93,14 @@ def make_network(config: Config, backbone: keras.layers.Layer | None = None) -> 
 
 
 def feature_maps(network: Network, images: Any, training: bool | None = None) -> dict[str, Any]:
-    """Return the maps by level that proposals and RoIs are taken from, of normalised images `[B, H, W, C]`."""
-    maps = network.backbone(images, training=training)
+    """Return the maps by level that proposals and RoIs are taken from, of normalised images `[B, H, W, C]`.
+
+    Without `training` it is that of the layer, if any, whose call this is part of.
+    """
+    mode = {} if training is None else {"training": training}
+    maps = network.backbone(images, **mode)
     taken = {level: maps[level] for level in LEVELS[network.config.architecture]}
-    return taken if network.fpn is None else network.fpn(taken, training=training)
+    return taken if network.fpn is None else network.fpn(taken, **mode)
 
 
 def feature_channels(config: Config) -> int:

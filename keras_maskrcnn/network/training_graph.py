@@ -30,9 +30,14 @@ def ground_truth_inputs(config: Config) -> Tensors:
     return inputs
 
 
+def training_inputs(config: Config) -> Tensors:
+    """Return the inputs of `training_graph`: images, sizes and ground truth."""
+    return {**image_inputs(config), **ground_truth_inputs(config)}
+
+
 def training_graph(network: Network) -> keras.Model:
     """Assemble image, size and ground truth -> {loss name: scalar}."""
-    inputs = {**image_inputs(network.config), **ground_truth_inputs(network.config)}
+    inputs = training_inputs(network.config)
     return assemble(inputs, all_losses(network, training_stages(network, inputs)), "training")
 
 

@@ -42,8 +42,8 @@ def convolve(
     extras = [nothing if values is None else values for values in (scale, bias)]
     extras.append(tf.zeros([0], images.dtype) if residual is None else residual)
     # The gradient is that of the operation which joins the result to what it was made of.
-    inputs = [tf.stop_gradient(values) for values in (images, kernel, *extras)]
-    convolved = _run(library, *inputs, relu=relu, turned=False, stride=stride)
+    inputs = tuple(tf.stop_gradient(values) for values in (images, kernel, *extras))
+    convolved = _run(library, inputs, relu, turned=False, stride=stride)
     return library.maskrcnn_convolution(images, kernel, *extras, convolved, relu=relu, stride=stride)
 
 
@@ -70,19 +70,9 @@ def gradient(library: Any, convolution: tf.Operation, above: tf.Tensor) -> list[
     return [of_images, of_kernel, of_scale, of_bias, above if _is_there(residual) else residual, None]
 
 
-def _run(
-    library: Any,
-    images: tf.Tensor,
-    kernel: tf.Tensor,
-    scale: tf.Tensor,
-    bias: tf.Tensor,
-    residual: tf.Tensor,
-    relu: bool,
-    turned: bool,
-    stride: int,
-) -> tf.Tensor:
-    inputs = images, kernel, scale, bias, residual
-    if kernel.shape[0] == 3 and stride == 1:
+def _run(library: Any, inputs: tuple[tf.Tensor, ...], relu: bool, turned: bool, stride: int) -> tf.Tensor:
+    """Convolve by the operation for this kernel; inputs are images, kernel, scale, bias and residual."""
+    if inputs[1].shape[0] == 3 and stride == 1:
         return library.maskrcnn_convolve3x3(*inputs, relu=relu, turned=turned)
     return library.maskrcnn_convolve_direct(*inputs, relu=relu, turned=turned, stride=stride)
 
@@ -91,8 +81,8 @@ def _image_gradient(
     library: Any, images: tf.Tensor, kernel: tf.Tensor, scale: tf.Tensor, above: tf.Tensor, stride: int
 ) -> tf.Tensor:
     if stride == 1:
-        nothing = tf.zeros([0]), tf.zeros([0], above.dtype)
-        return _run(library, above, kernel, scale, *nothing, relu=False, turned=True, stride=1)
+        inputs = above, kernel, scale, tf.zeros([0]), tf.zeros([0], above.dtype)
+        return _run(library, inputs, relu=False, turned=True, stride=1)
     around = kernel.shape[0] // 2
     shape = tf.shape(images)
     padded = tf.raw_ops.Conv2DBackpropInput(

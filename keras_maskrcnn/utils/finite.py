@@ -47,17 +47,21 @@ class WeightCheck:
 
     def __init__(self, weights: Sequence[keras.Variable]):
         self._weights = _floats(weights)
-        self._first_numbers = tf.function(
-            lambda: tf.stack([tf.cast(tf.reshape(one.value, [-1])[0], tf.float32) for one in self._weights])
-        )
+        self._traced = tf.function(self._first_numbers, autograph=False)
         self._checked: np.ndarray | None = None
 
     def __call__(self) -> None:
         """Raise a `WeightsError` if the weights hold NaN or Inf."""
-        numbers = self._first_numbers().numpy()
+        # Tracing takes longer than what it saves of the first call, and that of many a process is the only one.
+        numbers = (self._first_numbers if self._checked is None else self._traced)().numpy()
         if self._checked is None or not np.array_equal(numbers, self._checked):
             check_finite(self._weights, "model")
             self._checked = numbers
+
+    def _first_numbers(self) -> tf.Tensor:
+        flat, start, one = tf.constant([-1]), tf.constant([0]), tf.constant([1])
+        rows = [tf.reshape(weight.value, flat) for weight in self._weights]
+        return tf.concat([tf.cast(tf.slice(row, start, one), tf.float32) for row in rows], axis=0)
 
 
 def _floats(weights: Sequence[keras.Variable]) -> list[keras.Variable]:

@@ -6,6 +6,7 @@ All of them are in Keras 3.15; its upper bound in setup.py is there because of t
 
 import io
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -70,6 +71,15 @@ def may_replace(path: str | os.PathLike) -> bool:
     Private: `ask_to_proceed_with_overwrite`. Without it `save(..., overwrite=False)` would fail.
     """
     return not os.path.exists(path) or io_utils.ask_to_proceed_with_overwrite(str(path))
+
+
+def set_initial_values(variables: Sequence[keras.Variable], initializer: keras.Initializer) -> None:
+    """Give variables that have no value yet, made within a `keras.StatelessScope`, another initializer.
+
+    Private: `Variable._initializer`. Without it a model that is loaded would first draw random weights.
+    """
+    for variable in variables:
+        variable._initializer = initializer
 
 
 class _WeightsFile(io.BytesIO):

@@ -17,6 +17,7 @@ import numpy as np
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
 from keras_maskrcnn.utils.finite import check_finite
+from keras_maskrcnn.utils.initial_weights import weights_from_file
 from keras_maskrcnn.weights.files.keras_file import check_keras_file
 from keras_maskrcnn.weights.sources.table import load_weights
 
@@ -53,7 +54,8 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
         raise ValueError(f"{path}: there is no such file")
     check_keras_file(path, model_class)
     try:
-        model: Any = keras.saving.load_model(path, compile=compile)
+        with weights_from_file():
+            model: Any = keras.saving.load_model(path, compile=compile)
     except (
         *(ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError),
         *(OSError, zipfile.BadZipFile, zlib.error),

@@ -9,6 +9,7 @@ import pytest
 from examples import batch, tiny
 
 import keras_maskrcnn as km
+from keras_maskrcnn.models import detector
 from keras_maskrcnn.models.detector import image_batch
 
 IMAGE = np.random.default_rng(0).integers(0, 255, (64, 80, 3)).astype(np.uint8)
@@ -46,6 +47,16 @@ def test_thresholds_share_one_graph_and_limits_a_few(untraced):
         found = model.detect(IMAGE, score_threshold=0.0, max_detections=limit)[0].scores
         np.testing.assert_array_equal(found, all_scores[:limit])
     assert set(model._detector._functions) == {5, 10, 40}
+
+
+def test_images_of_any_size_share_one_trace(monkeypatch):
+    traced = []
+    compute = detector.inference_stages
+    monkeypatch.setattr(detector, "inference_stages", lambda *args: traced.append(args) or compute(*args))
+    model = km.MaskRCNN(CONFIG)
+    for size in ((64, 80), (80, 64), (200, 90)):
+        model.detect(np.zeros((*size, 3), np.uint8))
+    assert len(traced) == 1
 
 
 def test_intensity_percentiles_find_the_same_in_images_of_any_exposure(untraced):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from small_model import small_model
 
+from keras_maskrcnn.models import mask_rcnn
 from keras_maskrcnn.models.load import load_model
 
 
@@ -92,3 +93,11 @@ def test_keras_question_is_asked_before_a_file_is_replaced(model, tmp_path, monk
     assert len(asked) == 1 and h5py.is_hdf5(path) == (answer == "y")
     model.save(tmp_path / "new.keras", overwrite=False)  # nothing is there to ask about
     assert len(asked) == 1
+
+
+def test_neither_saving_nor_loading_assembles_a_graph(tmp_path, monkeypatch):
+    assembled = []
+    monkeypatch.setattr(mask_rcnn, "training_graph", assembled.append)
+    small_model().save(tmp_path / "a.keras")
+    load_model(tmp_path / "a.keras")
+    assert not assembled

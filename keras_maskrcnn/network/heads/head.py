@@ -46,6 +46,11 @@ class RoIHead(abc.ABC):
     def needs_new_predictor(cls, config: Config, source: Config) -> bool:
         """Whether the last layer of a model of `source` does not fit one of `config`: other classes or keypoints."""
 
+    @classmethod
+    @abc.abstractmethod
+    def pool_size(cls, config: Config) -> int:
+        """Return the bins along the sides of the RoIs that the head pools."""
+
     @abc.abstractmethod
     def train(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
         """Compute from positive RoIs what the loss compares.

@@ -38,6 +38,11 @@ class KeypointRoIHead(RoIHead):
         """Whether the keypoints differ."""
         return config.keypoint_names != source.keypoint_names
 
+    @classmethod
+    def pool_size(cls, config: Config) -> int:
+        """Return the bins along the sides of the RoIs."""
+        return config.keypoint_pool_size
+
     def train(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
         """Compute maps and targets of the positive RoIs."""
         maps = self._maps(config, res5, stages)
@@ -61,5 +66,5 @@ class KeypointRoIHead(RoIHead):
 
     def _maps(self, config: Config, res5: Res5 | None, stages: Stages) -> Any:
         features, rois = stages["dense"].features, stages["rois"]
-        pooled = pool_rois(config, res5, features, rois, config.keypoint_pool_size, "keypoint_roi_align")
+        pooled = pool_rois(config, res5, features, rois, self.pool_size(config), "keypoint_roi_align")
         return self.layer(pooled)

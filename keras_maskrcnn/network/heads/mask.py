@@ -36,6 +36,11 @@ class MaskRoIHead(RoIHead):
         """Whether the classes differ and each has its own mask."""
         return config.mask_loss != "class_agnostic" and config.class_names != source.class_names
 
+    @classmethod
+    def pool_size(cls, config: Config) -> int:
+        """Return the bins along the sides of the RoIs."""
+        return config.mask_pool_size
+
     def train(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
         """Compute logits and targets of the positive RoIs."""
         rois, truth = stages["rois"], stages["truth"]
@@ -70,10 +75,10 @@ class MaskRoIHead(RoIHead):
         count = self.layer.logits.filters
         return self.layer(pooled, entries=class_entries(classes, config.background_outputs, count))
 
-    @staticmethod
-    def pool(config: Config, res5: Res5 | None, features: dict[str, Any], rois: dict[str, Any]) -> Any:
+    @classmethod
+    def pool(cls, config: Config, res5: Res5 | None, features: dict[str, Any], rois: dict[str, Any]) -> Any:
         """Return what the layer is given, `[M, P, P, C]`."""
-        return pool_rois(config, res5, features, rois, config.mask_pool_size, "mask_roi_align")
+        return pool_rois(config, res5, features, rois, cls.pool_size(config), "mask_roi_align")
 
 
 def _layer(config: Config) -> MaskHead | MLPMaskHead:

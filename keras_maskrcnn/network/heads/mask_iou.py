@@ -37,6 +37,11 @@ class MaskIoURoIHead(RoIHead):
         """Whether the classes differ."""
         return config.class_names != source.class_names
 
+    @classmethod
+    def pool_size(cls, config: Config) -> int:
+        """Return those of the mask head, whose features this one takes."""
+        return config.mask_pool_size
+
     def train(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
         """Compute the IoU that the layer predicts for each class, and the one that the mask has."""
         masks = self._class_masks(config, stages)
