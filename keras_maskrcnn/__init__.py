@@ -14,7 +14,7 @@ turn_on()
 if TYPE_CHECKING or "keras" in sys.modules:
     from keras_maskrcnn.api import *
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "Analysis",
     "AnchorAdvice",
