@@ -98,7 +98,7 @@ def figures(output: str) -> list[tuple[str, str, str]]:
             columns = None
         elif columns is None:
             columns = cells
-        elif set(line) > set("|-"):
+        elif set(line) - set("|-"):
             pairs = zip(columns[1:], cells[1:], strict=False)
             found += [(cells[0], column, cell) for column, cell in pairs if cell]
     return found

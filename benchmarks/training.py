@@ -95,11 +95,15 @@ def make_examples(batch, size, objects=OBJECTS):
     return examples
 
 
-def batch_of(model, examples):
-    records = [
+def records_of(examples):
+    return [
         km.make_record(image, masks=masks, boxes=boxes, class_ids=classes, image_id=number)
         for number, (image, boxes, masks, classes) in enumerate(examples)
     ]
+
+
+def batch_of(model, examples):
+    records = records_of(examples)
     return next(iter(km.make_dataset(records, model.config, batch_size=len(records))))
 
 
