@@ -141,11 +141,15 @@ def test_a_library_that_does_not_load_is_replaced(tmp_path, compiler):
     assert lines == [f"INFO|RoIAlign: compiled op {stale}"]
 
 
+def change_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[5000] ^= 0xFF
+    path.write_bytes(content)
+
+
 DAMAGES = {
     "cut off": lambda path: os.truncate(path, path.stat().st_size // 2),
-    "one byte of zeros": lambda path: path.write_bytes(
-        path.read_bytes()[:5000] + b"\0" + path.read_bytes()[5001:]
-    ),
+    "one byte changed": change_a_byte,
     "without a checksum": lambda path: build.checksum_file(path).unlink(),
     "with half a checksum": lambda path: os.truncate(build.checksum_file(path), 20),
     "with no text for a checksum": lambda path: build.checksum_file(path).write_bytes(b"\xff"),
