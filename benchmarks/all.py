@@ -3,8 +3,7 @@
     python benchmarks/all.py [--only inference training] [--output FOLDER]
 
 The page, FOLDER/VERSION.md, says the machine, the versions and the commands; the lines are added to FOLDER/history.csv:
-version, date, machine, program, row, column and figure. FOLDER is benchmarks/history. It takes about 35 minutes on two
-cores, beside nothing else, where torchvision and the engines are installed.
+version, date, machine, program, row, column and figure. FOLDER is benchmarks/history. Nothing else should run beside it.
 """
 
 import argparse
