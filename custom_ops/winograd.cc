@@ -9,6 +9,7 @@
 
 #include "convolution.h"
 #include "tensorflow/core/framework/op.h"
+#include "winograd_kernels.h"
 #include "winograd_tiles.h"
 
 namespace maskrcnn {

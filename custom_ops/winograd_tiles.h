@@ -1,114 +1,16 @@
-// The transforms of Winograd's F(4x4, 3x3): between tiles of images, or kernels, and 36 planes of products.
+// Tiles of images and the 36 planes of products between Winograd's transforms.
 //
 // An image is cut into tiles of 4 x 4 outputs, which see 6 x 6 inputs each, one beyond the tile on every side, zeros beyond
-// the image. All transforms work on sixteen channels at once, in float32; images may be in bfloat16.
+// the image.
 #ifndef MASKRCNN_WINOGRAD_TILES_H_
 #define MASKRCNN_WINOGRAD_TILES_H_
 
 #include <algorithm>
 #include <cstdint>
 
-#include "matrix_product.h"
-#include "processors.h"
+#include "winograd_transforms.h"
 
 namespace maskrcnn {
-
-constexpr int kTile = 4;    // outputs on a side
-constexpr int kPoints = 6;  // products on a side
-constexpr int kPlanes = kPoints * kPoints;
-constexpr int kTaps = 3;    // of the kernel, on a side
-
-// Compilers make of these what the processor has: one register, two or four.
-typedef float Lanes __attribute__((vector_size(kLanes * sizeof(float)), aligned(sizeof(float)), may_alias));
-typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t)), aligned(sizeof(uint32_t)), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(kLanes * sizeof(uint16_t)), aligned(sizeof(uint16_t)), may_alias));
-
-// ------------------------------------------------------------------------------------------------------ pixels
-
-MASKRCNN_INLINE Lanes Load(const float* pixel) { return *reinterpret_cast<const Lanes*>(pixel); }
-
-MASKRCNN_INLINE void Store(float* pixel, Lanes values) { *reinterpret_cast<Lanes*>(pixel) = values; }
-
-// A bfloat16 is the upper half of a float32.
-MASKRCNN_INLINE Lanes Load(const uint16_t* pixel) {
-  const Words words = __builtin_convertvector(*reinterpret_cast<const Halves*>(pixel), Words) << 16;
-  return reinterpret_cast<const Lanes&>(words);
-}
-
-// Rounded to the nearest, half to even, as TensorFlow casts; what is not a number stays none.
-MASKRCNN_INLINE void Store(uint16_t* pixel, Lanes values) {
-  const Words words = reinterpret_cast<const Words&>(values);
-  const Words rounded = words + 0x7fff + (words >> 16 & 1);
-  const Words nan = {};
-  const Words chosen = values == values ? rounded : nan + 0x7fc00000;
-  *reinterpret_cast<Halves*>(pixel) = __builtin_convertvector(chosen >> 16, Halves);
-}
-
-// ---------------------------------------------------------------------------------------------- along one side
-
-// Interpolation at 0, 1, -1, 2, -2 and infinity.
-struct Input {
-  static constexpr int kPixels = 6;
-  static constexpr int kBefore = 1;  // pixels before the tile
-
-  static MASKRCNN_INLINE void Gather(const Lanes* d, int step, Lanes* t, int to) {
-    const Lanes a = d[4 * step] - 4 * d[2 * step], b = d[3 * step] - 4 * d[step];
-    const Lanes c = d[4 * step] - d[2 * step], e = 2 * (d[3 * step] - d[step]);
-    t[0] = 4 * d[0] - 5 * d[2 * step] + d[4 * step];
-    t[to] = a + b;
-    t[2 * to] = a - b;
-    t[3 * to] = c + e;
-    t[4 * to] = c - e;
-    t[5 * to] = 4 * d[step] - 5 * d[3 * step] + d[5 * step];
-  }
-};
-
-struct Output {
-  static constexpr int kPixels = 4;
-  static constexpr int kBefore = 0;
-
-  static MASKRCNN_INLINE void Gather(const Lanes* y, int step, Lanes* t, int to) {
-    const Lanes even = y[0] + y[2 * step], odd = y[step] + y[3 * step];
-    const Lanes far_even = y[0] + 4 * y[2 * step], far_odd = 2 * y[step] + 8 * y[3 * step];
-    t[0] = y[0];
-    t[to] = even + odd;
-    t[2 * to] = even - odd;
-    t[3 * to] = far_even + far_odd;
-    t[4 * to] = far_even - far_odd;
-    t[5 * to] = y[3 * step];
-  }
-
-  static MASKRCNN_INLINE void Scatter(const Lanes* t, int step, Lanes* y, int to) {
-    const Lanes sum = t[step] + t[2 * step], difference = t[step] - t[2 * step];
-    const Lanes far_sum = t[3 * step] + t[4 * step], far_difference = t[3 * step] - t[4 * step];
-    y[0] = t[0] + sum + far_sum;
-    y[to] = difference + 2 * far_difference;
-    y[2 * to] = sum + 4 * far_sum;
-    y[3 * to] = difference + 8 * far_difference + t[5 * step];
-  }
-};
-
-struct Kernel {
-  static MASKRCNN_INLINE void Gather(const Lanes* g, int step, Lanes* t, int to) {
-    const Lanes ends = (g[0] + g[2 * step]) / -6, middle = g[step] / 6;
-    const Lanes far_ends = (g[0] + 4 * g[2 * step]) / 24, far_middle = g[step] / 12;
-    t[0] = g[0] / 4;
-    t[to] = ends - middle;
-    t[2 * to] = ends + middle;
-    t[3 * to] = far_ends + far_middle;
-    t[4 * to] = far_ends - far_middle;
-    t[5 * to] = g[2 * step];
-  }
-
-  static MASKRCNN_INLINE void Scatter(const Lanes* t, int step, Lanes* g, int to) {
-    const Lanes sum = (t[step] + t[2 * step]) / -6, far_sum = (t[3 * step] + t[4 * step]) / 24;
-    g[0] = t[0] / 4 + sum + far_sum;
-    g[to] = (t[2 * step] - t[step]) / 6 + (t[3 * step] - t[4 * step]) / 12;
-    g[2 * to] = sum + 4 * far_sum + t[5 * step];
-  }
-};
-
-// ------------------------------------------------------------------------------------------------------ tiles
 
 struct Image {
   int64_t height, width, channels;
@@ -244,57 +146,6 @@ MASKRCNN_INLINE void ScatterTiles(Planes planes, const Image& image, int64_t fir
   }
 }
 
-// ------------------------------------------------------------------------------------------------------ kernels
-
-// [3, 3, inputs, outputs], or for the gradient to the images the same turned by half a turn, with inputs and outputs
-// exchanged.
-struct KernelView {
-  const float* values;
-  const float* scale;  // of what are outputs where it is not turned, or null
-  int64_t inputs, outputs;  // of the convolution that is done with it
-  bool turned;
-
-  MASKRCNN_INLINE Lanes At(int tap, int64_t input, int64_t output) const {
-    if (!turned) {
-      const Lanes lanes = Load(values + (tap * inputs + input) * outputs + output);
-      return scale == nullptr ? lanes : lanes * Load(scale + output);
-    }
-    Lanes lanes;
-    const float* first = values + ((kTaps * kTaps - 1 - tap) * outputs + output) * inputs + input;
-    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] = first[lane * inputs];
-    return scale == nullptr ? lanes : lanes * scale[input];
-  }
-};
-
-// Writes the outputs output .. output + 15 of all planes; weights are [36, outputs / 16, inputs, 16].
-MASKRCNN_INLINE void TransformPanel(const KernelView& kernel, int64_t output, float* weights) {
-  for (int64_t input = 0; input < kernel.inputs; ++input) {
-    Lanes g[kTaps * kTaps], half[kPoints * kTaps], t[kPlanes];
-    for (int tap = 0; tap < kTaps * kTaps; ++tap) g[tap] = kernel.At(tap, input, output);
-    for (int s = 0; s < kTaps; ++s) Kernel::Gather(g + s, kTaps, half + s, kTaps);
-    for (int u = 0; u < kPoints; ++u) Kernel::Gather(half + u * kTaps, 1, t + u * kPoints, 1);
-    float* to = weights + output * kernel.inputs + input * kLanes;
-    for (int u = 0; u < kPlanes; ++u) Store(to + u * kernel.inputs * kernel.outputs, t[u]);
-  }
-}
-
-// The gradient to row `input` of a kernel, from `parts` times the gradients to all planes, [parts, 36, inputs, outputs].
-MASKRCNN_INLINE void KernelGradientRow(const float* planes, int64_t parts, int64_t inputs, int64_t outputs,
-                                       int64_t input, float* kernel) {
-  const int64_t plane = inputs * outputs;
-  for (int64_t output = 0; output < outputs; output += kLanes) {
-    Lanes t[kPlanes], half[kTaps * kPoints], g[kTaps * kTaps];
-    const int64_t offset = input * outputs + output;
-    for (int u = 0; u < kPlanes; ++u) {
-      t[u] = Load(planes + u * plane + offset);
-      for (int64_t part = 1; part < parts; ++part) t[u] += Load(planes + (part * kPlanes + u) * plane + offset);
-    }
-    for (int v = 0; v < kPoints; ++v) Kernel::Scatter(t + v, kPoints, half + v, kPoints);
-    for (int r = 0; r < kTaps; ++r) Kernel::Scatter(half + r * kPoints, 1, g + r * kTaps, 1);
-    for (int tap = 0; tap < kTaps * kTaps; ++tap) Store(kernel + tap * plane + offset, g[tap]);
-  }
-}
-
 // ---------------------------------------------------------------------------------------------------- processors
 
 template <typename Pixel>
@@ -305,13 +156,7 @@ struct Transforms {
                           const TileFinish<Pixel>& finish, Pixel* images);
 };
 
-struct KernelTransforms {
-  void (*panel)(const KernelView& kernel, int64_t output, float* weights);
-  void (*gradient_row)(const float* planes, int64_t parts, int64_t inputs, int64_t outputs, int64_t input,
-                       float* kernel);
-};
-
-#define MASKRCNN_WINOGRAD(Target, name)                                                                         \
+#define MASKRCNN_WINOGRAD_TILES(Target, name)                                                                   \
   template <typename Pixel>                                                                                     \
   struct Transforms##name {                                                                                     \
     Target static void GatherInputs(const Pixel* images, const Image& image, int64_t first, int64_t count,      \
@@ -326,18 +171,11 @@ struct KernelTransforms {
                                       const TileFinish<Pixel>& finish, Pixel* images) {                         \
       ScatterTiles(planes, image, first, count, finish, images);                                                \
     }                                                                                                           \
-  };                                                                                                            \
-  Target inline void TransformPanel##name(const KernelView& kernel, int64_t output, float* weights) {           \
-    TransformPanel(kernel, output, weights);                                                                    \
-  }                                                                                                             \
-  Target inline void KernelGradientRow##name(const float* planes, int64_t parts, int64_t inputs,                \
-                                             int64_t outputs, int64_t input, float* kernel) {                   \
-    KernelGradientRow(planes, parts, inputs, outputs, input, kernel);                                           \
-  }
+  };
 
-MASKRCNN_WINOGRAD(MASKRCNN_TARGET("avx512f"), Of16Floats)
-MASKRCNN_WINOGRAD(MASKRCNN_TARGET("avx2,fma"), Of8Floats)
-MASKRCNN_WINOGRAD(, Of4Floats)
+MASKRCNN_WINOGRAD_TILES(MASKRCNN_TARGET("avx512f"), Of16Floats)
+MASKRCNN_WINOGRAD_TILES(MASKRCNN_TARGET("avx2,fma"), Of8Floats)
+MASKRCNN_WINOGRAD_TILES(, Of4Floats)
 
 // The ones for this processor.
 template <typename Pixel>
@@ -348,13 +186,6 @@ Transforms<Pixel> FastestTransforms() {
   };
   if (width == 16) return of(TransformsOf16Floats<Pixel>());
   return width == 8 ? of(TransformsOf8Floats<Pixel>()) : of(TransformsOf4Floats<Pixel>());
-}
-
-inline KernelTransforms FastestKernelTransforms() {
-  const int width = FloatsInRegister();
-  if (width == 16) return {&TransformPanelOf16Floats, &KernelGradientRowOf16Floats};
-  if (width == 8) return {&TransformPanelOf8Floats, &KernelGradientRowOf8Floats};
-  return {&TransformPanelOf4Floats, &KernelGradientRowOf4Floats};
 }
 
 }  // namespace maskrcnn

@@ -28,7 +28,9 @@ HEADERS = tuple(
         "processors.h",
         "roi_align_inputs.h",
         "roi_geometry.h",
+        "winograd_kernels.h",
         "winograd_tiles.h",
+        "winograd_transforms.h",
     )
 )
 
