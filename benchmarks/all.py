@@ -3,7 +3,8 @@
     python benchmarks/all.py [--only inference training] [--output FOLDER]
 
 The page, FOLDER/VERSION.md, says the machine, the versions and the commands; the lines are added to FOLDER/history.csv:
-version, date, machine, program, row, column and figure. FOLDER is benchmarks/history. Nothing else should run beside it.
+version, date, machine, program, row, column and figure. FOLDER is benchmarks/history. Nothing else should run beside
+it.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+
+import keras_maskrcnn
 
 HERE = Path(__file__).parent
 PROGRAMS = {
@@ -30,7 +33,6 @@ PROGRAMS = {
 }
 """Those that make their own data, and how they are called here."""
 PACKAGES = (
-    "keras3-maskrcnn",
     "tensorflow",
     "keras",
     "numpy",
@@ -51,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     versions, today = installed(), datetime.date.today().isoformat()
-    version = versions[PACKAGES[0]]
+    version = keras_maskrcnn.__version__
     page = [
         f"# {version}, {today}",
         "",
