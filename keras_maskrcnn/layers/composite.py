@@ -1,5 +1,6 @@
 """A layer that is made of layers."""
 
+import abc
 from collections.abc import Iterable
 from typing import Any
 
@@ -8,7 +9,7 @@ import keras
 Shape = tuple[int | None, ...]
 
 
-class Composite(keras.layers.Layer):
+class Composite(keras.layers.Layer, abc.ABC):
     """A layer whose weights are those of its layers, which its `build` makes without running them.
 
     Keras would else trace `call` to build it and trace it again to run it, at every depth anew: three times the work
@@ -16,9 +17,9 @@ class Composite(keras.layers.Layer):
     random numbers that it would draw if it were.
     """
 
+    @abc.abstractmethod
     def build(self, input_shape: Any) -> None:
         """Build all layers for inputs of this shape."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how it is built")
 
 
 def build_flat(flatten: Any, shape: Shape) -> Shape:

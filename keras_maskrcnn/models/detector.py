@@ -52,7 +52,7 @@ class Detector:
         self._box_functions: dict[int, Function] = {}
 
     def is_of(self, network: Network, weights: Sequence[keras.Variable]) -> bool:
-        """Whether the graphs are still those of these layers and weights."""
+        """Whether what was traced is still of these layers and weights."""
         return network is self.network and list(map(id, weights)) == list(map(id, self.weights))
 
     def run(self, inputs: Tensors) -> Tensors:

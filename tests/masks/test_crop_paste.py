@@ -11,7 +11,6 @@ from keras_maskrcnn.masks import crop_paste
 from keras_maskrcnn.masks.rle import (
     mask_to_rle,
     region_to_rle,
-    regions_to_masks,
     rle_columns,
     rle_region,
     rle_to_mask,
@@ -393,10 +392,3 @@ def test_torchvision_boxes_give_torchvisions_masks(image):
     ours = crop_paste.paste_masks(probabilities, boxes, height, width)
     for mask, counts in zip(ours, kit[f"detections.{image}.mask_rle"], strict=False):
         assert iou(mask, rle_to_mask({"size": [height, width], "counts": str(counts)})) > 0.999
-
-
-def test_masks_that_do_not_fit_into_memory_are_refused_with_what_takes_less():
-    with pytest.raises(
-        MemoryError, match=r'100000 masks of 100000 x 100000 pixels take 931322.6 GiB; .*masks="rle"'
-    ):
-        regions_to_masks([], 100_000, 100_000, 100_000)
