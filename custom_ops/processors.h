@@ -1,12 +1,12 @@
-// One library for every x86 processor: a function so marked has a version for each generation of them, and the one that
-// fits is chosen when the library is loaded.
+// One library for every x86 processor: a function so marked, which each source file has of its own, has a version for
+// each generation of them, and the one that fits is chosen when the library is loaded.
 #ifndef MASKRCNN_PROCESSORS_H_
 #define MASKRCNN_PROCESSORS_H_
 
 #if defined(__x86_64__) && defined(__GLIBC__) && (defined(__clang__) ? __clang_major__ >= 14 : __GNUC__ >= 9)
-#define MASKRCNN_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#define MASKRCNN_EVERY_PROCESSOR static __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
-#define MASKRCNN_EVERY_PROCESSOR
+#define MASKRCNN_EVERY_PROCESSOR static
 #endif
 
 // The same for functions of vectors, which compilers take apart before they make versions: one is written for each

@@ -17,7 +17,15 @@ FOLDER = _INSTALLED if _INSTALLED.exists() else _CHECKOUT
 """The C++ sources: `custom_ops` of a checkout, which an installation puts beside this file."""
 
 SOURCES = tuple(
-    FOLDER / name for name in ("roi_align.cc", "convolution.cc", "winograd.cc", "direct.cc", "group_norm.cc")
+    FOLDER / name
+    for name in (
+        "roi_align.cc",
+        "roi_align_grad.cc",
+        "convolution.cc",
+        "winograd.cc",
+        "direct.cc",
+        "group_norm.cc",
+    )
 )
 HEADERS = tuple(
     FOLDER / name
@@ -26,8 +34,10 @@ HEADERS = tuple(
         "convolution.h",
         "matrix_product.h",
         "processors.h",
+        "roi_align_bins.h",
         "roi_align_inputs.h",
         "roi_geometry.h",
+        "spread_maximum.h",
         "winograd_kernels.h",
         "winograd_tiles.h",
         "winograd_transforms.h",
