@@ -22,15 +22,18 @@ def suppress(
     """Do what `nms.suppress` does, one detection of each image after the other.
 
     The best of all candidates is always kept. So one loop over the detections serves all classes at once, and hard and
-    soft suppression alike.
+    soft suppression alike. It goes over those that score more than the threshold, which others never do.
     """
     batch, classes = tf.shape(scores)[0], scores.shape[2]
-    columns = [tf.broadcast_to(boxes[..., i], tf.shape(scores)) for i in range(4)]
-    candidates = tf.stack([tf.reshape(column, [batch, -1]) for column in columns], axis=2)  # [B, R * K, 4]
-    left = tf.reshape(scores, [batch, -1])  # [B, R * K]
     thresholds = tf.reshape(thresholds, [-1, 1])  # [B, 1]
-    numbers = tf.range(tf.shape(left)[1])  # [R * K]
-    class_of = numbers % classes
+    left, order = _candidates(tf.reshape(scores, [batch, -1]), thresholds)  # [B, N]
+    class_of = order % classes
+    candidates = tf.gather(
+        tf.reshape(boxes, [batch, -1, 4]),
+        order if boxes.shape[2] == classes else order // classes,
+        batch_dims=1,
+    )  # [B, N, 4]
+    numbers = tf.range(tf.shape(left)[1])  # [N]
 
     def goes_on(row: tf.Tensor, left: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
         return (row < limit) & tf.reduce_any(tf.reduce_max(left, axis=1, keepdims=True) > thresholds)
@@ -42,23 +45,31 @@ def suppress(
         score = tf.reduce_max(left, axis=1, keepdims=True)
         real = score > thresholds  # [B, 1]
         box = tf.gather(candidates, best, batch_dims=1)  # [B, 1, 4]
+        its_class = tf.gather(class_of, best, batch_dims=1)  # [B, 1]
         overlaps = tf.reshape(box_ops.iou(box, candidates), tf.shape(left))
         if soft_sigma:
             lowered = left * tf.exp(-tf.square(overlaps) / soft_sigma)
         else:
             lowered = tf.where(overlaps > nms_iou, -1.0, left)
-        concerned = real if across_classes else real & (class_of == best % classes)
+        concerned = real if across_classes else real & (class_of == its_class)
         left = tf.where(concerned, lowered, left)
         left = tf.where(numbers == best, -1.0, left)
         here = (tf.range(limit) == row) & real  # [B, D]
         kept = tf.where(tf.reshape(here, [batch, limit, 1]), box, kept)
         kept_scores = tf.where(here, score, kept_scores)
-        return row + 1, left, kept, kept_scores, tf.where(here, best % classes + 1, kept_classes)
+        return row + 1, left, kept, kept_scores, tf.where(here, its_class + 1, kept_classes)
 
     zeros = tf.zeros(tf.stack([batch, limit]))
     start = 0, left, tf.zeros(tf.stack([batch, limit, 4])), zeros, tf.cast(zeros, tf.int32)
     _, _, kept, kept_scores, kept_classes = tf.while_loop(goes_on, take_best, start)
     return kept, kept_scores, kept_classes
+
+
+def _candidates(scores: tf.Tensor, thresholds: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Return the N best of scores `[B, R * K]`, best first, and their places; N is the most that an image has above its
+    threshold `[B, 1]`, at least 1."""
+    above = tf.reduce_sum(tf.cast(scores > thresholds, tf.int32), axis=1)  # [B]
+    return tf.math.top_k(scores, tf.maximum(tf.reduce_max(above), 1))
 
 
 def suppress_levels(

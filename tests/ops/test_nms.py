@@ -127,7 +127,8 @@ def test_images_have_their_own_candidates_and_thresholds():
     for row, (image, threshold) in enumerate(zip(images, (0.3, 0.05), strict=True)):
         expected = run(*image, threshold=threshold, limit=30)
         for one, other in zip(found, expected, strict=True):
-            np.testing.assert_array_equal(one[row, : len(other)], other)
+            # a register's exponential and a single one's differ in the last bit
+            np.testing.assert_allclose(one[row, : len(other)], other, rtol=1e-6)
 
 
 @pytest.mark.parametrize("across_classes", [False, True])
