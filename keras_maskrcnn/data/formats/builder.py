@@ -1,6 +1,6 @@
 """COCO's content in the making: what the readers of other formats fill, for the one checker to read."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,11 +108,13 @@ class CocoBuilder:
         check_images: bool,
         problems: list[str] | None,
         own_names: Sequence[str] | None = None,
+        keypoint_names: Mapping[str, Sequence[str]] | None = None,
     ) -> tuple[Records, list[str]]:
         """Check everything and make the records; see `load_coco` for the arguments and errors.
 
         Args:
             own_names: the dataset's own classes in their order; left out: those of its objects, sorted.
+            keypoint_names: the names of the keypoints of classes, as far as the dataset says them.
         """
         if own_names is None:
             own_names = sorted({annotation["category_id"] for annotation in self._annotations})
@@ -124,7 +126,10 @@ class CocoBuilder:
         content = {
             "images": self._images,
             "annotations": [{**row, "category_id": ids[row["category_id"]]} for row in self._annotations],
-            "categories": [{"id": number, "name": name} for name, number in ids.items()],
+            "categories": [
+                {"id": number, "name": name, "keypoints": list((keypoint_names or {}).get(name, ()))}
+                for name, number in ids.items()
+            ],
         }
         return read_content(
             content,

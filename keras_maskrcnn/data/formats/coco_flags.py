@@ -4,7 +4,8 @@ from typing import Any
 
 MANY_CROWDS = 0.2
 """Fraction of objects; of COCO's, 1% are crowds."""
-_IGNORED = ("ignore", "difficult")
+IGNORED = ("ignore", "difficult")
+"""What marks an object that is neither to be learned nor to be counted."""
 _TRUE = (1, True, "1", "true", "True")
 """How tools write a ticked box among attributes, which may hold anything else as well."""
 
@@ -31,7 +32,12 @@ def is_ignored(annotation: dict[str, Any]) -> bool:
     """
     attributes = annotation.get("attributes")
     ticked = attributes if isinstance(attributes, dict) else {}
-    return any(flag(annotation, key) or any(ticked.get(key) == true for true in _TRUE) for key in _IGNORED)
+    return any(flag(annotation, key) or is_ticked(ticked.get(key)) for key in IGNORED)
+
+
+def is_ticked(value: Any) -> bool:
+    """Tell whether the value of an attribute is that of a ticked box, as tools write it."""
+    return any(value == true for true in _TRUE)
 
 
 def many_crowds(crowds: int, objects: int) -> str | None:

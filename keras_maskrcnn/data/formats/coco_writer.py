@@ -3,7 +3,6 @@
 import itertools
 import json
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_maskrcnn.data.checks import error_prefix
+from keras_maskrcnn.data.formats.image_paths import relative_path
 from keras_maskrcnn.data.formats.saved_images import SavedImages, is_file_of_its_own
 from keras_maskrcnn.data.records import Record, check_named, check_record
 from keras_maskrcnn.detections.detections import check_category_ids
@@ -123,7 +123,7 @@ def _rows(
             raise ValueError(f"{record.name}: another image has its id {image_id!r}")
         file = _file(record, saved)
         size = {"height": record.height, "width": record.width}
-        images[image_id] = {"id": image_id, "file_name": _relative(file, folder), **size}
+        images[image_id] = {"id": image_id, "file_name": relative_path(file, folder), **size}
         if isinstance(image_id, str) and image_id != record.name:
             images[image_id]["name"] = image_id
         for row in _annotations(record, image_id, category_ids):
@@ -187,17 +187,3 @@ def _segmentation(segmentation: Any, height: int, width: int) -> Any:
     if isinstance(segmentation, dict):
         return {"size": [height, width], "counts": rle["counts"].decode("ascii")}
     return [checked_polygon(polygon) for polygon in segmentation]
-
-
-def _relative(path: str | Path, folder: Path) -> str:
-    try:
-        name = os.path.relpath(path, folder)
-        if os.path.exists(path) and not _is_same(folder / name, path):  # the folder is reached by a link
-            name = os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
-        return Path(name).as_posix()
-    except ValueError:  # on another drive of Windows
-        return os.path.abspath(path)
-
-
-def _is_same(path: Path, other: str | Path) -> bool:
-    return path.exists() and os.path.samefile(path, other)

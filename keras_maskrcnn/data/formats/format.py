@@ -33,6 +33,9 @@ class Format:
     """Further keywords of `load`, and what each means."""
     last_resort: bool = False
     """Whether it is considered only where no other format fits."""
+    write: Callable[..., None] | None = None
+    """Called with target, records, class names and the keywords image_folder and scores; None where it is read
+    alone."""
 
 
 def json_contents(folder: Path) -> Iterator[tuple[Path, Any]]:

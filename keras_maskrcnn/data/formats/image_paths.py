@@ -1,4 +1,5 @@
-"""One rule for all readers: which file the path of an image means, on whatever system and by whatever tool written."""
+"""One rule for all readers: which file the path of an image means, on whatever system and by whatever tool written;
+and how writers name it."""
 
 import os
 import re
@@ -115,6 +116,21 @@ def note_of_moved(found: Mapping[str, Path | None], folder: str | os.PathLike) -
         return []
     path, file = next(iter(moved.items()))
     return [f"{counted(len(moved), 'image')} found by the end of their path: {path} as {file}"]
+
+
+def relative_path(path: str | os.PathLike, folder: Path) -> str:
+    """Return the path of a file from a folder, with slashes, as annotations say it; absolute on another drive."""
+    try:
+        name = os.path.relpath(path, folder)
+        if os.path.exists(path) and not _is_same(folder / name, path):  # the folder is reached by a link
+            name = os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
+        return Path(name).as_posix()
+    except ValueError:  # on another drive of Windows
+        return os.path.abspath(path)
+
+
+def _is_same(path: Path, other: str | os.PathLike) -> bool:
+    return path.exists() and os.path.samefile(path, other)
 
 
 def _moved(found: Mapping[str, Path | None], folder: Path) -> dict[str, Path]:

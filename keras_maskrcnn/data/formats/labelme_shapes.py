@@ -2,16 +2,15 @@
 
 import math
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pycocotools.mask as coco_mask
 
 from keras_maskrcnn.data.checks import collect_errors, error_prefix, mask_extent
 from keras_maskrcnn.data.formats.builder import CocoBuilder, Size
 from keras_maskrcnn.data.formats.coco_annotations import is_number
 from keras_maskrcnn.data.formats.label_images import read_shape_mask
-from keras_maskrcnn.data.formats.shapes import ellipse, rectangle, visible_extent
+from keras_maskrcnn.data.formats.shapes import Part, ellipse, joined, rectangle, visible_extent
 from keras_maskrcnn.images.embedded import decoded
 from keras_maskrcnn.masks.rle import mask_to_rle, region_to_rle, segmentation_to_mask, segmentation_to_rle
 from keras_maskrcnn.masks.segmentation_checks import checked_polygon, shown
@@ -24,15 +23,6 @@ _FLAGGED = f"objects flagged {' or '.join(FLAGS)} are crowds"
 _POLYGONS = ("polygon", "oriented_rectangle", "rotation")
 _OLD_MASKS_UNTIL = 6
 """The last version of labelme that cuts the points of masks to whole numbers."""
-
-
-class Part(NamedTuple):
-    """What one shape covers."""
-
-    segmentation: Any
-    """A list of polygons, or an RLE dict."""
-    box: list[float]
-    """x1, y1, x2, y2 in pixels of the image."""
 
 
 def add_shapes(builder: CocoBuilder, file: str, shapes: list[Any], size: Size, version: int) -> Counter[str]:
@@ -61,12 +51,10 @@ def add_shapes(builder: CocoBuilder, file: str, shapes: list[Any], size: Size, v
         name = f"{file}: shape {' and '.join(map(str, numbers))}"
         with collect_errors(builder.problems), error_prefix(name):
             parts = [_cut(_part(shapes[number], size, version), number, holes, size) for number in numbers]
-            boxes = np.array([part.box for part in parts])
-            box = [*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)]
-            merged = _merged([part.segmentation for part in parts], size)
+            whole = joined(parts, *size)
             flagged = any(_is_flagged(shapes[number]) for number in numbers)
             met[_FLAGGED] += flagged
-            builder.add_object(name, shapes[numbers[0]]["label"], merged, box, iscrowd=int(flagged))
+            builder.add_object(name, shapes[numbers[0]]["label"], *whole, iscrowd=int(flagged))
     return +met
 
 
@@ -183,12 +171,3 @@ def _check_extent(part: np.ndarray, width: int, height: int) -> None:
             f"its mask has {part.shape[1]} x {part.shape[0]} pixels (width x height), between its points there are "
             f"{width} x {height}"
         )
-
-
-def _merged(parts: list[Any], size: Size) -> Any:
-    """The segmentation of an object: its polygons, or an RLE if one of its parts is a mask."""
-    if len(parts) == 1 and isinstance(parts[0], dict):
-        return parts[0]
-    if all(isinstance(part, list) for part in parts):
-        return [polygon for part in parts for polygon in part]
-    return coco_mask.merge([segmentation_to_rle(part, *size) for part in parts])

@@ -1,13 +1,41 @@
-"""The shapes that annotation tools know besides polygons, as polygons: flat lists x1, y1, x2, y2, ... in pixels."""
+"""The shapes that annotation tools know besides polygons, as polygons (flat lists x1, y1, x2, y2, ... in pixels), and
+objects of several shapes."""
 
 import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+import pycocotools.mask as coco_mask
+
+from keras_maskrcnn.masks.rle import segmentation_to_rle
 
 _TOLERANCE = 0.1
 """Pixels by which the polygon of an ellipse may differ from it."""
 _LARGEST_AXIS = 1e5
 """Half axis in pixels beyond which no image has an ellipse."""
+
+
+class Part(NamedTuple):
+    """What one shape covers, which may be all of an object or not."""
+
+    segmentation: Any
+    """A list of polygons, or an RLE dict."""
+    box: list[float]
+    """x1, y1, x2, y2 in pixels of the image."""
+
+
+def joined(parts: Sequence[Part], height: int, width: int) -> Part:
+    """Return one object's parts together: their polygons, or an RLE if one of them is a mask."""
+    boxes = np.array([part.box for part in parts])
+    box = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
+    segmentations = [part.segmentation for part in parts]
+    if len(parts) == 1:
+        return Part(segmentations[0], box)
+    if all(isinstance(segmentation, list) for segmentation in segmentations):
+        return Part([polygon for segmentation in segmentations for polygon in segmentation], box)
+    rles = [segmentation_to_rle(segmentation, height, width) for segmentation in segmentations]
+    return Part(coco_mask.merge(rles), box)
 
 
 def rectangle(x1: float, y1: float, x2: float, y2: float) -> list[float]:
