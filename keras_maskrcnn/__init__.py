@@ -56,6 +56,7 @@ __all__ = [
     "list_pretrained",
     "load_coco",
     "load_coco_results",
+    "load_cvat",
     "load_dataset",
     "load_labelme",
     "load_masks",
@@ -73,6 +74,7 @@ __all__ = [
     "sgd",
     "training_memory",
     "write_coco",
+    "write_cvat",
     "write_report",
 ]
 

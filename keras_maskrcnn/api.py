@@ -7,6 +7,8 @@ from keras_maskrcnn.data.draw_records import draw_comparison, draw_record
 from keras_maskrcnn.data.formats.coco import load_coco
 from keras_maskrcnn.data.formats.coco_results import load_coco_results
 from keras_maskrcnn.data.formats.coco_writer import write_coco
+from keras_maskrcnn.data.formats.cvat import load_cvat
+from keras_maskrcnn.data.formats.cvat_writer import write_cvat
 from keras_maskrcnn.data.formats.labelme import load_labelme
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.formats.mask_folders import load_masks

@@ -83,7 +83,7 @@ def _add_inputs(command: Any) -> None:
         "--images",
         type=folder,
         metavar="DIR",
-        help="folder of the images (labelme, YOLO and VOC know theirs)",
+        help="folder of the images (labelme, YOLO, VOC and CVAT know theirs)",
     )
     arguments.add_format_options(command)
     command.add_argument("--coco", type=folder, metavar="DIR", help="folder of COCO 2017, instead of these")

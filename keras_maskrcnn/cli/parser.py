@@ -193,9 +193,9 @@ def _add_to_coco(commands: Any) -> None:
         "to-coco",
         "write annotations of any format as COCO JSON",
         """
-        Read annotations of any format (COCO, VIA, labelme, masks, VOC, YOLO, or detections as COCO results), check
-        all of them, and write them as one COCO JSON file. Broken annotations are errors, and nothing is written then.
-        File names in it are relative to --images, or else to the folder of TARGET.
+        Read annotations of any format (COCO, VIA, labelme, masks, VOC, YOLO, CVAT, or detections as COCO results),
+        check all of them, and write them as one COCO JSON file. Broken annotations are errors, and nothing is written
+        then. File names in it are relative to --images, or else to the folder of TARGET.
 
         examples:
           maskrcnn to-coco via.json coco.json --images photos/ --class-key species

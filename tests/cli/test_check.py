@@ -119,7 +119,7 @@ def test_what_cannot_be_run_ends_with_2(folder, capsys):
     assert "annotations.json: this is no valid JSON" in error(capsys, "check", *data(folder))
 
 
-@pytest.mark.parametrize("name", ["via", "labelme", "label images", "yolo", "voc"])
+@pytest.mark.parametrize("name", ["via", "labelme", "label images", "yolo", "voc", "cvat"])
 def test_every_format_is_checked(name, tmp_path, capsys, quick_estimate):
     annotations, images = WRITERS[name](tmp_path, made_images(8))
     arguments = ["check", "--annotations", str(annotations), *SMALL]

@@ -371,6 +371,50 @@ def write_yolo(folder, made=None):
     return labels, None
 
 
+def write_cvat(folder, made=None):
+    """CVAT's archive unpacked; circles are masks, and the rotated ellipses have their angle in degrees."""
+    made = made_images() if made is None else made
+    _save_images(folder / "images", made)
+    labels = "".join(f"<label><name>{name}</name><type>any</type></label>" for name in CLASSES)
+    lines = [f"<annotations><version>1.1</version><meta><task><labels>{labels}</labels></task></meta>"]
+    for number, one in enumerate(made):
+        lines.append(f'<image id="{number}" name="{one.name}.png" width="{WIDTH}" height="{HEIGHT}">')
+        lines += [_cvat_shape(shape) for shape in one.shapes]
+        lines.append("</image>")
+    path = folder / "annotations.xml"
+    path.write_text("\n".join([*lines, "</annotations>"]))
+    return path, None
+
+
+def _cvat_shape(shape):
+    common = f'label="{shape.class_name}" source="manual" occluded="0" z_order="0"'
+    if shape.kind == "polygon":
+        points = ";".join(f"{x:.2f},{y:.2f}" for x, y in np.reshape(shape.numbers, (-1, 2)))
+        return f'<polygon {common} points="{points}"></polygon>'
+    if shape.kind == "rect":
+        x, y, width, height = shape.numbers
+        return f'<box {common} xtl="{x}" ytl="{y}" xbr="{x + width}" ybr="{y + height}"></box>'
+    if shape.kind == "ellipse":
+        cx, cy, rx, ry, theta = shape.numbers
+        angle = f'rotation="{math.degrees(theta) % 360:.2f}"'
+        return f'<ellipse {common} cx="{cx}" cy="{cy}" rx="{rx}" ry="{ry}" {angle}></ellipse>'
+    left, top, right, bottom = (int(value) for value in shape.box())
+    part = shape.mask()[top : bottom + 1, left : right + 1]
+    size = f'left="{left}" top="{top}" width="{part.shape[1]}" height="{part.shape[0]}"'
+    return f'<mask {common} rle="{", ".join(map(str, _row_runs(part)))}" {size}></mask>'
+
+
+def _row_runs(part):
+    """Runs of zeros and ones in turn, row by row, found by a walk over all pixels."""
+    runs, before = [0], False
+    for inside in part.ravel().tolist():
+        if inside != before:
+            runs.append(0)
+        runs[-1] += 1
+        before = inside
+    return runs
+
+
 WRITERS = {
     "coco": write_coco,
     "via": write_via,
@@ -382,6 +426,7 @@ WRITERS = {
     "rle-csv": write_rle_csv,
     "voc": write_voc,
     "yolo": write_yolo,
+    "cvat": write_cvat,
     "results": write_results,
 }
 """By the name of the format; each takes a folder, and perhaps images to write instead of `made_images()`."""

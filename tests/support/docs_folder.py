@@ -86,6 +86,7 @@ def fill(folder, scratch):
     _moved(dataset_files.write_label_images(scratch / "masks", photos)[0], folder / "masks")
     _moved(dataset_files.write_voc(scratch / "voc", photos)[0], folder / "VOC2012")
     dataset_files.write_yolo(folder, photos)
+    dataset_files.write_cvat(folder / "cvat", photos)
     _moved(dataset_files.write_rle_csv(scratch / "rle", photos)[0], folder / "solution.csv")
     _bowl(folder, scratch, photos)
     (folder / "detected").mkdir()

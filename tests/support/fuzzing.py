@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 from dataset_files import CLASSES, WRITERS, made_images
@@ -20,6 +21,8 @@ WRONG = (
     None, True, "", "12", "text", "é漢字", "\ud800", "../..", "a\0b", [], {}, [[]], [None], {"id": 1}, 0, 1, -1, 2, 1.5,
     1e9, -1e9, 1e308, 10**400, 2**63, math.nan, math.inf, -math.inf, [math.nan], [1, 2, 3, 4], ["1", "2"], "NaN", 255,
 )  # fmt: skip
+NOT_IN_XML = dict.fromkeys([0, 0xD800])
+"""Characters of those that no XML can hold."""
 
 
 @dataclasses.dataclass
@@ -48,8 +51,11 @@ def broken(folder: Path, seed: int) -> Broken:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     trees = [path for path in files if path.suffix == ".json"]
     texts = [path for path in files if path.suffix in (".txt", ".yaml", ".csv")]
+    elements = [path for path in files if path.suffix == ".xml"]
     if trees and rng.random() < 0.7:
         what, touched, removed = _change_tree(trees[rng.integers(len(trees))], format_, rng)
+    elif elements and rng.random() < 0.7:
+        what, touched, removed = _change_elements(elements[0], rng)
     elif texts and rng.random() < 0.6:
         what, touched, removed = _change_text(texts[rng.integers(len(texts))], format_, rng)
     else:
@@ -194,6 +200,41 @@ def _change_text(path: Path, format_: str, rng: np.random.Generator) -> tuple[st
         touched = frozenset([ROWS[number - 1]])
     after = lines[number] if number < len(lines) else ""
     return f"{path.name}: {action} of line {number}: {before[:60]!r} became {after[:60]!r}", touched, removed
+
+
+# XML
+
+
+def _change_elements(path: Path, rng: np.random.Generator) -> tuple[str, frozenset, bool]:
+    root = ElementTree.fromstring(path.read_text())
+    parents = [(parent, child) for parent in root.iter() for child in parent]
+    parent, child = parents[rng.integers(len(parents))]
+    number, keys = list(parent).index(child), list(child.keys())
+    if parent.tag == "image":
+        touched = frozenset([(parent.get("name").removesuffix(".png"), number)])
+    else:
+        touched = _of_image(child.get("name", "").removesuffix(".png")) or ALL
+    action = rng.choice(["delete", "twice", "tag", "emptied", "value", "value", "value", "value", "no value"])
+    if action == "delete":
+        parent.remove(child)
+    elif action == "twice":
+        parent.insert(number, copy.deepcopy(child))
+    elif action == "tag":
+        child.tag = str(rng.choice(["tag", "track", "points", "cuboid", "image", "other"]))
+    elif action == "emptied":
+        child.clear()
+    elif not keys:
+        child.text = str(WRONG[rng.integers(len(WRONG))]).translate(NOT_IN_XML)[:50]
+    else:
+        key = keys[rng.integers(len(keys))]
+        wrong = str(WRONG[rng.integers(len(WRONG))]).translate(NOT_IN_XML)[:50]
+        child.attrib.update({key: wrong} if action == "value" else {})
+        if action == "no value":
+            del child.attrib[key]
+        action = f"{action} of {key}: {wrong!r}"
+    path.write_text(ElementTree.tostring(root, encoding="unicode"))
+    removed = action in ("delete", "emptied", "tag")
+    return f"{path.name}: {action} of {child.tag} {number} of {parent.tag}", touched, removed
 
 
 # Files

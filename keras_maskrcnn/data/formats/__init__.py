@@ -1,6 +1,16 @@
-"""Readers of annotation formats, one module each, and the COCO writer."""
+"""Readers of annotation formats, one module each, and their writers."""
 
-from keras_maskrcnn.data.formats import coco, coco_results, labelme, mask_folders, rle_csv, via, voc, yolo
+from keras_maskrcnn.data.formats import (
+    coco,
+    coco_results,
+    cvat,
+    labelme,
+    mask_folders,
+    rle_csv,
+    via,
+    voc,
+    yolo,
+)
 
 FORMATS = (
     coco.FORMAT,
@@ -10,6 +20,7 @@ FORMATS = (
     rle_csv.FORMAT,
     voc.FORMAT,
     yolo.FORMAT,
+    cvat.FORMAT,
     coco_results.FORMAT,
 )
 """All that `load_dataset` and the command line know of formats."""

@@ -15,8 +15,8 @@ from keras_maskrcnn.diagnostics.dataset.check import check_dataset
 from keras_maskrcnn.masks.rle import segmentation_to_mask
 
 SECONDS = 20
-FEW = range(55)
-MANY = range(55, 1210)
+FEW = range(60)
+MANY = range(60, 1320)
 
 
 @contextlib.contextmanager
