@@ -191,18 +191,22 @@ def test_every_format_comes_back_equal_from_cvat(tmp_path, name):
 
 
 def test_datumaro_finds_the_same_masks(picture, tmp_path):
-    """Skeletons aside, which its reader of this format passes over."""
+    """Skeletons, groups of polygons and crowds aside, of which its reader of this format knows nothing."""
     datumaro = pytest.importorskip("datumaro", reason="datumaro is not installed")
-    square = [[10, 5, 30, 5, 30, 35]]
+    picture.parent.rename(tmp_path / "images")  # where alone it looks
+    image = tmp_path / "images" / picture.name
+    square = [[10.5, 5, 30, 5, 30, 35]]
     for record, kind in (
-        (make_record(picture, masks=blobs(), class_ids=[1, 2, 1, 2]), "mask"),
-        (make_record(picture, masks=[square], class_ids=[2]), "polygon"),
+        (make_record(image, masks=blobs(), class_ids=[1, 2, 1, 2]), "mask"),
+        (make_record(image, masks=[square], class_ids=[2]), "polygon"),
+        (make_record(image, boxes=[[1.5, 2, 30.25, 40]], class_ids=[2]), "bbox"),
     ):
-        written(tmp_path / "day 1", record)
-        (item,) = datumaro.Dataset.import_from(str(tmp_path / "day 1"), "cvat")
+        written(tmp_path, record)
+        (item,) = datumaro.Dataset.import_from(str(tmp_path), "cvat")
         assert [one.type.name for one in item.annotations] == [kind] * len(record.boxes)
         assert [one.label + 1 for one in item.annotations] == record.class_ids.tolist()
         if kind == "mask":
             np.testing.assert_array_equal([one.image > 0 for one in item.annotations], blobs())
         else:
-            assert item.annotations[0].points == square[0]
+            points = record.boxes[0].tolist() if kind == "bbox" else square[0]
+            np.testing.assert_allclose(item.annotations[0].points, points)
