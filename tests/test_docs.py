@@ -17,7 +17,7 @@ from keras_maskrcnn.presets import PRESETS
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(page for page in DOCS.glob("*.md") if blocks(page.read_text("utf-8")))]
-SLOW = {"distribute.md", "evaluate.md", "export.md", "train.md"}
+SLOW = {"distribute.md", "evaluate.md", "export.md", "label-tools.md", "train.md"}
 """Pages of which the README runs the main part, or that train again and again."""
 
 

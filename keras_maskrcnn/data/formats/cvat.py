@@ -1,6 +1,7 @@
 """XML of CVAT (https://www.cvat.ai), "CVAT for images 1.1"."""
 
 import dataclasses
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.segmentation_checks import check_pixels, shown
 from keras_maskrcnn.utils.files import IMAGE_SUFFIXES
 
+_SUFFIXES = (*IMAGE_SUFFIXES, *(suffix.upper() for suffix in IMAGE_SUFFIXES))
 Named = tuple[str | None, str | None]
 """An image's name and subset, as far as the file says them."""
 
@@ -93,7 +95,7 @@ def load_cvat(
                 met += _add_image(builder, image, found, labels)
     builder.notes += [*labels.notes(), *(f"{count} {what}" for what, count in met.items())]
     return builder.records(
-        class_names, masks, check_images, problems, labels.classes(), keypoint_names=labels.keypoints
+        class_names, masks, check_images, problems, labels.classes(), keypoint_names=labels.drawn
     )
 
 
@@ -147,8 +149,8 @@ def _files(names: list[Named], folder: Path, builder: CocoBuilder) -> list[_Foun
     """The file of each image; None of one whose file is unclear."""
     images = ImageFolder(folder)
     paths = [None if not name else _path(images, name, subset) for name, subset in names]
-    twice = [path for path, count in Counter(paths).items() if count > 1 and path is not None]
-    builder.problems += [f"image {path} occurs twice" for path in twice]
+    twice = {path for path, count in Counter(paths).items() if count > 1 and path is not None}
+    builder.problems += [f"image {path} occurs twice" for path in sorted(twice)]
     builder.problems += ['an <image> has no "name"' for path in paths if path is None]
     clear = [path for path in paths if path is not None and path not in twice]
     found = find_images(images, clear, builder.problems)
@@ -160,11 +162,9 @@ def _files(names: list[Named], folder: Path, builder: CocoBuilder) -> list[_Foun
 def _path(images: ImageFolder, name: str, subset: str | None) -> str:
     """The path of an image in the folder: its name, perhaps below its subset's folder, perhaps without its ending."""
     places = [f"{subset}/{name}", name] if subset else [name]
-    for place in places:
-        for suffix in ("", *IMAGE_SUFFIXES):  # frames of a film have no ending in the XML
-            if (images.folder / f"{place}{suffix}").is_file():
-                return f"{place}{suffix}"
-    return name
+    if not name.lower().endswith(IMAGE_SUFFIXES):  # a frame of a film
+        places += [f"{place}{suffix}" for place in places for suffix in _SUFFIXES]
+    return next((place for place in places if os.path.isfile(images.folder / place)), name)
 
 
 def _add_image(builder: CocoBuilder, image: Element, found: _Found, labels: Labels) -> Counter[str]:

@@ -18,21 +18,27 @@ class Labels:
     types: dict[str, str]
     """Of each label in the file's order; empty where the file lists none."""
     keypoints: dict[str, list[str]]
-    """The names of the points of each skeleton."""
+    """The names of the points of each skeleton, also of those that do not occur."""
+    drawn: dict[str, list[str]]
+    """And of those that do."""
 
     def class_of(self, label: str | None) -> str:
         """Return the class of a shape with a label.
 
         Raises:
-            ValueError: the file does not list the label.
+            ValueError: the file does not list the label, or as one of shapes without area.
         """
         if not label:
             raise ValueError("it has no label")
-        if self.types and label not in self.types:
-            raise ValueError(
-                f"its label {shown(label)} is not among those of the file: {', '.join(self.types)}"
-            )
-        return self.without_body(label)
+        name = self.without_body(label)
+        for one in (label, name) if self.types else ():
+            if one not in self.types:
+                raise ValueError(
+                    f"its label {shown(one)} is not among those of the file: {', '.join(self.types)}"
+                )
+            if self.types[one] in _NO_CLASSES:
+                raise ValueError(f"its label {one} is of the type {self.types[one]}, which has no area")
+        return name
 
     def without_body(self, label: str) -> str:
         """Return the label of skeletons that a label of masks or boxes is called like, or else the label itself.
@@ -67,7 +73,6 @@ def read_labels(meta: Element | None, met: dict[str, list[str]]) -> Labels:
             <meta> does not list.
     """
     types: dict[str, str] = {}
-    keypoints = {name: list(points) for name, points in met.items()}
     listed: dict[str, list[str]] = {}
     for label in meta.iter("label") if meta is not None else ():
         name, parent = label.findtext("name"), label.findtext("parent")
@@ -75,4 +80,5 @@ def read_labels(meta: Element | None, met: dict[str, list[str]]) -> Labels:
             listed.setdefault(parent, []).append(name)
         elif name:
             types[name] = (label.findtext("type") or "any").strip()
-    return Labels(types, {**keypoints, **listed})
+    keypoints = {**met, **listed}
+    return Labels(types, keypoints, {name: keypoints[name] for name in met})

@@ -70,7 +70,8 @@ def test_images_of_one_name_are_told_apart_or_named(tmp_path):
 
 def test_frames_of_a_film_have_no_ending(tmp_path):
     path = write(tmp_path, image(NUT, "frame_000007"), names=["frame_000007.png"])
-    assert files(load_cvat(path)[0], tmp_path) == ["images/frame_000007.png"]
+    (tmp_path / "images" / "frame_000007.png").rename(tmp_path / "images" / "frame_000007.PNG")
+    assert files(load_cvat(path)[0], tmp_path) == ["images/frame_000007.PNG"]
 
 
 def test_tags_are_left_out_and_counted(tmp_path):

@@ -54,6 +54,29 @@ def test_the_points_of_two_skeletons_must_be_called_alike(tmp_path):
         read_shapes(tmp_path, point.format("cat", "nose") + point.format("car", "hood") + boxes, labels)
 
 
+def test_points_of_skeletons_that_do_not_occur_are_no_matter(tmp_path):
+    points = ("nose", "points", "cat"), ("hood", "points", "car"), ("roof", "points", "car")
+    labels = meta(("cat", "skeleton"), ("car", "skeleton"), *points)
+    record, names = read_shapes(
+        tmp_path,
+        '<skeleton label="car"><points label="roof" points="3,4"/></skeleton>' + NUT,
+        labels.replace("</labels>", "<label><name>nut</name></label></labels>"),
+        masks=False,
+    )
+    assert names == ["cat", "car", "nut"] and record.keypoint_names == ("hood", "roof")
+
+
+@pytest.mark.parametrize("label", ["lane", "person mask"])
+def test_areas_under_labels_of_other_shapes_are_named(tmp_path, label):
+    labels = meta(
+        ("lane", "polyline"), ("person", "points"), ("nose", "points", "person"), ("person mask", "any")
+    )
+    with pytest.raises(
+        ValueError, match=r"its label (lane|person) is of the type (polyline|points), which has no area"
+    ):
+        read_shapes(tmp_path, NUT.replace("nut", label), labels)
+
+
 def test_class_names_choose_the_order(tmp_path):
     labels = meta(("nut", "any"), ("bolt", "any"))
     assert read_shapes(tmp_path, NUT, labels, class_names=["bolt", "nut"])[0].class_ids.tolist() == [2]
