@@ -76,8 +76,9 @@ EXTRAS = {
     "int8": ["openvino>=2026.0", "nncf>=3.4"],
     "litert": ["ai-edge-litert>=2.1"],
     "serve": ["starlette>=0.40", "uvicorn>=0.30", "prometheus-client>=0.20"],
+    "demo": ["gradio>=6.31"],
 }
-EXPORT = ("onnx", "openvino", "litert", "serve")
+TESTED = ("onnx", "openvino", "litert", "serve", "demo")
 TEST = [
     *("pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "setuptools>=77"),
     "httpx",  # of starlette's client
@@ -127,6 +128,6 @@ setup(
         "scipy",
         "matplotlib",
     ],
-    extras_require={**EXTRAS, "test": [*TEST, *(package for extra in EXPORT for package in EXTRAS[extra])]},
+    extras_require={**EXTRAS, "test": [*TEST, *(package for extra in TESTED for package in EXTRAS[extra])]},
     entry_points={"console_scripts": ["maskrcnn = keras_maskrcnn.cli.main:main"]},
 )

@@ -3,8 +3,7 @@
 import argparse
 from typing import Any
 
-LABELS = {"auto": "auto", "all": True, "none": False, "legend": "legend", "strip": "strip"}
-BOXES = {"auto": "auto", "all": True, "none": False}
+from keras_maskrcnn.drawing.choices import BOXES, COLOR_BY, LABELS
 
 
 def add_drawing(command: Any) -> None:
@@ -28,7 +27,7 @@ def add_drawing(command: Any) -> None:
     )
     command.add_argument(
         "--color-by",
-        choices=("auto", "instance", "class"),
+        choices=COLOR_BY,
         default="auto",
         help="auto: by instance, or by class where a legend is in place of the labels of several (default: auto)",
     )

@@ -24,6 +24,7 @@ from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_co
 from keras_maskrcnn.cli.terminal import harmless_output
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.detect import checked_format
+from keras_maskrcnn.runtime.description import is_artefact
 from keras_maskrcnn.utils.display import message
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -224,6 +225,14 @@ def _serve(args: argparse.Namespace) -> int:
     return serve.run(args)
 
 
+def _demo(args: argparse.Namespace) -> int:
+    if not isinstance(args.model, Path) or not is_artefact(args.model):
+        _start_tensorflow()
+    from keras_maskrcnn.cli import demo
+
+    return demo.run(args)
+
+
 def _to_coco(args: argparse.Namespace) -> int:
     _check_outputs([args.target], [args.annotations])
     if args.images is None:
@@ -260,6 +269,7 @@ COMMANDS = {
     "convert": _convert,
     "export": _export,
     "serve": _serve,
+    "demo": _demo,
     "to-coco": _to_coco,
     "models": _models,
 }

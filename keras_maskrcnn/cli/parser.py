@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from keras_maskrcnn.cli import (
     arguments,
     check_parser,
+    demo_parser,
     evaluate_parser,
     export_parser,
     numbers,
@@ -70,6 +71,8 @@ def make_parser() -> argparse.ArgumentParser:
     export_parser.add_options(_add_command(commands, "export", summary, export_parser.DESCRIPTION))
     summary = "answer requests with what export has written"
     serve_parser.add_options(_add_command(commands, "serve", summary, serve_parser.DESCRIPTION))
+    summary = "try a model on your own images in a browser"
+    demo_parser.add_options(_add_command(commands, "demo", summary, demo_parser.DESCRIPTION))
     _add_to_coco(commands)
     _add_models(commands)
     return parser
