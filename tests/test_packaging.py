@@ -111,6 +111,22 @@ def test_the_description_leads_to_no_file_that_is_not_there(wheel):
     assert any(line.startswith("Programming Language :: Python") for line in metadata.get_all("Classifier"))
 
 
+def test_the_page_of_dependencies_lists_all_that_are_required_and_all_extras(wheel):
+    with zipfile.ZipFile(wheel[0]) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        metadata = message_from_bytes(archive.read(name))
+    needed = [line for line in metadata.get_all("Requires-Dist") if "extra ==" not in line]
+    required = {re.match(r"[\w-]+", line)[0] for line in needed}
+    page = (ROOT / "docs" / "dependencies.md").read_text("utf-8")
+    of_required, of_extras = page.split("## Extras")
+    first_cells = [row.split("|")[1] for row in of_required.splitlines() if row.startswith("| ")][1:]
+    listed = {name.split()[0] for cell in first_cells for name in cell.split(",")}
+    assert listed == required
+    assert set(re.findall(r"^\| `(\w+)` \|", of_extras, re.MULTILINE)) == set(
+        metadata.get_all("Provides-Extra")
+    )
+
+
 def test_a_source_distribution_holds_the_whole_checkout(project, tmp_path):
     with tarfile.open(built(project, "sdist", tmp_path)) as archive:
         held = {member.name.partition("/")[2] for member in archive if member.isfile()}
