@@ -1,1 +1,1 @@
-"""An exported artefact as a web server: images in, detections as JSON out."""
+"""An exported artefact as a web server, images in and JSON out; and a page on which any model is tried."""
