@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import DTypeLike
 from PIL import Image
 
+from keras_maskrcnn.detections.checks import check_shapes, check_values
 from keras_maskrcnn.detections.label_image import paint_by_score, visible_rows
-from keras_maskrcnn.detections.values import float_numbers, refuse, whole_class_ids
+from keras_maskrcnn.detections.values import float_numbers, whole_class_ids, whole_track_ids
 from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.masks.label_image import renumbered
 from keras_maskrcnn.masks.rle import mask_to_rle
 from keras_maskrcnn.utils.ids import plain_id
 
-ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints", "mask_scores")
+ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints", "mask_scores", "track_ids")
 
 
 @dataclasses.dataclass(eq=False)
@@ -76,6 +77,8 @@ class Detections:
     mask_scores: np.ndarray | None = None
     """[N] float32 in 0..1: how good each mask is, of models that predict it (Mask Scoring R-CNN, Huang et al. 2019).
     COCO's AP of masks ranks by them where there are any, that of boxes by `scores`; so does `to_coco`."""
+    track_ids: np.ndarray | None = None
+    """[N] int64 from 0: which object of a video each is, the same in all its frames; -1 has no track (yet)."""
 
     def __post_init__(self) -> None:
         for name in ("boxes", "scores", "keypoints", "mask_scores"):
@@ -83,8 +86,10 @@ class Detections:
                 setattr(self, name, float_numbers(name, getattr(self, name)))
         self.class_ids = whole_class_ids(self.class_ids)
         self.class_names = list(self.class_names)
-        _check(self)
-        _check_values(self)
+        if self.track_ids is not None:
+            self.track_ids = whole_track_ids(self.track_ids)
+        check_shapes(self)
+        check_values(self)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -124,7 +129,11 @@ class Detections:
         if image is None:
             raise ValueError("These Detections hold no image to draw on: pass one, draw(image)")
         shown = self[self.scores >= min_score]
-        rows = {"keypoints": shown.keypoints, "keypoint_names": self.keypoint_names}
+        rows = {
+            "keypoints": shown.keypoints,
+            "keypoint_names": self.keypoint_names,
+            "track_ids": shown.track_ids,
+        }
         return draw_instances(
             image, shown.boxes, shown.class_names, shown.scores, shown.masks, **{**rows, **options}
         )
@@ -187,7 +196,7 @@ class Detections:
             N dicts with image_id, category_id, bbox (x, y, width, height), score, and segmentation (RLE) and
             keypoints (flat x, y, score, with x and y less `keypoint_offset`) where there are any. Where there are
             mask_scores, the score of a row with a segmentation is its mask's, by which COCO's AP of masks ranks, and
-            "box_score" is the box's.
+            "box_score" is the box's. Where there are track_ids, "track_id" of each row that has a track.
 
         Raises:
             ValueError: a detected class has no category id, which the message names; or the image's id is none.
@@ -209,6 +218,8 @@ class Detections:
                     result.update(score=float(self.mask_scores[row]), box_score=float(self.scores[row]))
             if self.keypoints is not None:
                 result["keypoints"] = self.coco_keypoints(row)
+            if self.track_ids is not None and self.track_ids[row] >= 0:
+                result["track_id"] = int(self.track_ids[row])
             results.append(result)
         return results
 
@@ -250,44 +261,3 @@ def check_detected_names(detections: Detections, class_names: Sequence[str]) -> 
 
 def _no_category_id(name: str, class_id: int) -> ValueError:
     return ValueError(f"category_ids has no id for class {class_id}, {name!r}")
-
-
-def _check(detections: Detections) -> None:
-    count = len(detections)
-    if detections.boxes.shape != (count, 4):
-        raise ValueError(
-            f"Detections.boxes must be [{count}, 4], as there are scores; got {detections.boxes.shape}"
-        )
-    for name in ("class_ids", "class_names", "masks", "keypoints", "mask_scores"):
-        values = getattr(detections, name)
-        if values is not None and len(values) != count:
-            raise ValueError(f"Detections.{name} must have {count} rows, as scores has; got {len(values)}")
-    if detections.keypoints is not None and (
-        detections.keypoints.ndim != 3 or detections.keypoints.shape[2] != 3
-    ):
-        raise ValueError(f"Detections.keypoints must be [N, J, 3]; got {detections.keypoints.shape}")
-    points = len(detections.keypoint_names) if detections.keypoints is None else detections.keypoints.shape[1]
-    if detections.keypoint_names and len(detections.keypoint_names) != points:
-        raise ValueError(
-            f"Detections.keypoint_names must name {points} keypoints; got {detections.keypoint_names}"
-        )
-    size = (detections.height, detections.width)
-    if isinstance(detections.masks, np.ndarray) and detections.masks.shape[1:] != size:
-        raise ValueError(f"Detections.masks must be [N, {size[0]}, {size[1]}]; got {detections.masks.shape}")
-    if isinstance(detections.masks, list) and any(tuple(rle["size"]) != size for rle in detections.masks):
-        raise ValueError(f"Detections.masks holds RLEs that are not of size {list(size)}")
-    if detections.image is not None and detections.image.shape[:2] != size:
-        raise ValueError(f"Detections.image must be {size[0]} x {size[1]}; got {detections.image.shape}")
-
-
-def _check_values(detections: Detections) -> None:
-    for name in ("boxes", "keypoints"):
-        values = getattr(detections, name)
-        if values is not None:
-            refuse(name, values, ~np.isfinite(values), "finite numbers")
-    for name in ("scores", "mask_scores"):
-        values = getattr(detections, name)
-        if values is not None:
-            refuse(name, values, ~((values >= 0) & (values <= 1)), "in 0..1")  # NaN is neither
-    boxes = detections.boxes
-    refuse("boxes", boxes, boxes[:, 2:] < boxes[:, :2], "x1, y1, x2, y2 with x1 <= x2 and y1 <= y2")

@@ -32,6 +32,21 @@ def whole_class_ids(values: Any) -> np.ndarray:
     return given.astype(np.int32)
 
 
+def whole_track_ids(values: Any) -> np.ndarray:
+    """Return track ids as int64.
+
+    Raises:
+        ValueError: one is no whole number from -1.
+    """
+    given = np.asarray(values)
+    if given.size and given.dtype.kind not in "iuf":
+        raise ValueError(f"Detections.track_ids must be numbers; got {given.dtype}")
+    refuse(
+        "track_ids", given, ~((given >= -1) & (given < 2**53) & (given == np.floor(given))), "-1, 0, 1, ..."
+    )
+    return given.astype(np.int64)
+
+
 def refuse(name: str, values: np.ndarray, wrong: np.ndarray, wanted: str) -> None:
     """Raise a ValueError if something is wrong in a row of a field, and name the first such row."""
     if wrong.any():

@@ -12,6 +12,8 @@ PALETTE: tuple[Color, ...] = (
 )  # fmt: skip
 TOUCHING = 3.0
 """Boxes up to this many pixels apart are neighbours."""
+UNTRACKED: Color = (170, 170, 170)
+"""Of what has no track."""
 ALIKE = 110.0
 """Colours less than this far apart in red, green and blue are too much alike for neighbours."""
 
@@ -46,6 +48,11 @@ def class_colors(names: Sequence[str], class_names: Sequence[str] | None) -> lis
     known += sorted(set(names) - set(known))
     places = {name: known.index(name) for name in set(names)}
     return [PALETTE[places[name] % len(PALETTE)] for name in names]
+
+
+def track_colors(track_ids: np.ndarray) -> list[Color]:
+    """Return a colour for each of track ids `[N]`, the same for a track in every frame; gray without a track."""
+    return [PALETTE[number % len(PALETTE)] if number >= 0 else UNTRACKED for number in track_ids.tolist()]
 
 
 def _near(box: np.ndarray, others: np.ndarray) -> np.ndarray:

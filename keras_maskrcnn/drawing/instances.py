@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from keras_maskrcnn.drawing.colors import Color, class_colors, instance_colors
+from keras_maskrcnn.drawing.colors import Color, class_colors, instance_colors, track_colors
 from keras_maskrcnn.drawing.displayable import displayable
 from keras_maskrcnn.drawing.keypoints import draw_keypoints
 from keras_maskrcnn.drawing.labels import CHOICES, Labels
@@ -30,6 +30,7 @@ def draw_instances(
     keypoint_names: Sequence[str] | None = None,
     keypoint_threshold: float = 0.05,
     crowd: np.ndarray | None = None,
+    track_ids: np.ndarray | None = None,
     color_by: str = "auto",
     class_names: Sequence[str] | None = None,
     colors: Sequence[Color] | None = None,
@@ -54,9 +55,10 @@ def draw_instances(
         keypoint_threshold: keypoints whose third value is above it are drawn. At 0.05 these are all that are
             annotated, hidden ones too, or of a model's those with such a probability or logit.
         crowd: [N] bool, which instances are regions of many objects: their masks are hatched and their boxes dashed.
+        track_ids: [N] ints, written after the names as "#3", of an object's track through a video; -1 has none.
         color_by: "instance" for a colour of each instance, of which neighbours' differ; "class" for one of each name;
-            "auto" for one of each instance, or where a legend stands in place of the labels of several classes, of each
-            name.
+            "track" for one of each track; "auto" for one of each track where there are any, else of each instance, or
+            where a legend stands in place of the labels of several classes, of each name.
         class_names: all that `names` are of, so that a class has the same colour in every image.
         colors: N colours (red, green, blue in 0..255) in place of those of `color_by`.
         box_colors: N colours of boxes and labels, where these are not those of the masks.
@@ -89,13 +91,17 @@ def draw_instances(
     canvas = _enlarged(displayable(image, stretch), scale)
     height, width = canvas.shape[:2]
     boxes = scale * np.asarray(boxes, np.float64).reshape(-1, 4)
+    if color_by == "track" and track_ids is None and colors is None:
+        raise ValueError('color_by="track" needs track_ids')
     rows = {"names": names, "scores": scores, "masks": masks, "keypoints": keypoints, "crowd": crowd}
-    _check_lengths(len(boxes), **rows, colors=colors, box_colors=box_colors)
+    _check_lengths(len(boxes), **rows, track_ids=track_ids, colors=colors, box_colors=box_colors)
     crowd = np.zeros(len(boxes), bool) if crowd is None else np.asarray(crowd, bool)
     regions = [] if masks is None else mask_regions(masks, height // scale, width // scale, scale)
     objects = _objects(box_regions(boxes, height, width), regions)
-    text = Labels(boxes, _labels(names, scores, crowd), legend_entries(names, scores, crowd), font)
+    text = Labels(boxes, _labels(names, scores, crowd, track_ids), legend_entries(names, scores, crowd), font)
     written = text.written(Room(height, width, objects if labels else ()), labels)
+    if colors is None and track_ids is not None and color_by in ("auto", "track"):
+        colors = track_colors(np.asarray(track_ids))
     if colors is None:
         several = names is not None and len(set(names)) > 1
         by_class = color_by == "class" or (color_by == "auto" and several and written.in_place_of_labels)
@@ -133,7 +139,7 @@ def _boxed(order: np.ndarray, masks: Sequence[Region], show: bool | str, marked:
 
 def _check_choices(color_by: str, show_boxes: bool | str, labels: bool | str) -> None:
     allowed = {
-        "color_by": ("auto", "instance", "class"),
+        "color_by": ("auto", "instance", "class", "track"),
         "show_boxes": ("auto", True, False),
         "labels": CHOICES,
     }
@@ -183,14 +189,21 @@ def _draw_box(
         draw.rectangle((max(right - line + 1, left), y, right, end), fill=color)
 
 
-def _labels(names: Sequence[str] | None, scores: np.ndarray | None, crowd: np.ndarray) -> list[str]:
-    if names is None and scores is None:
+def _labels(
+    names: Sequence[str] | None, scores: np.ndarray | None, crowd: np.ndarray, track_ids: np.ndarray | None
+) -> list[str]:
+    if names is None and scores is None and track_ids is None:
         return []
-    parts = [["(crowd)"] if one else [] for one in crowd]
-    if scores is not None:
-        parts = [[f"{score:.2f}", *rest] for score, rest in zip(scores, parts, strict=True)]
-    if names is not None:
-        parts = [[name, *rest] for name, rest in zip(names, parts, strict=True)]
+    parts: list[list[str]] = [[] for _ in crowd]
+    for row, part in enumerate(parts):
+        if names is not None:
+            part.append(names[row])
+        if track_ids is not None and track_ids[row] >= 0:
+            part.append(f"#{track_ids[row]}")
+        if scores is not None:
+            part.append(f"{scores[row]:.2f}")
+        if crowd[row]:
+            part.append("(crowd)")
     return [" ".join(part) for part in parts]
 
 

@@ -6,6 +6,7 @@ import pytest
 from PIL import Image
 
 from keras_maskrcnn.detections.detections import Detections
+from keras_maskrcnn.drawing.colors import PALETTE, UNTRACKED
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 
@@ -190,3 +191,35 @@ def test_what_is_no_number_is_refused_by_its_field():
         detections(scores=["high", "low", "low"])
     with pytest.raises(ValueError, match=r"Detections\.class_ids must be numbers"):
         detections(class_ids=["dog", "cat", "dog"])
+
+
+def test_track_ids_are_chosen_with_their_rows_and_none_by_default():
+    assert detections().track_ids is None
+    found = detections(track_ids=[7, -1, 0])
+    assert found.track_ids.dtype == np.int64 and found[found.class_ids == 2].track_ids.tolist() == [7, 0]
+    assert [row.get("track_id") for row in found.to_coco(1)] == [7, None, 0]
+    assert "track_id" not in detections().to_coco(1)[0]
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([1, 2], "track_ids must have 3 rows"),
+        ([0, 1.5, 2], r"track_ids must be -1, 0, 1, \.\.\.; got 1.5 in row 1"),
+        ([0, 1, -2], "got -2 in row 2"),
+        (["a", "b", "c"], "track_ids must be numbers"),
+    ],
+)
+def test_track_ids_that_are_none_are_refused(ids, message):
+    with pytest.raises(ValueError, match=message):
+        detections(track_ids=ids)
+
+
+def test_tracks_are_drawn_in_their_colours():
+    found = detections(masks=None, track_ids=[4, -1, 0])
+    drawn = np.asarray(found.draw(min_score=0, labels=False))
+    assert [tuple(drawn[y, x]) for x, y in ((3, 2), (1, 10), (20, 5))] == [PALETTE[4], UNTRACKED, PALETTE[0]]
+    by_class = np.asarray(found.draw(min_score=0, labels=False, color_by="class"))
+    assert tuple(by_class[2, 3]) == tuple(by_class[5, 20]) != tuple(by_class[10, 1])
+    with pytest.raises(ValueError, match='color_by="track" needs track_ids'):
+        detections().draw(color_by="track")

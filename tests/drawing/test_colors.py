@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_maskrcnn.drawing.colors import PALETTE, class_colors, instance_colors
+from keras_maskrcnn.drawing.colors import PALETTE, UNTRACKED, class_colors, instance_colors, track_colors
 
 
 def grid(rows, columns, side=10, gap=0):
@@ -56,3 +56,8 @@ def test_a_class_has_the_colour_of_its_place_and_unknown_ones_come_after():
     names = ["cat", "ant", "dog", "cat"]
     assert class_colors(names, ["dog", "cat"]) == [PALETTE[1], PALETTE[2], PALETTE[0], PALETTE[1]]
     assert class_colors(names, None) == [PALETTE[1], PALETTE[0], PALETTE[2], PALETTE[1]]
+
+
+def test_a_track_keeps_its_colour_and_what_has_none_is_gray():
+    colors = track_colors(np.array([3, -1, 0, 15]))
+    assert colors == [PALETTE[3], UNTRACKED, PALETTE[0], PALETTE[3]]

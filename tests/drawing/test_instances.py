@@ -3,7 +3,7 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from keras_maskrcnn.drawing.colors import PALETTE
-from keras_maskrcnn.drawing.instances import draw_instances
+from keras_maskrcnn.drawing.instances import _labels, draw_instances
 from keras_maskrcnn.masks.rle import mask_to_rle
 
 BOXES = np.array([[20, 30, 80, 90], [50, 60, 119, 99]], np.float32)
@@ -272,3 +272,13 @@ def test_enlarged_masks_are_those_of_the_image():
     drawn = np.asarray(draw_instances(image, boxes, masks=masks, scale=3))
     painted = (drawn != 90).any(-1)
     assert (painted == masks.any(axis=0).repeat(3, axis=0).repeat(3, axis=1)).all()
+
+
+def test_labels_name_tracks():
+    rows = ["cat", "dog"], np.array([0.5, 0.25]), np.array([False, True])
+    assert _labels(*rows, None) == ["cat 0.50", "dog 0.25 (crowd)"]
+    assert _labels(*rows, np.array([3, -1])) == ["cat #3 0.50", "dog 0.25 (crowd)"]
+    assert _labels(None, None, rows[2], np.array([3, -1])) == ["#3", "(crowd)"]
+    assert _labels(None, None, rows[2], None) == []
+    with pytest.raises(ValueError, match="got 2 boxes but 1 track_ids"):
+        draw_instances(np.zeros((100, 120, 3), np.uint8), BOXES, track_ids=np.array([3]))
