@@ -75,10 +75,12 @@ EXTRAS = {
     "openvino": ["openvino>=2026.0"],
     "int8": ["openvino>=2026.0", "nncf>=3.4"],
     "litert": ["ai-edge-litert>=2.1"],
+    "video": ["av>=18"],
+    "track": ["av>=18", "supervision>=0.31", "trackers>=2.6"],
     "serve": ["starlette>=0.40", "uvicorn>=0.30", "prometheus-client>=0.20"],
     "demo": ["gradio>=6.31"],
 }
-TESTED = ("onnx", "openvino", "litert", "serve", "demo")
+TESTED = ("onnx", "openvino", "litert", "serve", "demo", "track")
 TEST = [
     *("pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy", "types-PyYAML", "setuptools>=77"),
     "httpx",  # of starlette's client

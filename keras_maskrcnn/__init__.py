@@ -23,6 +23,7 @@ __all__ = [
     "CoupledSGD",
     "DatasetReport",
     "Detections",
+    "FrameDetections",
     "Inspection",
     "LimitAdvice",
     "MaskRCNN",

@@ -45,3 +45,4 @@ from keras_maskrcnn.training.optimizers import CoupledSGD, adamw, sgd
 from keras_maskrcnn.training.schedules import WarmUp
 from keras_maskrcnn.training.slow_input import SlowInputAdvice
 from keras_maskrcnn.training.tensorboard import TensorBoardImages, TensorBoardScalars
+from keras_maskrcnn.video.detecting import FrameDetections

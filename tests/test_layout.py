@@ -6,8 +6,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "keras_maskrcnn"
 ORDER = (
-    "config", "utils", "ops", "masks", "images", "layers", "drawing", "presets", "detections", "runtime", "data",
-    "training", "network", "weights", "artefacts", "models", "evaluation", "diagnostics", "serving", "api",
+    "config", "utils", "ops", "masks", "images", "layers", "drawing", "presets", "detections", "video", "runtime",
+    "data", "training", "network", "weights", "artefacts", "models", "evaluation", "diagnostics", "serving", "api",
     "cli",
 )  # fmt: skip
 """The packages from the bottom to the top."""

@@ -33,16 +33,18 @@ from keras_maskrcnn.network.training_graph import (
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.initial_weights import make_weights
+from keras_maskrcnn.video.detecting import DetectsVideo
 from keras_maskrcnn.weights.pretrained import build_pretrained
 
 
 @keras.saving.register_keras_serializable("keras_maskrcnn")
-class MaskRCNN(TrainedModel):
+class MaskRCNN(TrainedModel, DetectsVideo):
     """Mask R-CNN (He et al. 2017) and its variants: Faster R-CNN, Keypoint R-CNN, Cascade R-CNN; with FPN, C4 or DC5.
 
     `fit` and `evaluate` take batches with ground truth, as `make_dataset` makes them, and minimise losses that
     the logs show by name; `compile` needs no argument. `predict` takes batches with or without ground truth
-    and returns padded detections; `detect` takes images and returns them as numpy values in their own pixels.
+    and returns padded detections; `detect` takes images and returns them as numpy values in their own pixels,
+    `detect_video` a video, frame by frame.
 
     A call returns {loss name: scalar} when its inputs hold "gt_boxes", else the inference graph's detections.
 

@@ -17,9 +17,10 @@ from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.images.resize_array import fitted_batch
 from keras_maskrcnn.runtime.description import read_description
 from keras_maskrcnn.runtime.engines import load_engine
+from keras_maskrcnn.video.detecting import DetectsVideo
 
 
-class ExportedModel:
+class ExportedModel(DetectsVideo):
     """A model that `keras_maskrcnn.export` has written, read back; TensorFlow is not loaded but for a SavedModel.
 
     Args:

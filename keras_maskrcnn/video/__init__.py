@@ -1,0 +1,1 @@
+"""Videos: frames read, detections tracked from frame to frame, drawn frames written; without TensorFlow."""
