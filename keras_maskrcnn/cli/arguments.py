@@ -222,17 +222,17 @@ def output_folder(text: str) -> Path:
     return path
 
 
-def model_and_images(inputs: list[str], model: Path | str | None) -> tuple[Path | str, list[Path]]:
-    """Return the model, the first of the inputs unless it was given otherwise, and the image files of the others.
+def model_and_inputs(inputs: list[str], model: Path | str | None) -> tuple[Path | str, list[str]]:
+    """Return the model, the first of the inputs unless it was given otherwise, and the others.
 
     Raises:
-        ArgumentTypeError: one is not there, or there are no images.
+        ArgumentTypeError: the model is not there, or there are no others.
     """
     if model is None:
         model, inputs = model_or_artefact(inputs[0]), inputs[1:]
     if not inputs:
         raise argparse.ArgumentTypeError("images must be given: maskrcnn predict MODEL IMAGE ...")
-    return model, list(dict.fromkeys(path for text in inputs for path in images(text)))
+    return model, inputs
 
 
 def images(text: str) -> list[Path]:

@@ -27,9 +27,10 @@ def add_drawing(command: Any) -> None:
     )
     command.add_argument(
         "--color-by",
-        choices=COLOR_BY,
+        choices=(*COLOR_BY, "track"),
         default="auto",
-        help="auto: by instance, or by class where a legend is in place of the labels of several (default: auto)",
+        help="auto: by track where a video has tracks, else by instance, or by class where a legend is in place of the "
+        "labels of several (default: auto)",
     )
     command.add_argument(
         "--no-stretch",

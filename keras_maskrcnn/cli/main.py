@@ -15,8 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from keras_maskrcnn.cli import advised, evaluate_parser
-from keras_maskrcnn.cli.arguments import model_and_images
+from keras_maskrcnn.cli import advised, arguments, evaluate_parser, video_arguments
 from keras_maskrcnn.cli.cluster import LostWorkerError, check_strategy
 from keras_maskrcnn.cli.common import interruptible
 from keras_maskrcnn.cli.parser import make_parser
@@ -182,7 +181,12 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _predict(args: argparse.Namespace) -> int:
-    args.model, args.images = model_and_images([args.first, *args.images], args.model)
+    args.model, inputs = arguments.model_and_inputs([args.first, *args.images], args.model)
+    video = video_arguments.video_among(inputs)
+    if video is not None:
+        return _predict_video(args, video)
+    args.images = list(dict.fromkeys(path for text in inputs for path in arguments.images(text)))
+    video_arguments.check_images(args)
     folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
     # Both folders of an image that is a link: drawing into its own would draw on the original.
     written = [args.output] + ([args.output / "label_images"] if args.label_images else [])
@@ -193,6 +197,15 @@ def _predict(args: argparse.Namespace) -> int:
     from keras_maskrcnn.cli import predict
 
     return predict.run(args)
+
+
+def _predict_video(args: argparse.Namespace, video: str | int) -> int:
+    video_arguments.check_video(args, video)
+    evaluate_parser.tiling(args)
+    _start_tensorflow()
+    from keras_maskrcnn.cli import predict_video
+
+    return predict_video.run(args, video)
 
 
 def _convert(args: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from keras_maskrcnn.cli import (
     numbers,
     serve_parser,
     train_parser,
+    video_arguments,
 )
 from keras_maskrcnn.cli.drawing import add_drawing
 
@@ -93,13 +94,16 @@ def _add_predict(commands: Any) -> None:
     command = _add_command(
         commands,
         "predict",
-        "detect objects in images and draw them",
+        "detect objects in images or a video and draw them",
         """
         Detect objects in images. Writes, into the output folder, each image with its detections drawn as
         NAME.png, and detections.json: COCO results (image_id is the image's number, from 1; boxes are x, y,
         width, height in pixels) with file_name and category_name. Files of an earlier call are replaced.
         With --label-images also label_images/NAME.tif: 0 is background, and each object has a number, in reading
         order; where objects overlap, the better score has the pixel. detections.json says which is which ("label").
+        Of a video (or a camera's number, or an address): NAME.mp4 with the detections drawn, and beside it NAME.jsonl
+        (a line for each frame), NAME.counts.csv, and with --track NAME.tracks.csv. An interrupted call goes on with
+        --resume. Needs pip install 'keras3-maskrcnn[video]'.
 
         examples:
           maskrcnn predict run/ photos/ street.jpg --output detected --score-threshold 0.7
@@ -108,6 +112,7 @@ def _add_predict(commands: Any) -> None:
           maskrcnn predict run/model.keras aerial.tif --output detected --tile 1024
           maskrcnn predict run/ cells/ --output detected --label-images tif
           maskrcnn predict run/ cells/ --output detected --outlines --labels strip
+          maskrcnn predict run/ film.mp4 --output drawn.mp4 --track
         """,
     )
     command.add_argument(
@@ -117,7 +122,10 @@ def _add_predict(commands: Any) -> None:
         "that maskrcnn models lists",
     )
     command.add_argument(
-        "images", nargs="*", metavar="IMAGE", help="image files, and folders, whose image files are taken"
+        "images",
+        nargs="*",
+        metavar="IMAGE",
+        help="image files, and folders, whose image files are taken; or a video",
     )
     command.add_argument(
         "--model",
@@ -126,7 +134,11 @@ def _add_predict(commands: Any) -> None:
         help="the model, if it is not the first argument",
     )
     command.add_argument(
-        "--output", type=arguments.output_folder, metavar="DIR", required=True, help="folder to write to"
+        "--output",
+        type=video_arguments.output,
+        metavar="DIR",
+        required=True,
+        help="folder to write to; or of a video, the drawn one (.mp4, .mov, .mkv)",
     )
     evaluate_parser.add_limits(command, 0.5, "0.5")
     evaluate_parser.add_tiles(command)
@@ -138,6 +150,7 @@ def _add_predict(commands: Any) -> None:
         metavar="tif|png",
         help="write label_images/NAME.tif or NAME.png, gray with 16 bits; TIFFs of more than 65535 objects have 32",
     )
+    video_arguments.add_video(command)
 
 
 def _add_convert(commands: Any) -> None:

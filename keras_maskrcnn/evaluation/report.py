@@ -22,6 +22,7 @@ from keras_maskrcnn.evaluation.plots import (
     precision_recall_figure,
 )
 from keras_maskrcnn.utils.counted import counted
+from keras_maskrcnn.utils.display import spreadsheet_cell
 from keras_maskrcnn.utils.files import write_text, written_whole
 
 SUMMARY = ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large")
@@ -138,16 +139,11 @@ def _save_plots(
 
 
 def _write_csv(path: Path, counts: np.ndarray, class_names: Sequence[str]) -> None:
-    names = ["(none)", *map(_cell, class_names)]
+    names = ["(none)", *map(spreadsheet_cell, class_names)]
     with written_whole(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["true / predicted", *names])
         writer.writerows([name, *row] for name, row in zip(names, counts.tolist(), strict=True))
-
-
-def _cell(name: str) -> str:
-    """A name that a spreadsheet shows, and does not compute as a formula."""
-    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else name
 
 
 def _score_table(analysis: Analysis) -> str:

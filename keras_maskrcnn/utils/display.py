@@ -29,3 +29,8 @@ def message(text: str) -> str:
         return text
     kept = LONGEST * 2 // 5
     return f"{text[:kept]} ... ({len(text) - 2 * kept} characters) ... {text[-kept:]}"
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a text that a spreadsheet shows, and does not compute as a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text

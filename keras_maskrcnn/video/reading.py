@@ -81,7 +81,7 @@ class Video:
         self.damaged: list[int] = []
         """Numbers of the frames of which the decoder guessed parts, so far."""
         self._numbers = FrameNumbers(_has_a_frame_each(self._stream.codec_context))
-        self._begin: int | None = self._stream.start_time
+        self._begin: int | None = None  # its own time of the first frame; start_time may be that of the sound
         self._last = -1  # ticks of the last frame
         self._end = 0.0  # seconds, when that is over
         self._moved = 0
@@ -139,7 +139,7 @@ class Video:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size and not packet.is_discard:
-                    self._numbers.sent(packet.pts)
+                    self._sent(packet.pts)
                 try:
                     frames = packet.decode()
                 except av.error.InvalidDataError:
@@ -153,6 +153,17 @@ class Video:
         except av.error.FFmpegError as error:  # of the file or the device itself
             self._failure = str(error.strerror)
         self._numbers.end()
+
+    def _sent(self, time: int | None) -> None:
+        """Note the time of a packet; the earliest before the first frame comes out is the beginning."""
+        self._numbers.sent(time)
+        if time is not None and self._last < 0:
+            self._begin = time if self._begin is None else min(self._begin, time)
+
+    @property
+    def begin(self) -> float:
+        """The time in seconds that the file itself gives to the beginning, once a frame has been read."""
+        return float((self._begin or 0) * self.time_base)
 
     def _ticks(self, frame: Any, number: int) -> int:
         """When a frame is shown; times that do not rise are moved, because no file can hold such."""
