@@ -5,6 +5,7 @@ import shutil
 
 import dataset_files
 import docs_folder
+import films
 import published
 import pytest
 from examples_in_docs import blocks, run_page
@@ -43,6 +44,10 @@ def readers_folder(prepared, page, tmp_path, monkeypatch):
             monkeypatch.setitem(PRESETS, name, row)
     if "mine.h5" in text:
         published.write(tmp_path, "matterport", name="mine")
+    if "film.mp4" in text:
+        for package in ("av", "trackers"):
+            pytest.importorskip(package, exc_type=ImportError)
+        films.write_film(tmp_path / "film.mp4", frames=4, sound=0.4)
     if "best.keras" in text:
         docs_folder.small_model(tuple(dataset_files.CLASSES)).save(tmp_path / "best.keras")
     monkeypatch.setenv("KERAS_HOME", str(keras_home))
