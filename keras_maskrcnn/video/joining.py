@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.video.opening import import_av, open_video
 
 MP4 = {"movflags": "faststart", "movie_timescale": "90000"}
@@ -50,9 +51,12 @@ def join(
     if original is None:
         return []
     original.close()
-    return [
+    left_out = [
         f"its sound ({name}) is none that {target.suffix} can hold: left out" for name in original.refused
     ]
+    if original.backwards:
+        left_out.append(f"{counted(original.backwards, 'packet')} of its sound left out, whose times go back")
+    return left_out
 
 
 def _pictures(
@@ -85,6 +89,7 @@ class _Original:
         self._begin, self._start, self._stop = sound.begin, start, sound.stop
         self._streams: dict[int, Any] = {}
         self.refused: list[str] = []
+        self.backwards = 0
         for stream in self._container.streams.audio:
             try:
                 self._streams[stream.index] = out.add_stream_from_template(stream)
@@ -95,14 +100,19 @@ class _Original:
         """Yield packets with their times from `start`; those that began before are left out."""
         if not self._streams:
             return
+        last: dict[int, int] = {}
         for packet in self._container.demux([self._container.streams[index] for index in self._streams]):
             if packet.dts is None or packet.pts is None:
                 continue
-            time = float(packet.pts * packet.time_base) - self._begin
+            index, time = packet.stream.index, float(packet.pts * packet.time_base) - self._begin
+            if packet.dts <= last.get(index, packet.dts - 1):
+                self.backwards += 1
+                continue
+            last[index] = packet.dts
             if time >= self._start and (self._stop is None or time < self._stop):
                 shift = round((self._begin + self._start) / packet.time_base)
                 packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
-                packet.stream = self._streams[packet.stream.index]
+                packet.stream = self._streams[index]
                 yield time - self._start, packet
 
     def close(self) -> None:

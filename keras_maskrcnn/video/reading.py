@@ -81,6 +81,7 @@ class Video:
         self.damaged: list[int] = []
         """Numbers of the frames of which the decoder guessed parts, so far."""
         self._numbers = FrameNumbers(_has_a_frame_each(self._stream.codec_context))
+        self._clock = _Clock(round(1 / self.time_base))
         self._begin: int | None = None  # its own time of the first frame; start_time may be that of the sound
         self._last = -1  # ticks of the last frame
         self._end = 0.0  # seconds, when that is over
@@ -99,18 +100,10 @@ class Video:
 
     def expected(self, selection: Selection) -> int | None:
         """Return about how many frames are selected; None if nobody knows."""
-        seconds = self.seconds
-        if seconds is None:
-            return (
-                None
-                if selection.stop is None or self.rate is None
-                else self._count(selection.stop, selection)
-            )
-        return None if self.rate is None else self._count(seconds, selection)
-
-    def _count(self, seconds: float, selection: Selection) -> int:
-        end = seconds if selection.stop is None else min(seconds, selection.stop)
-        return math.ceil(max(0.0, end - selection.start) * float(self.rate or 0) / selection.every)
+        ends = [end for end in (self.seconds, selection.stop) if end is not None]
+        if not ends or self.rate is None:
+            return None
+        return math.ceil(max(0.0, min(ends) - selection.start) * self.rate / selection.every)
 
     def frames(self, selection: Selection, after: int = -1) -> Iterator[Frame]:
         """Yield the selected frames whose numbers are above `after`.
@@ -138,6 +131,7 @@ class Video:
         av = import_av()
         try:
             for packet in self._container.demux(self._stream):
+                self._clock.set(packet)
                 if packet.size and not packet.is_discard:
                     self._sent(packet.pts)
                 try:
@@ -199,6 +193,11 @@ class Video:
             found.append(
                 f"{counted(self._moved, 'frame')} with times that do not rise: each shown after the last"
             )
+        if self._clock.restarts:
+            found.append(
+                f"its times begin anew {counted(self._clock.restarts, 'time')}, as if videos had been joined: taken as "
+                "one after the other"
+            )
         if self._failure:
             found.append(f"reading ended after {self._end:.2f} s: {self._failure}")
         seconds = self.seconds
@@ -211,6 +210,34 @@ class Video:
     def close(self) -> None:
         """Close the file or the device."""
         self._container.close()
+
+
+class _Clock:
+    """Makes one clock of those of videos that were joined by writing one file behind the other.
+
+    Args:
+        second: in ticks. Times of packets that go back by more begin anew.
+    """
+
+    def __init__(self, second: int):
+        self.restarts = 0
+        self._second, self._shift = second, 0
+        self._last: int | None = None
+        self._length = 0
+
+    def set(self, packet: Any) -> None:
+        """Change a packet's times, which its frame will have."""
+        if packet.dts is None:
+            return
+        time = packet.dts + self._shift
+        if self._last is not None and time < self._last - self._second:
+            self.restarts += 1
+            self._shift += self._last + self._length - time
+            time = self._last + self._length
+        self._last, self._length = time, packet.duration or 1
+        if self._shift:
+            packet.dts = time
+            packet.pts = None if packet.pts is None else packet.pts + self._shift
 
 
 def _has_a_frame_each(codec: Any) -> bool:

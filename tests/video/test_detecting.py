@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import films
 import numpy as np
@@ -92,3 +93,18 @@ def test_errors_come_with_the_call(film, tmp_path):
     with pytest.raises(ValueError, match="track must be"):
         pytest.importorskip("trackers", exc_type=ImportError)
         model.detect_video(film, track="deep")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read as on Linux")
+def test_memory_does_not_grow_over_two_thousand_frames(tmp_path):
+    pytest.importorskip("trackers", exc_type=ImportError)
+    path = films.write_film(
+        tmp_path / "film.mp4", frames=(films.picture(number % 30) for number in range(2000))
+    )
+    memory = {}
+    for count, _ in enumerate(films.FindsSquares().detect_video(path, track="bytetrack"), 1):
+        if count in (100, 2000):
+            lines = Path("/proc/self/status").read_text().splitlines()
+            memory[count] = next(int(line.split()[1]) / 1000 for line in lines if line.startswith("VmRSS"))
+    assert memory[2000] - memory[100] < 20, memory  # MB; the frames have 74

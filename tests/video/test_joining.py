@@ -107,3 +107,13 @@ def test_sound_that_a_container_cannot_hold_is_told(segments, tmp_path, monkeypa
     told = join(segments, tmp_path / "film.mp4", BASE, Fraction(10), Sound(original, 0.0, None))
     assert told == ["its sound (aac) is none that .mp4 can hold: left out"]
     assert len(read(tmp_path / "film.mp4")[0]) == 7
+
+
+def test_sound_whose_times_go_back_is_left_out_and_told(segments, tmp_path):
+    original = films.write_film(tmp_path / "original.ts", sound=3.0)
+    begin = float(av.open(str(original)).streams.video[0].start_time / 90000)
+    join(segments, tmp_path / "one.mp4", BASE, Fraction(10), Sound(original, begin, None))
+    original.write_bytes(original.read_bytes() * 2)
+    told = join(segments, tmp_path / "two.mp4", BASE, Fraction(10), Sound(original, begin, None))
+    assert len(told) == 1 and told[0].endswith("packets of its sound left out, whose times go back")
+    np.testing.assert_array_equal(heard(tmp_path / "two.mp4")[0], heard(tmp_path / "one.mp4")[0])

@@ -136,15 +136,31 @@ def test_a_film_that_is_cut_off_says_where(tmp_path):
         assert any("of 3.00 s: the file is cut off" in problem for problem in problems), problems
 
 
-def test_times_that_do_not_rise_are_moved_and_told(tmp_path):
-    class Backwards(Video):
-        def _decoded(self):
-            for frame, number, _ in super()._decoded():
-                frame.pts = 0 if number == 5 else frame.pts
-                self._last = 5 * 1600 if number == 5 else self._last
-                yield frame, number, self._ticks(frame, number) if number == 5 else number * 1600
-
-    video = Backwards(films.write_film(tmp_path / "film.mp4", frames=7))
-    times = [frame.ticks for frame in video.frames(Selection())]
+def test_films_written_one_behind_the_other_are_one(tmp_path):
+    first = films.write_film(tmp_path / "film.ts", frames=20)
+    (tmp_path / "both.ts").write_bytes(first.read_bytes() * 2)
+    frames, problems = read(tmp_path / "both.ts")
+    assert [frame.number for frame in frames] == list(range(40))
+    times = [frame.time for frame in frames]
+    np.testing.assert_allclose(times, np.arange(40) / 10, atol=0.11)
     assert times == sorted(set(times))
-    assert video.problems()[0] == "1 frame with times that do not rise: each shown after the last"
+    assert (
+        "its times begin anew 1 time, as if videos had been joined: taken as one after the other" in problems
+    )
+    assert not [problem for problem in problems if "decoded" in problem]
+
+
+def test_times_that_do_not_rise_are_moved_and_told(tmp_path):
+    av = pytest.importorskip("av")
+    path = films.write_film(tmp_path / "film.mkv", codec="mjpeg", frames=7, stream={"strict": "unofficial"})
+    with av.open(str(path)) as source, av.open(str(tmp_path / "twice.mkv"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.size:
+                packet.pts = packet.dts = 300 if number == 4 else 100 * number  # as frame 3
+                packet.stream = stream
+                target.mux(packet)
+    frames, problems = read(tmp_path / "twice.mkv")
+    assert [frame.number for frame in frames] == list(range(7))
+    assert [frame.time for frame in frames] == pytest.approx([0, 0.1, 0.2, 0.3, 0.301, 0.5, 0.6])
+    assert problems == ["1 frame with times that do not rise: each shown after the last"]
