@@ -110,6 +110,13 @@ def test_frames_are_chosen_and_the_film_begins_with_the_first(film, model, tmp_p
     assert [frame.time for frame in frames(tmp_path / "out.mkv")] == pytest.approx([0, 0.3, 0.6])
 
 
+def test_a_terminal_shows_frames_and_the_time_left(film, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(predict_video, "in_terminal", lambda: True)
+    assert main(command(film, tmp_path, "--no-drawings", "--every", "2", "--stop", "2")) == 0
+    shown = capsys.readouterr().out
+    assert "10/10" in shown and "/frame" in shown
+
+
 def test_without_drawings_there_are_tables_alone(film, model, tmp_path, capsys):
     assert main(command(film, tmp_path, "--no-drawings")) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["film.counts.csv", "film.jsonl"]
