@@ -111,7 +111,8 @@ def main() -> None:
     )
     args = parser.parse_args()
     print(peers.machine(), end="\n\n")
-    model, _ = peers.our_model(min_size=args.min_size, max_size=2 * args.min_size)
+    size = {"min_size": args.min_size, "max_size": 2 * args.min_size}
+    model, _ = peers.our_model(**size, pre_nms_top_k=200, post_nms_top_k=100)  # else the box head were all
     marks = sorted({100, args.frames // 4 // 100 * 100, args.frames // 2 // 100 * 100, args.frames} - {0})
     with tempfile.TemporaryDirectory() as name:
         path = Path(name) / "film.mp4"
