@@ -2,19 +2,26 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import DTypeLike
 from PIL import Image
 
+from keras_maskrcnn.detections.category_ids import category_id
 from keras_maskrcnn.detections.checks import check_shapes, check_values
 from keras_maskrcnn.detections.label_image import paint_by_score, visible_rows
+from keras_maskrcnn.detections.polygons import polygons_of
+from keras_maskrcnn.detections.supervision import supervision_detections
 from keras_maskrcnn.detections.values import float_numbers, whole_class_ids, whole_track_ids
 from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.masks.label_image import renumbered
+from keras_maskrcnn.masks.outlines import PolygonPart
 from keras_maskrcnn.masks.rle import mask_to_rle
 from keras_maskrcnn.utils.ids import plain_id
+
+if TYPE_CHECKING:
+    import supervision
 
 ROWS = ("boxes", "scores", "class_ids", "class_names", "masks", "keypoints", "mask_scores", "track_ids")
 
@@ -207,7 +214,7 @@ class Detections:
             x1, y1, x2, y2 = self.boxes[row].tolist()
             result: dict[str, Any] = {
                 "image_id": image_id,
-                "category_id": self._category_id(row, category_ids),
+                "category_id": category_id(int(self.class_ids[row]), self.class_names[row], category_ids),
                 "bbox": [x1, y1, x2 - x1, y2 - y1],
                 "score": float(self.scores[row]),
             }
@@ -223,29 +230,59 @@ class Detections:
             results.append(result)
         return results
 
+    def to_polygons(self) -> list[list[PolygonPart]]:
+        """Return the masks as polygons along the edges of their pixels, from which the same masks can be drawn.
+
+        Returns:
+            Of each of the N detections its parts (pixels that share an edge with others of them), and of each part
+            `outer`, a ring [V, 2] float64 of x, y in continuous pixels, and `holes`, a list of such rings. A mask
+            without pixels has no parts.
+
+        Raises:
+            ValueError: there are no masks.
+
+        Example:
+
+        ```python
+        import numpy as np
+
+        import keras_maskrcnn as km
+
+        masks = np.zeros((1, 40, 60), bool)
+        masks[0, 5:35, 10:30] = True
+        masks[0, 10:20, 15:25] = False
+        found = km.Detections([[10, 5, 30, 35]], [0.9], [1], ["nut"], height=40, width=60, masks=masks)
+        (part,) = found.to_polygons()[0]
+        print(part.outer.tolist())  # [[10.0, 5.0], [30.0, 5.0], [30.0, 35.0], [10.0, 35.0]]
+        print(len(part.holes))  # 1
+        ```
+        """
+        if self.masks is None:
+            raise ValueError("Polygons are made of masks, which these Detections lack")
+        return polygons_of(self.masks, self.height, self.width)
+
+    def to_supervision(self) -> "supervision.Detections":
+        """Return the detections as supervision's, which its annotators and the trackers package take.
+
+        Returns:
+            `xyxy`, the boxes as they are; `confidence`, the scores; `class_id`, class_ids - 1, since supervision counts
+            classes from 0, so that `model.config.class_names[class_id]` is the name, which is in
+            `data["class_name"]` too; `mask`, a CompactMask, or [N, height, width] bool where supervision has none; and
+            `data["keypoints"]` [N, J, 3] and `data["mask_score"]` [N], where there are any.
+
+        Raises:
+            ImportError: supervision is not installed; says how to.
+        """
+        more = {"keypoints": self.keypoints, "mask_score": self.mask_scores}
+        rows = self.boxes, self.scores, self.class_ids, self.class_names, self.masks
+        return supervision_detections(*rows, self.height, self.width, more)
+
     def coco_keypoints(self, row: int) -> list[float]:
         """Return one row's keypoints as COCO writes them: J times x, y, score, x and y less `keypoint_offset`."""
         if self.keypoints is None:
             raise ValueError("These Detections hold no keypoints")
         offset = np.array([self.keypoint_offset, self.keypoint_offset, 0], np.float32)
         return (self.keypoints[row] - offset).reshape(-1).tolist()
-
-    def _category_id(self, row: int, category_ids: Sequence[int] | None) -> int:
-        class_id = int(self.class_ids[row])
-        if category_ids is None:
-            return class_id
-        if class_id > len(category_ids) or category_ids[class_id - 1] is None:
-            raise _no_category_id(self.class_names[row], class_id)
-        return int(category_ids[class_id - 1])
-
-
-def check_category_ids(category_ids: Sequence[int], class_names: Sequence[str]) -> None:
-    """Raise a ValueError unless there is one id for each class; it names a class without."""
-    for class_id, name in enumerate(class_names, start=1):
-        if class_id > len(category_ids) or category_ids[class_id - 1] is None:
-            raise _no_category_id(name, class_id)
-    if len(category_ids) > len(class_names):
-        raise ValueError(f"category_ids has {len(category_ids)} ids for {len(class_names)} classes")
 
 
 def check_detected_names(detections: Detections, class_names: Sequence[str]) -> None:
@@ -257,7 +294,3 @@ def check_detected_names(detections: Detections, class_names: Sequence[str]) -> 
                 f"class {class_id} of its detections is {name!r}, which is class {places[name]} of the class_names "
                 f"{', '.join(class_names)}"
             )
-
-
-def _no_category_id(name: str, class_id: int) -> ValueError:
-    return ValueError(f"category_ids has no id for class {class_id}, {name!r}")

@@ -17,7 +17,7 @@ from keras_maskrcnn.config.keypoints import checked_sigmas
 from keras_maskrcnn.data.limits import limit_advice
 from keras_maskrcnn.data.records import check_names
 from keras_maskrcnn.detections.batching import make_tiles
-from keras_maskrcnn.detections.detections import check_category_ids
+from keras_maskrcnn.detections.category_ids import check_category_ids
 from keras_maskrcnn.detections.views import Augment, make_views
 from keras_maskrcnn.evaluation.analysis import analyse
 from keras_maskrcnn.evaluation.coco import COCO_LIMIT, check_ground_truth

@@ -1,19 +1,59 @@
-"""Masks as polygons along the edges of their pixels."""
+"""Masks as polygons along the edges of their pixels, in parts with holes."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pycocotools.mask as coco_mask
+from scipy import ndimage
 
 from keras_maskrcnn.masks.rle import rle_columns, segmentation_to_rle
 
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 """Right, down, left, up: x and y. Along an edge the mask is on the right-hand side."""
+_STARTS = ((0, 0), (1, 0), (1, 1), (0, 1))
+"""The corner of a pixel where its edge in each direction begins."""
 _RIGHT_FIRST = (1, 0, 3)
 """Turns at a corner: where two pixels touch with their corners alone, a right turn stays at one of them."""
 
 Edges = dict[tuple[int, int], set[int]]
 """The directions of the edges that begin at each corner of a pixel."""
+
+
+class PolygonPart(NamedTuple):
+    """One connected part of a mask, along the edges of its pixels."""
+
+    outer: np.ndarray
+    """[V, 2] float64: x, y of the corners in continuous pixels, clockwise as displayed; the last is not the first."""
+    holes: list[np.ndarray]
+    """Of each hole [V, 2] likewise, counter-clockwise."""
+
+
+def mask_parts(rle: dict[str, Any]) -> list[PolygonPart]:
+    """Return the parts of a mask with their holes, which are exactly this mask.
+
+    Pixels that touch with their corners alone are of different parts, holes that do so are one. So rings do not cross,
+    but may meet themselves or each other at corners.
+
+    Args:
+        rle: as `segmentation_to_rle` returns it.
+
+    Returns:
+        Corners of pixels, in whole numbers, only where a ring turns; nothing of an empty mask.
+    """
+    x, y, width, height = map(int, coco_mask.toBbox(rle))
+    region = rle_columns(rle, x, x + width)[y : y + height]
+    names, count = ndimage.label(region)  # pixels that share an edge
+    outers: list[np.ndarray] = [np.zeros((0, 2))] * count
+    holes: list[list[np.ndarray]] = [[] for _ in range(count)]
+    edges = _edges(region)
+    while edges:
+        corners, (row, column) = _loop(edges)
+        part, ring = names[row, column] - 1, (corners + [x, y]).astype(np.float64)
+        if _area(corners) < 0:  # the mask is outside
+            holes[part].append(ring)
+        else:
+            outers[part] = ring
+    return [PolygonPart(*part) for part in zip(outers, holes, strict=True)]
 
 
 def mask_outlines(rle: dict[str, Any]) -> list[list[float]] | None:
@@ -25,19 +65,18 @@ def mask_outlines(rle: dict[str, Any]) -> list[list[float]] | None:
     Returns:
         Corners of pixels, in whole numbers; None of a mask with a hole, which polygons cannot say, or of an empty one.
     """
-    x, y, width, height = map(int, coco_mask.toBbox(rle))
-    edges = _edges(rle_columns(rle, x, x + width)[y : y + height])
-    polygons = []
-    while edges:
-        corners = _loop(edges)
-        if _area(corners) < 0:  # the mask is outside: the edge of a hole
-            return None
-        polygons.append((corners + [x, y]).astype(float).ravel().tolist())
-    if not polygons:
+    parts = mask_parts(rle)
+    if not parts or any(part.holes for part in parts):
         return None
+    polygons = [part.outer.ravel().tolist() for part in parts]
+    return polygons if draws(polygons, rle) else None
+
+
+def draws(polygons: list[list[float]], rle: dict[str, Any]) -> bool:
+    """Tell whether pycocotools draws polygons as exactly a mask, an RLE as `segmentation_to_rle` returns it."""
     drawn = segmentation_to_rle(polygons, *rle["size"])
     both = coco_mask.merge([drawn, rle], intersect=True)
-    return polygons if coco_mask.area(both) == coco_mask.area(rle) == coco_mask.area(drawn) else None
+    return bool(coco_mask.area(both) == coco_mask.area(rle) == coco_mask.area(drawn))
 
 
 def _edges(mask: np.ndarray) -> Edges:
@@ -50,34 +89,37 @@ def _edges(mask: np.ndarray) -> Edges:
         padded[2:, 1:-1],
         padded[1:-1, :-2],
     )  # above, right, below, left
-    starts = ((0, 0), (1, 0), (1, 1), (0, 1))  # the corner of the pixel where the edge of each side begins
     edges: Edges = {}
-    for direction, (other, (dx, dy)) in enumerate(zip(beside, starts, strict=True)):
+    for direction, (other, (dx, dy)) in enumerate(zip(beside, _STARTS, strict=True)):
         rows, columns = np.nonzero(inside & ~other)
         for corner in zip((columns + dx).tolist(), (rows + dy).tolist(), strict=True):
             edges.setdefault(corner, set()).add(direction)
     return edges
 
 
-def _loop(edges: Edges) -> np.ndarray:
-    """Take one closed outline [N, 2] out of the edges, only with the corners where it turns."""
-    corner, directions = next(iter(edges.items()))
-    start, direction = (corner, min(directions)), min(directions)
+def _loop(edges: Edges) -> tuple[np.ndarray, tuple[int, int]]:
+    """Take one closed outline out of the edges.
+
+    Returns:
+        The corners [N, 2] where it turns, and row and column of a pixel of the mask beside it.
+    """
+    start = corner = next(iter(edges))
+    first = direction = min(edges[start])
+    pixel = corner[1] - _STARTS[first][1], corner[0] - _STARTS[first][0]
     turns: list[tuple[int, int]] = []
     while True:
-        edges[corner].remove(direction)
-        if not edges[corner]:
-            del edges[corner]
         corner = corner[0] + _STEPS[direction][0], corner[1] + _STEPS[direction][1]
-        ways = edges.get(corner, set())
-        ahead = [(direction + turn) % 4 for turn in _RIGHT_FIRST if (direction + turn) % 4 in ways]
-        if not ahead:  # back where it began
-            if start[1] != direction:
-                turns.insert(0, start[0])
-            return np.array(turns)
-        if ahead[0] != direction:
-            turns.append(corner)
-        direction = ahead[0]
+        ways = edges[corner]
+        ahead = next(way for turn in _RIGHT_FIRST if (way := (direction + turn) % 4) in ways)
+        ways.remove(ahead)
+        if not ways:
+            del edges[corner]
+        is_back = (corner, ahead) == (start, first)
+        if ahead != direction:
+            turns.insert(0 if is_back else len(turns), corner)
+        if is_back:
+            return np.array(turns), pixel
+        direction = ahead
 
 
 def _area(corners: np.ndarray) -> float:

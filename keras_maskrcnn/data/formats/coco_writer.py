@@ -13,7 +13,7 @@ from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.formats.image_paths import relative_path
 from keras_maskrcnn.data.formats.saved_images import SavedImages, is_file_of_its_own
 from keras_maskrcnn.data.records import Record, check_named, check_record
-from keras_maskrcnn.detections.detections import check_category_ids
+from keras_maskrcnn.detections.category_ids import check_category_ids
 from keras_maskrcnn.masks.outlines import mask_outlines
 from keras_maskrcnn.masks.rle import segmentation_to_rle
 from keras_maskrcnn.masks.segmentation_checks import checked_polygon
