@@ -28,6 +28,7 @@ __all__ = [
     "LimitAdvice",
     "MaskRCNN",
     "MatchingScores",
+    "PolygonPart",
     "Preset",
     "Record",
     "SlowInputAdvice",
@@ -44,6 +45,7 @@ __all__ = [
     "best_score_threshold",
     "check_dataset",
     "detect_records",
+    "detections_to_record",
     "draw_augmented",
     "draw_comparison",
     "draw_inspection",
@@ -53,6 +55,7 @@ __all__ = [
     "export",
     "inspect_model",
     "inspect_targets",
+    "join_datasets",
     "limit_advice",
     "list_pretrained",
     "load_coco",
@@ -76,7 +79,10 @@ __all__ = [
     "training_memory",
     "write_coco",
     "write_cvat",
+    "write_dataset",
+    "write_labelme",
     "write_report",
+    "write_yolo",
 ]
 
 

@@ -10,12 +10,17 @@ from keras_maskrcnn.data.formats.coco_writer import write_coco
 from keras_maskrcnn.data.formats.cvat import load_cvat
 from keras_maskrcnn.data.formats.cvat_writer import write_cvat
 from keras_maskrcnn.data.formats.labelme import load_labelme
+from keras_maskrcnn.data.formats.labelme_writer import write_labelme
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.formats.mask_folders import load_masks
 from keras_maskrcnn.data.formats.rle_csv import load_rle_csv
 from keras_maskrcnn.data.formats.via import load_via
 from keras_maskrcnn.data.formats.voc import load_voc
+from keras_maskrcnn.data.formats.write import write_dataset
 from keras_maskrcnn.data.formats.yolo import load_yolo
+from keras_maskrcnn.data.formats.yolo_writer import write_yolo
+from keras_maskrcnn.data.from_detections import detections_to_record
+from keras_maskrcnn.data.join import join_datasets
 from keras_maskrcnn.data.limits import LimitAdvice, limit_advice
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
 from keras_maskrcnn.data.records import Record, make_record
@@ -34,6 +39,7 @@ from keras_maskrcnn.evaluation.evaluate import CocoEvaluation, evaluate_coco
 from keras_maskrcnn.evaluation.instance_matching import MatchingScores, score_label_images, score_matching
 from keras_maskrcnn.evaluation.report import write_report
 from keras_maskrcnn.evaluation.score_threshold import best_score_threshold
+from keras_maskrcnn.masks.outlines import PolygonPart
 from keras_maskrcnn.models.load import load_model, load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import list_pretrained

@@ -5,7 +5,6 @@ import collections
 import contextlib
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from keras_maskrcnn.runtime.model import ExportedModel
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.display import message, printable
 from keras_maskrcnn.utils.files import write_text, written_whole
+from keras_maskrcnn.utils.names import different_names
 
 LABEL_IMAGES = "label_images"
 """The folder of them in the output folder, in which they have their images' names, as `load_masks` wants it."""
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     folder = args.output if args.label_images is None else args.output / LABEL_IMAGES
     folder.mkdir(parents=True, exist_ok=True)
     _check_masks(model, args.label_images)
-    names = output_names(args.images)
+    names = different_names([path.stem for path in args.images])
     bar = keras.utils.Progbar(len(args.images), unit_name="image") if in_terminal() else None
     results: list[dict[str, Any]] = []
     failures: list[str] = []
@@ -59,22 +59,6 @@ def run(args: argparse.Namespace) -> int:
     if failures:
         print(f"{len(failures)} of {counted(len(args.images), 'image')} could not be read", file=sys.stderr)
     return 1 if failures else 0
-
-
-def output_names(paths: Sequence[Path]) -> list[str]:
-    """Return the name of each image without its ending; where several have the same, a number makes them differ."""
-    taken: set[str] = set()
-    stems = collections.Counter(path.stem.lower() for path in paths)
-    names = []
-    for path in paths:
-        name, number = path.stem, 1
-        # Lower case, because some file systems do not tell the cases apart; a number must not hit another image's name.
-        while name.lower() in taken or (number > 1 and name.lower() in stems):
-            number += 1
-            name = f"{path.stem}_{number}"
-        taken.add(name.lower())
-        names.append(name)
-    return names
 
 
 def _check_masks(model: MaskRCNN | ExportedModel, label_images: str | None) -> None:

@@ -1,5 +1,6 @@
 """COCO JSON: instances and person keypoints, as published or as annotation tools export them."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,15 +8,19 @@ from typing import Any
 from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.formats.coco_content import read_content
 from keras_maskrcnn.data.formats.coco_packing import AnnotationPacker
+from keras_maskrcnn.data.formats.coco_writer import write_coco
 from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.collector import collector_paused
 from keras_maskrcnn.utils.text import read_json
 
+ROBOFLOW = "_annotations.coco.json"
+"""What Roboflow calls the file in the folder of each split."""
+
 
 def load_coco(
     annotation_file: str | Path,
-    image_folder: str | Path,
+    image_folder: str | Path | None = None,
     class_names: Sequence[str] | None = None,
     masks: bool = True,
     check_images: bool = True,
@@ -34,11 +39,12 @@ def load_coco(
     _background_. Categories of one name are one class.
 
     Args:
-        annotation_file: JSON with "images", "annotations" and "categories".
-        image_folder: where the images' "file_name" are. A path of another system, a server or a URL leads to what most
-            of its end leads to from there: C:\\s1\\a.png to s1/a.png or else a.png; %20 may stand for a blank, accents
-            may be composed or not, and the case of the file's ending does not matter. Sizes that the file does not
-            say are those of the images.
+        annotation_file: JSON with "images", "annotations" and "categories"; or a folder with _annotations.coco.json, as
+            Roboflow exports each split.
+        image_folder: where the images' "file_name" are; left out: the folder of the file. A path of another system, a
+            server or a URL leads to what most of its end leads to from there: C:\\s1\\a.png to s1/a.png or else a.png;
+            %20 may stand for a blank, accents may be composed or not, and the case of the file's ending does not
+            matter. Sizes that the file does not say are those of the images.
         class_names: names and order of the classes, as another split's load returned them; the categories are
             matched by name. Left out: the file's categories in the order of their ids, which may have gaps.
         masks: whether masks are wanted; without them the segmentations are not looked at.
@@ -79,10 +85,12 @@ def load_coco(
         print(class_names, records[0].boxes)  # ['bolt'] [[10. 5. 30. 35.]]
         ```
     """
-    source = str(annotation_file)
+    path = _file(Path(annotation_file))
+    source = str(path)
+    image_folder = path.parent if image_folder is None else image_folder
     with collector_paused():
         with error_prefix(source):
-            content = read_annotations(annotation_file)
+            content = read_annotations(path)
         return read_content(content, source, image_folder, class_names, masks, check_images, problems)
 
 
@@ -111,7 +119,19 @@ def read_annotations(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def _file(path: Path) -> Path:
+    """The file that a path means: of a split of Roboflow's it is in the folder."""
+    return path / ROBOFLOW if _has_images(path) and path.is_dir() else path
+
+
+def _has_images(path: Path) -> bool:
+    """Whether it is a split of Roboflow's, the folder or its file, beside which the images are."""
+    return (path / ROBOFLOW).is_file() or path.name == ROBOFLOW
+
+
 def _looks_like(path: Path, content: Any) -> bool:
+    if path.is_dir():
+        return _has_images(path)
     return isinstance(content, dict) and {"images", "annotations", "categories"} <= content.keys()
 
 
@@ -122,4 +142,7 @@ FORMAT = Format(
     looks_like=_looks_like,
     load=load_coco,
     needs_images=True,
+    has_images=_has_images,
+    write=functools.partial(write_coco, save_images=True, polygons=True),  # which people can correct
+    file_name="annotations.json",
 )

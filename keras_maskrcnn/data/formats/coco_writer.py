@@ -3,16 +3,17 @@
 import itertools
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_maskrcnn.data.checks import error_prefix
-from keras_maskrcnn.data.formats.image_paths import relative_path
+from keras_maskrcnn.data.formats.relative import relative_path
 from keras_maskrcnn.data.formats.saved_images import SavedImages, is_file_of_its_own
-from keras_maskrcnn.data.records import Record, check_named, check_record
+from keras_maskrcnn.data.formats.writing import checked_records
+from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.detections.category_ids import check_category_ids
 from keras_maskrcnn.masks.outlines import mask_outlines
 from keras_maskrcnn.masks.rle import segmentation_to_rle
@@ -33,6 +34,7 @@ def write_coco(
     category_ids: Sequence[int] | None = None,
     keypoint_names: Sequence[str] | None = None,
     polygons: bool = False,
+    scores: Sequence[np.ndarray | None] | None = None,
 ) -> None:
     """Write records as a COCO annotation file, which `load_coco(path, image_folder)` reads back equal.
 
@@ -50,6 +52,8 @@ def write_coco(
         keypoint_names: J names; left out: the records' own, if they know them.
         polygons: write masks as polygons along the edges of their pixels, which are the same masks; those with holes
             stay RLE, and a warning says how many.
+        scores: one [N] array in 0..1 for each record, or None, of predictions: each annotation's "score", which is no
+            part of COCO's annotations, but which some tools show.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -85,7 +89,8 @@ def write_coco(
     saved = SavedImages(folder)
     try:
         saver = saved if save_images else None
-        images, annotations, own_names = _rows(records, class_names, category_ids, folder, saver)
+        checked = checked_records(records, class_names, scores)
+        images, annotations, own_names = _rows(checked, category_ids, folder, saver)
         if polygons:
             _as_polygons(path, annotations)
         points = list(keypoint_names or own_names)
@@ -102,8 +107,7 @@ def write_coco(
 
 
 def _rows(
-    records: Sequence[Record],
-    class_names: Sequence[str],
+    records: Iterable[tuple[Record, np.ndarray | None]],
     category_ids: Sequence[int],
     folder: Path,
     saved: SavedImages | None,
@@ -112,11 +116,8 @@ def _rows(
     images: dict[int | str, dict[str, Any]] = {}
     annotations: list[dict[str, Any]] = []
     keypoint_names: tuple[str, ...] = ()
-    for index in range(len(records)):
-        record = records[index]
+    for record, scores in records:
         keypoint_names = keypoint_names or record.keypoint_names
-        check_record(record, len(class_names), needs_masks=False)
-        check_named(record, class_names)
         with error_prefix(record.name):
             image_id = plain_id(record.image_id)
         if image_id in images:
@@ -126,7 +127,7 @@ def _rows(
         images[image_id] = {"id": image_id, "file_name": relative_path(file, folder), **size}
         if isinstance(image_id, str) and image_id != record.name:
             images[image_id]["name"] = image_id
-        for row in _annotations(record, image_id, category_ids):
+        for row in _annotations(record, image_id, category_ids, scores):
             annotations.append({"id": len(annotations) + 1, **row})
     # COCO's ids are numbers, and many programs take no others.
     free = (number for number in itertools.count(1) if number not in images)
@@ -162,7 +163,7 @@ def _as_polygons(path: str | Path, annotations: list[dict[str, Any]]) -> None:
 
 
 def _annotations(
-    record: Record, image_id: int | str, category_ids: Sequence[int]
+    record: Record, image_id: int | str, category_ids: Sequence[int], scores: np.ndarray | None
 ) -> Iterator[dict[str, Any]]:
     for index, (x1, y1, x2, y2) in enumerate(record.boxes.astype(np.float64).tolist()):
         row: dict[str, Any] = {
@@ -179,6 +180,8 @@ def _annotations(
             points = record.keypoints[index]
             row["keypoints"] = points.reshape(-1).tolist()
             row["num_keypoints"] = int((points[:, 2] > 0).sum())
+        if scores is not None:
+            row["score"] = float(scores[index])
         yield row
 
 

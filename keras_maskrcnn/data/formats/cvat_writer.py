@@ -12,7 +12,7 @@ from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.formats.cvat_elements import Elements
 from keras_maskrcnn.data.formats.cvat_places import image_root
 from keras_maskrcnn.data.formats.cvat_xml import ROOT
-from keras_maskrcnn.data.formats.image_paths import relative_path
+from keras_maskrcnn.data.formats.relative import relative_path
 from keras_maskrcnn.data.formats.saved_images import is_file_of_its_own
 from keras_maskrcnn.data.records import Record, check_named, check_record
 from keras_maskrcnn.utils.files import written_whole

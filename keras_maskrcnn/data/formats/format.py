@@ -36,6 +36,8 @@ class Format:
     write: Callable[..., None] | None = None
     """Called with target, records, class names and the keywords image_folder and scores; None where it is read
     alone."""
+    file_name: str = ""
+    """What its file is called where nobody says so; empty of a format that is written as a folder."""
 
 
 def json_contents(folder: Path) -> Iterator[tuple[Path, Any]]:

@@ -118,21 +118,6 @@ def note_of_moved(found: Mapping[str, Path | None], folder: str | os.PathLike) -
     return [f"{counted(len(moved), 'image')} found by the end of their path: {path} as {file}"]
 
 
-def relative_path(path: str | os.PathLike, folder: Path) -> str:
-    """Return the path of a file from a folder, with slashes, as annotations say it; absolute on another drive."""
-    try:
-        name = os.path.relpath(path, folder)
-        if os.path.exists(path) and not _is_same(folder / name, path):  # the folder is reached by a link
-            name = os.path.relpath(os.path.realpath(path), os.path.realpath(folder))
-        return Path(name).as_posix()
-    except ValueError:  # on another drive of Windows
-        return os.path.abspath(path)
-
-
-def _is_same(path: Path, other: str | os.PathLike) -> bool:
-    return path.exists() and os.path.samefile(path, other)
-
-
 def _moved(found: Mapping[str, Path | None], folder: Path) -> dict[str, Path]:
     """Those of the paths that lead to files elsewhere than they say."""
     beginning = os.path.join(folder, "")

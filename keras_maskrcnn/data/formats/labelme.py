@@ -11,6 +11,7 @@ from keras_maskrcnn.data.formats.builder import CocoBuilder, Size, note_unused
 from keras_maskrcnn.data.formats.format import Format, json_contents
 from keras_maskrcnn.data.formats.image_paths import ImageFolder
 from keras_maskrcnn.data.formats.labelme_shapes import add_shapes
+from keras_maskrcnn.data.formats.labelme_writer import write_labelme
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.masks.segmentation_checks import shown
 from keras_maskrcnn.utils.files import json_files
@@ -153,4 +154,5 @@ FORMAT = Format(
     object_name="shape",
     looks_like=_looks_like,
     load=load_labelme,
+    write=write_labelme,
 )

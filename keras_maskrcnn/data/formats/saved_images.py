@@ -1,5 +1,6 @@
 """Images that are no files of their own, written as files beside the annotations of them."""
 
+import io
 import re
 from pathlib import Path
 
@@ -32,25 +33,10 @@ class SavedImages:
         Raises:
             ValueError: there is such a file from before.
         """
-        if isinstance(record.image, str):
-            data = embedded_image(record.image)
-            with Image.open(data) as image:
-                suffix = str(image.format).lower().replace("jpeg", "jpg")
-            file = self._free(Path(record.image).stem, suffix)
-            with written_whole(file) as part:
-                part.write_bytes(data.getvalue())
-            return file
-        pixels = record.image[..., 0] if record.image.shape[2:] == (1,) else record.image
-        stem = re.sub(r"[^\w.-]+", "_", str(record.image_id))
-        is_gray, is_colour = pixels.ndim == 2, pixels.shape[2:] in ((3,), (4,))
-        if (pixels.dtype == np.uint8 and (is_gray or is_colour)) or (pixels.dtype == np.uint16 and is_gray):
-            file = self._free(stem, "png")
-            with written_whole(file) as part:
-                Image.fromarray(pixels).save(part)
-        else:
-            file = self._free(stem, "npy")
-            with written_whole(file) as part:
-                np.save(part, record.image)
+        suffix, content = encoded_image(record)
+        file = self._free(image_name(record), suffix)
+        with written_whole(file) as part:
+            part.write_bytes(content)
         return file
 
     def remove(self) -> None:
@@ -76,3 +62,29 @@ class SavedImages:
 def is_file_of_its_own(record: Record) -> bool:
     """Tell whether the image of a record is a file, not an array or in a file of labelme."""
     return isinstance(record.image, str) and not is_embedded(record.image)
+
+
+def image_name(record: Record) -> str:
+    """Return what the file of a record's image is called, or should be called, without its ending."""
+    if isinstance(record.image, str):
+        return Path(record.image).stem
+    return re.sub(r"[^\w.-]+", "_", str(record.image_id))
+
+
+def encoded_image(record: Record) -> tuple[str, bytes]:
+    """Return the ending and the content that the file of an image should have which is no file of its own.
+
+    What labelme embedded is as it is, arrays are PNG, or .npy where PNG does not keep their values.
+    """
+    if isinstance(record.image, str):
+        data = embedded_image(record.image)
+        with Image.open(data) as image:
+            return str(image.format).lower().replace("jpeg", "jpg"), data.getvalue()
+    file = io.BytesIO()
+    pixels = record.image[..., 0] if record.image.shape[2:] == (1,) else record.image
+    is_gray, is_colour = pixels.ndim == 2, pixels.shape[2:] in ((3,), (4,))
+    if (pixels.dtype == np.uint8 and (is_gray or is_colour)) or (pixels.dtype == np.uint16 and is_gray):
+        Image.fromarray(pixels).save(file, "PNG")
+        return "png", file.getvalue()
+    np.save(file, record.image)
+    return "npy", file.getvalue()

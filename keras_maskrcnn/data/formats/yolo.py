@@ -11,7 +11,8 @@ from keras_maskrcnn.data.checks import collect_errors, error_prefix
 from keras_maskrcnn.data.formats.builder import CocoBuilder, listed
 from keras_maskrcnn.data.formats.format import Format
 from keras_maskrcnn.data.formats.yolo_names import YAML_SUFFIXES, find_names, read_names, refuse_keypoints
-from keras_maskrcnn.data.formats.yolo_places import label_place, swapped
+from keras_maskrcnn.data.formats.yolo_places import has_both, label_place, swapped
+from keras_maskrcnn.data.formats.yolo_writer import write_yolo
 from keras_maskrcnn.data.report import Records
 from keras_maskrcnn.utils.counted import counted
 from keras_maskrcnn.utils.files import image_files, is_hidden
@@ -39,7 +40,8 @@ def load_yolo(
     hundredth of its side are clipped and counted; those that reach farther are errors. Folders below are read, too.
 
     Args:
-        label_folder: where the text files are; or the folder of the images under images/, which stands for it.
+        label_folder: where the text files are; or the folder of the images under images/, or one that has both, which
+            stand for it.
         image_folder: where the images are; left out: the folder of the same place under images/ instead of labels/.
         class_names: as in `load_coco`; left out: label_names.
         label_names: the classes by their numbers from 0, or the file that says them: data.yaml, or text with a name per
@@ -198,7 +200,9 @@ def _looks_like(path: Path, content: Any) -> bool:
     """
     if path.suffix in YAML_SUFFIXES:
         return True
-    if path.is_dir() and "images" in path.resolve().parts and not any(path.glob("*.txt")):
+    if has_both(path):
+        path = path / "labels"
+    elif path.is_dir() and "images" in path.resolve().parts and not any(path.glob("*.txt")):
         path = swapped(path, "images", "labels")
     files = (file for file in path.glob("*.txt") if file.is_file()) if path.is_dir() else ()
     lines = (line for file in files for line in file.read_text("utf-8", errors="replace").splitlines())
@@ -215,5 +219,6 @@ FORMAT = Format(
     object_name="line",
     looks_like=_looks_like,
     load=load_yolo,
+    write=write_yolo,
     options={"label_names": "the classes by their numbers, or the file that says them"},
 )

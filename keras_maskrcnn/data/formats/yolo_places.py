@@ -11,7 +11,8 @@ _SPLITS = ("train", "val", "test")
 
 
 def label_place(given: str | Path) -> Path:
-    """Return the folder of the labels that is meant: of images/train it is labels/train.
+    """Return the folder of the labels that is meant: of images/train it is labels/train, of a folder that has images
+    and labels it is labels in it.
 
     Raises:
         ValueError: it is a YAML file, which is about several splits; the message names the folders of their labels.
@@ -24,10 +25,18 @@ def label_place(given: str | Path) -> Path:
             raise ValueError(
                 f"annotations are the folder of the labels of one split, and not this file ({what})"
             )
+    if has_both(path):
+        return path / "labels"
     if path.is_dir() and "images" in path.resolve().parts and not any(path.rglob("*.txt")):
         labels = swapped(path, "images", "labels")
         return labels if labels.is_dir() else path
     return path
+
+
+def has_both(folder: Path) -> bool:
+    """Tell whether a folder has images and, in text files, their labels, as a whole dataset of one split has."""
+    labels = folder / "labels"
+    return (folder / "images").is_dir() and labels.is_dir() and any(labels.glob("*.txt"))
 
 
 def swapped(folder: Path, name: str, other: str) -> Path:

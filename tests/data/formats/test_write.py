@@ -1,0 +1,35 @@
+"""Records of any format written in any that has a writer, and read back."""
+
+import numpy as np
+import pytest
+from dataset_files import CLASSES, WRITERS
+from written import masks_of
+
+from keras_maskrcnn.data.formats import FORMATS
+from keras_maskrcnn.data.formats.load import load_dataset
+from keras_maskrcnn.data.formats.write import write_dataset
+
+WRITABLE = [row.name for row in FORMATS if row.write is not None]
+
+
+@pytest.mark.parametrize("format", WRITABLE)
+@pytest.mark.parametrize("name", ["coco", "labelme", "label images", "rle-csv"])
+def test_what_is_written_is_read_back_as_the_same_masks(tmp_path, name, format):
+    records, names = load_dataset(*WRITERS[name](tmp_path / "given"))
+    row = next(row for row in FORMATS if row.name == format)
+    target = tmp_path / "written" / row.file_name
+    (tmp_path / "written").mkdir()
+    write_dataset(target, records, names, format, scores=[np.full(len(r.boxes), 0.5) for r in records])
+    again, names_again = load_dataset(
+        target, tmp_path / "written" if row.needs_images else None, class_names=names
+    )
+    assert names_again == names == CLASSES and len(again) == len(records)
+    by_objects = {tuple(record.class_ids.tolist()): record for record in again}
+    for record in records:
+        copy = by_objects[tuple(record.class_ids.tolist())]
+        np.testing.assert_array_equal(masks_of(copy), masks_of(record))
+
+
+def test_a_format_that_is_only_read_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"can be written, coco, .*labelme.*yolo.*; got 'voc'"):
+        write_dataset(tmp_path, [], [], "voc")
