@@ -17,6 +17,8 @@ from keras_maskrcnn.utils.files import IMAGE_SUFFIXES, image_files
 
 CHECKPOINTS = (".keras", ".pth", ".pkl", ".safetensors")
 """What `maskrcnn convert` writes: this package's models, and torchvision's and Detectron2's checkpoints."""
+WRITABLE = tuple(row.name for row in FORMATS if row.write is not None)
+"""Formats of annotations that can be written."""
 IMAGES_HELP = (
     f"folder of the images ({', '.join(row.name for row in FORMATS if not row.needs_images)} know theirs, and masks if "
     "they are with them)"

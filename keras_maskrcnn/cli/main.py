@@ -18,6 +18,7 @@ from pathlib import Path
 from keras_maskrcnn.cli import advised, arguments, evaluate_parser, video_arguments
 from keras_maskrcnn.cli.cluster import LostWorkerError, check_strategy
 from keras_maskrcnn.cli.common import interruptible
+from keras_maskrcnn.cli.labels import label_folder
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
 from keras_maskrcnn.cli.terminal import harmless_output
@@ -190,6 +191,7 @@ def _predict(args: argparse.Namespace) -> int:
     folders = {folder for path in args.images for folder in (path.resolve().parent, path.parent.resolve())}
     # Both folders of an image that is a link: drawing into its own would draw on the original.
     written = [args.output] + ([args.output / "label_images"] if args.label_images else [])
+    written += [label_folder(args.output, name) for name in args.write]
     if any(folder.resolve() in folders for folder in written):
         raise ValueError(f"{args.output}: the output folder must be another than the images' own")
     evaluate_parser.tiling(args)
@@ -255,6 +257,15 @@ def _to_coco(args: argparse.Namespace) -> int:
     return to_coco.run(args)
 
 
+def _to_labels(args: argparse.Namespace) -> int:
+    _check_outputs([args.target], [args.annotations])
+    if args.images is None:
+        checked_format(args.annotations, None, args.format)
+    from keras_maskrcnn.cli import to_labels
+
+    return to_labels.run(args)
+
+
 def _check_outputs(outputs: Sequence[Path | None], inputs: Sequence[Path | None]) -> None:
     """Refuse to write a file twice, over an input, or among the files of a folder that is one."""
     taken: set[Path] = set()
@@ -284,6 +295,7 @@ COMMANDS = {
     "serve": _serve,
     "demo": _demo,
     "to-coco": _to_coco,
+    "to-labels": _to_labels,
     "models": _models,
 }
 

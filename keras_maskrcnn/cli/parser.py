@@ -15,6 +15,7 @@ from keras_maskrcnn.cli import (
     export_parser,
     numbers,
     serve_parser,
+    to_labels_parser,
     train_parser,
     video_arguments,
 )
@@ -75,6 +76,8 @@ def make_parser() -> argparse.ArgumentParser:
     summary = "try a model on your own images in a browser"
     demo_parser.add_options(_add_command(commands, "demo", summary, demo_parser.DESCRIPTION))
     _add_to_coco(commands)
+    summary = "write annotations of any format for a label tool"
+    to_labels_parser.add_options(_add_command(commands, "to-labels", summary, to_labels_parser.DESCRIPTION))
     _add_models(commands)
     return parser
 
@@ -104,6 +107,7 @@ def _add_predict(commands: Any) -> None:
         Of a video (or a camera's number, or an address): NAME.mp4 with the detections drawn, and beside it NAME.jsonl
         (a line for each frame), NAME.counts.csv, and with --track NAME.tracks.csv. An interrupted call goes on with
         --resume. Needs pip install 'keras3-maskrcnn[video]'.
+        With --write also labels-FORMAT, the detections as labels to be corrected in the tools of these formats.
 
         examples:
           maskrcnn predict run/ photos/ street.jpg --output detected --score-threshold 0.7
@@ -113,6 +117,7 @@ def _add_predict(commands: Any) -> None:
           maskrcnn predict run/ cells/ --output detected --label-images tif
           maskrcnn predict run/ cells/ --output detected --outlines --labels strip
           maskrcnn predict run/ film.mp4 --output drawn.mp4 --track
+          maskrcnn predict run/ photos/ --output detected --score-threshold 0.7 --write labelme coco
         """,
     )
     command.add_argument(
@@ -151,6 +156,15 @@ def _add_predict(commands: Any) -> None:
         help="write label_images/NAME.tif or NAME.png, gray with 16 bits; TIFFs of more than 65535 objects have 32",
     )
     video_arguments.add_video(command)
+    command.add_argument(
+        "--write",
+        nargs="+",
+        choices=arguments.WRITABLE,
+        default=[],
+        metavar="FORMAT",
+        help=f"write labels to be corrected into labels-FORMAT: {', '.join(arguments.WRITABLE)}; images are named "
+        "where they are, yolo has copies",
+    )
 
 
 def _add_convert(commands: Any) -> None:

@@ -13,6 +13,7 @@ import keras
 from keras_maskrcnn.cli.common import open_detector
 from keras_maskrcnn.cli.drawing import drawing_options
 from keras_maskrcnn.cli.evaluate_parser import tiling
+from keras_maskrcnn.cli.labels import Labels, label_folder
 from keras_maskrcnn.cli.progress import in_terminal
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.images.label_files import save_label_image
@@ -36,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     _check_masks(model, args.label_images)
     names = different_names([path.stem for path in args.images])
     bar = keras.utils.Progbar(len(args.images), unit_name="image") if in_terminal() else None
+    labels = Labels(args.write, args.output, model.config.class_names, args.images)
     results: list[dict[str, Any]] = []
     failures: list[str] = []
     try:
@@ -46,11 +48,13 @@ def run(args: argparse.Namespace) -> int:
                 failures.append(str(error))
             else:
                 results.extend(_written(detections, number, path, name, args, drawing))
+                labels.add(detections, path)
             if bar is not None:
                 bar.update(number)
     finally:
         # Whatever ends the work, a full disk or Ctrl-C: the detections so far are kept.
         write_text(args.output / "detections.json", json.dumps(results))
+        labels.write()
     print(_summary(results, len(args.images) - len(failures), args))
     if not results and len(failures) < len(args.images):
         print(_best_score(model, args))
@@ -121,6 +125,7 @@ def _summary(results: list[dict[str, Any]], images: int, args: argparse.Namespac
     written = [str(args.output / "detections.json")]
     written += [] if args.no_drawings else [counted(images, "drawn image")]
     written += [] if args.label_images is None else [counted(images, "label image")]
+    written += [str(label_folder(args.output, name)) for name in args.write]
     listed = printable(listed)
     total = f"{counted(len(results), 'object')} in {counted(images, 'image')}"
     hidden = sum("label" in row and row["label"] is None for row in results)

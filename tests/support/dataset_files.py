@@ -149,6 +149,44 @@ def write_coco(folder, made=None):
     return _save_json(folder / "annotations.json", content), images
 
 
+def write_roboflow(folder, made=None):
+    """A split as Roboflow exports it: hashes in the names, and a category of id 0 that only groups the others."""
+    made = made_images() if made is None else made
+    split = _save_images(folder / "train", made)
+    names = {one.name: f"{one.name.replace(' ', '-')}_png.rf.{n:032x}.png" for n, one in enumerate(made)}
+    for name, hashed in names.items():
+        (split / f"{name}.png").rename(split / hashed)
+    rows = [
+        {"id": n, **row, "category_id": row["category_id"] // 10 + 1, "area": 0.0, "iscrowd": 0}
+        for n, row in enumerate(_coco_rows(made))
+    ]
+    for row in rows:
+        row["area"] = row["bbox"][2] * row["bbox"][3]  # of the box
+    content = {
+        "info": {"year": "2026", "version": "1", "description": "Exported from roboflow.com"},
+        "licenses": [{"id": 1, "url": "https://creativecommons.org/licenses/by/4.0/", "name": "CC BY 4.0"}],
+        "categories": [
+            {"id": 0, "name": "parts", "supercategory": "none"},
+            *({"id": n, "name": name, "supercategory": "parts"} for n, name in enumerate(CLASSES, start=1)),
+        ],
+        "images": [
+            {
+                "id": number,
+                "license": 1,
+                "file_name": names[one.name],
+                "height": HEIGHT,
+                "width": WIDTH,
+                "date_captured": "2026-01-01T00:00:00+00:00",
+                "extra": {"name": f"{one.name}.png"},
+            }
+            for number, one in enumerate(made, start=1)
+        ],
+        "annotations": rows,
+    }
+    _save_json(split / "_annotations.coco.json", content)
+    return split, None
+
+
 def write_results(folder, made=None):
     """Detections as `maskrcnn predict` writes them."""
     made = made_images() if made is None else made

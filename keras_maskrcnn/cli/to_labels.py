@@ -1,0 +1,26 @@
+"""`maskrcnn to-labels`: annotations of any format in any that can be written."""
+
+import argparse
+
+from keras_maskrcnn.cli.arguments import format_options, new_file, output_folder
+from keras_maskrcnn.data.formats import FORMATS
+from keras_maskrcnn.data.formats.load import load_dataset
+from keras_maskrcnn.data.formats.write import write_dataset
+from keras_maskrcnn.utils.counted import counted
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, check, write, and say what was written; return the exit code."""
+    is_file = any(row.file_name for row in FORMATS if row.name == args.write)
+    target = new_file(str(args.target)) if is_file else output_folder(str(args.target))
+    options = format_options(vars(args))
+    records, names = load_dataset(
+        args.annotations, args.images, score_threshold=args.score_threshold, **options
+    )
+    # A file names images from their folder, where it is known; a folder of files from itself.
+    write_dataset(target, records, names, args.write, args.images if is_file else None)
+    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    print(
+        f"Written: {target}, {args.write} ({counted(len(records), 'image')}; {len(names)} classes: {listed})"
+    )
+    return 0
