@@ -7,9 +7,11 @@ makes is small wherever it leaves a field out. Pages then run in seconds, word f
 import dataclasses
 import functools
 import hashlib
+import json
 import shutil
 
 import dataset_files
+import numpy as np
 import published
 from PIL import Image
 
@@ -89,6 +91,9 @@ def fill(folder, scratch):
     dataset_files.write_cvat(folder / "cvat", photos)
     _moved(dataset_files.write_rle_csv(scratch / "rle", photos)[0], folder / "solution.csv")
     _bowl(folder, scratch, photos)
+    dataset_files.write_roboflow(folder / "roboflow", photos)
+    _kitti(folder / "kitti", photos)
+    _panoptic(folder, photos)
     (folder / "detected").mkdir()
     _moved(
         dataset_files.write_results(scratch / "results", photos)[0], folder / "detected" / "detections.json"
@@ -113,6 +118,43 @@ def _bowl(folder, scratch, made):
         place = folder / "stage1_test" / image.stem / "images"
         place.mkdir(parents=True)
         _moved(image, place / image.name)
+
+
+def _kitti(folder, made):
+    """KITTI's images, and PNGs of 256 x class + instance, with a region of no instance."""
+    for name in ("image_2", "instance"):
+        (folder / name).mkdir(parents=True)
+    for one in made:
+        values = np.full((dataset_files.HEIGHT, dataset_files.WIDTH), 7 * 256, np.uint16)  # road
+        for number, shape in enumerate(one.shapes, start=1):
+            values[shape.mask()] = 256 * (24 if shape.class_name == "bolt" else 26) + number
+        Image.fromarray(one.pixels()).save(folder / "image_2" / f"{one.name}.png")
+        Image.fromarray(values).save(folder / "instance" / f"{one.name}.png")
+
+
+def _panoptic(folder, made):
+    """COCO's panoptic annotations of the photos: PNGs of segments' ids in three channels, and panoptic.json."""
+    (folder / "panoptic").mkdir()
+    classes = dataset_files.CLASSES
+    categories = [{"id": 10 * n, "name": name, "isthing": 1} for n, name in enumerate(classes, start=1)]
+    content = {
+        "images": [],
+        "annotations": [],
+        "categories": [*categories, {"id": 1, "name": "sky", "isthing": 0}],
+    }
+    for image_id, one in enumerate(made, start=1):
+        ids = np.full((dataset_files.HEIGHT, dataset_files.WIDTH), 9)
+        segments = [{"id": 9, "category_id": 1, "iscrowd": 0}]
+        for number, shape in enumerate(one.shapes, start=1):
+            ids[shape.mask()] = 70000 * number
+            category = 10 * (1 + classes.index(shape.class_name))
+            segments.append({"id": 70000 * number, "category_id": category, "iscrowd": 0})
+        pixels = np.stack([ids % 256, ids // 256 % 256, ids // 256**2], axis=-1).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "panoptic" / f"{one.name}.png")
+        content["images"].append({"id": image_id, "file_name": f"{one.name}.png"})
+        row = {"image_id": image_id, "file_name": f"{one.name}.png", "segments_info": segments}
+        content["annotations"].append(row)
+    (folder / "panoptic.json").write_text(json.dumps(content))
 
 
 def _images(folder, made):
