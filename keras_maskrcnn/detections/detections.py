@@ -234,28 +234,12 @@ class Detections:
         """Return the masks as polygons along the edges of their pixels, from which the same masks can be drawn.
 
         Returns:
-            Of each of the N detections its parts (pixels that share an edge with others of them), and of each part
-            `outer`, a ring [V, 2] float64 of x, y in continuous pixels, and `holes`, a list of such rings. A mask
-            without pixels has no parts.
+            Of each of the N detections its parts (pixels that share an edge with others of them), and of each part, a
+            `PolygonPart`, `outer`, a ring [V, 2] float64 of x, y in continuous pixels, and `holes`, a list of such
+            rings. A mask without pixels has no parts.
 
         Raises:
             ValueError: there are no masks.
-
-        Example:
-
-        ```python
-        import numpy as np
-
-        import keras_maskrcnn as km
-
-        masks = np.zeros((1, 40, 60), bool)
-        masks[0, 5:35, 10:30] = True
-        masks[0, 10:20, 15:25] = False
-        found = km.Detections([[10, 5, 30, 35]], [0.9], [1], ["nut"], height=40, width=60, masks=masks)
-        (part,) = found.to_polygons()[0]
-        print(part.outer.tolist())  # [[10.0, 5.0], [30.0, 5.0], [30.0, 35.0], [10.0, 35.0]]
-        print(len(part.holes))  # 1
-        ```
         """
         if self.masks is None:
             raise ValueError("Polygons are made of masks, which these Detections lack")

@@ -20,7 +20,21 @@ Edges = dict[tuple[int, int], set[int]]
 
 
 class PolygonPart(NamedTuple):
-    """One connected part of a mask, along the edges of its pixels."""
+    """One connected part of a mask along the edges of its pixels, as `Detections.to_polygons` returns it.
+
+    Example:
+        ```python
+        import keras_maskrcnn as km
+        import numpy as np
+
+        masks = np.ones((1, 6, 9), bool)
+        masks[0, 2:4, 3:5] = False
+        found = km.Detections([[0, 0, 9, 6]], [0.9], [1], ["ring"], height=6, width=9, masks=masks)
+        (part,) = found.to_polygons()[0]
+        print(part.outer.tolist())  # [[0.0, 0.0], [9.0, 0.0], [9.0, 6.0], [0.0, 6.0]]
+        print(len(part.holes))  # 1
+        ```
+    """
 
     outer: np.ndarray
     """[V, 2] float64: x, y of the corners in continuous pixels, clockwise as displayed; the last is not the first."""

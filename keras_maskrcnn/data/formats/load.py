@@ -22,10 +22,10 @@ def load_dataset(
     """Read annotations of any format; the loaders of the formats say more of each.
 
     Args:
-        annotations: "coco", "coco-results" and "via": a JSON file; "labelme": a folder of JSON files; "masks": a folder
-            of mask images; "rle-csv": a CSV file of run lengths; "voc": a folder like VOC2012, or one of its files
-            ImageSets/Segmentation/*.txt; "yolo": a folder of text files; "cvat": an XML file, or the folder of an
-            export.
+        annotations: "coco", "coco-results" and "via": a JSON file, or of "coco" a folder of Roboflow's export;
+            "labelme": a folder of JSON files; "masks": a folder of mask images; "rle-csv": a CSV file of run lengths;
+            "voc": a folder like VOC2012, or one of its files ImageSets/Segmentation/*.txt; "yolo": a folder of text
+            files; "cvat": an XML file, or the folder of an export.
         images: the folder of the images. "labelme", "yolo" and "cvat" know where theirs should be, "voc" takes none,
             and "masks" may have theirs with them (see `load_masks`).
         format: the format's name; left out: what the file or folder looks like.

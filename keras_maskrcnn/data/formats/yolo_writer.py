@@ -20,6 +20,7 @@ from keras_maskrcnn.masks.rle import segmentation_to_rle
 from keras_maskrcnn.utils.files import write_text, written_whole
 from keras_maskrcnn.utils.names import different_names
 
+_DECIMALS = 1e12
 _BRIDGED = "masks of several parts or with holes written as one polygon, whose outlines are joined by lines"
 _BOXES = "objects without a mask written as boxes"
 _KEYPOINTS = "objects of which the keypoints are left out"
@@ -133,8 +134,19 @@ def _lines(record: Record, met: Counter[str]) -> Iterator[str]:
         else:
             values, is_bridged = _ring(record.masks[index], record.height, record.width)
             met[_BRIDGED] += is_bridged
-        numbers = " ".join(f"{value:.10g}" for value in (values / sides).ravel())
+        numbers = " ".join(f"{value:.12g}" for value in _fractions(values, sides).ravel())
         yield f"{record.class_ids[index] - 1} {numbers}"
+
+
+def _fractions(values: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """Pixels as fractions of a side with 12 decimals, from which no fewer pixels come back.
+
+    pycocotools rounds corners to fifths of a pixel, and what is in the middle of two to the upper one, as many corners
+    are that people have drawn with one decimal.
+    """
+    fractions = np.ceil(values / sides * _DECIMALS) / _DECIMALS
+    fractions = np.where(fractions * sides < values, fractions + 1 / _DECIMALS, fractions)
+    return np.minimum(fractions, 1)
 
 
 def _ring(segmentation: Any, height: int, width: int) -> tuple[np.ndarray, bool]:

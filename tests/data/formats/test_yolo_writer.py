@@ -12,6 +12,7 @@ from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.formats.yolo import load_yolo
 from keras_maskrcnn.data.formats.yolo_writer import write_yolo
 from keras_maskrcnn.data.records import make_record
+from keras_maskrcnn.masks.rle import segmentation_to_mask
 
 
 def lines(folder, name="a"):
@@ -26,7 +27,7 @@ def test_masks_with_parts_and_holes_are_read_back_to_the_pixel(tmp_path, caplog)
     records, names = load_dataset(tmp_path / "yolo")
     assert names == NAMES and records[0].class_ids.tolist() == [1, 2, 1]
     np.testing.assert_array_equal(masks_of(records[0]), written_masks())
-    assert lines(tmp_path / "yolo")[0].startswith("0 0.1666666667 0.125 ")
+    assert lines(tmp_path / "yolo")[0].startswith("0 0.166666666667 0.125 ")
 
 
 def test_any_mask_is_read_back_to_the_pixel(tmp_path):
@@ -36,6 +37,15 @@ def test_any_mask_is_read_back_to_the_pixel(tmp_path):
         tmp_path, [make_record(image_file(tmp_path, size=(37, 53)), masks=masks, class_ids=[1] * 12)], NAMES
     )
     np.testing.assert_array_equal(masks_of(load_yolo(tmp_path)[0][0]), masks)
+
+
+def test_corners_in_the_middle_of_two_fifths_of_a_pixel_stay_there(tmp_path):
+    rng = np.random.default_rng(0)
+    triangles = [[points] for points in (rng.integers(0, 350, (40, 6)) / 10).tolist()]
+    masks = [mask for mask in triangles if segmentation_to_mask(mask, 37, 53).any()]
+    record = make_record(image_file(tmp_path, size=(37, 53)), masks=masks, class_ids=[1] * len(masks))
+    write_yolo(tmp_path, [record], NAMES)
+    np.testing.assert_array_equal(masks_of(load_yolo(tmp_path)[0][0]), masks_of(record))
 
 
 def test_the_layout_is_ultralytics_own(tmp_path):
@@ -95,7 +105,7 @@ def test_what_yolo_cannot_say_is_told(tmp_path, caplog):
         write_yolo(tmp_path, [record], NAMES, scores=[np.ones(2)])
     assert "crowds left out: 1" in caplog.text and "keypoints are left out: 1" in caplog.text
     assert "objects without a mask written as boxes: 1" in caplog.text
-    assert lines(tmp_path) == ["1 0.2333333333 0.35 0.2 0.3"]
+    assert lines(tmp_path) == ["1 0.233333333334 0.35 0.2 0.3"]
     assert load_yolo(tmp_path)[0][0].boxes.tolist() == [[8, 8, 20, 20]]
 
 
