@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_maskrcnn.data.formats import FORMATS
+from keras_maskrcnn.data.formats.saved_images import is_file_of_its_own
 from keras_maskrcnn.data.formats.write import write_dataset
 from keras_maskrcnn.data.from_detections import detections_to_record
 from keras_maskrcnn.data.records import Record
@@ -41,13 +42,23 @@ class Labels:
     def write(self) -> None:
         """Write what was added."""
         names = {row.name: row.file_name for row in FORMATS}
-        image_folder = next(iter(self._image_folders)) if len(self._image_folders) == 1 else None
+        one = next(iter(self._image_folders)) if len(self._image_folders) == 1 else None
         for format, folder in self.folders.items():
             folder.mkdir(parents=True, exist_ok=True)
-            images = image_folder if names[format] else None  # a folder of files names images from itself
+            images = named_from(format, one, self._records)
             write_dataset(
                 folder / names[format], self._records, self._class_names, format, images, self._scores
             )
+
+
+def named_from(format: str, images: Path | None, records: Sequence[Record]) -> Path | None:
+    """Return the folder from which labels in a format are to name images.
+
+    For a file it is that of the images, if it is known. A folder of files names images from itself, and those that are
+    no files of their own are saved beside the labels.
+    """
+    is_file = any(row.file_name for row in FORMATS if row.name == format)
+    return images if is_file and all(map(is_file_of_its_own, records)) else None
 
 
 def label_folder(output: Path, format: str) -> Path:

@@ -3,6 +3,7 @@
 import argparse
 
 from keras_maskrcnn.cli.arguments import format_options, new_file, output_folder
+from keras_maskrcnn.cli.labels import named_from
 from keras_maskrcnn.data.formats import FORMATS
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.formats.write import write_dataset
@@ -17,8 +18,7 @@ def run(args: argparse.Namespace) -> int:
     records, names = load_dataset(
         args.annotations, args.images, score_threshold=args.score_threshold, **options
     )
-    # A file names images from their folder, where it is known; a folder of files from itself.
-    write_dataset(target, records, names, args.write, args.images if is_file else None)
+    write_dataset(target, records, names, args.write, named_from(args.write, args.images, records))
     listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
     print(
         f"Written: {target}, {args.write} ({counted(len(records), 'image')}; {len(names)} classes: {listed})"

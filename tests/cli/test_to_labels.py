@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from command_line import error, model
-from dataset_files import CLASSES, write_coco, write_results, write_roboflow
+from dataset_files import CLASSES, write_coco, write_labelme, write_results, write_roboflow
 from written import masks_of
 
 from keras_maskrcnn.cli.main import main
@@ -35,6 +35,16 @@ def test_what_knows_its_images_needs_no_folder_and_scores_have_a_threshold(tmp_p
     command = ["to-labels", str(results), str(tmp_path / "b"), "--write", "labelme", "--images", str(images)]
     assert main([*command, "--score-threshold", "0.95"]) == 0
     assert all(json.loads(file.read_text())["shapes"] == [] for file in (tmp_path / "b").glob("*.json"))
+
+
+def test_images_that_are_embedded_are_saved_beside_the_labels(tmp_path):
+    annotations, _ = write_labelme(tmp_path / "given")  # the image without objects is in its file only
+    before = sorted(annotations.iterdir())
+    target = tmp_path / "labels.json"
+    command = ["to-labels", str(annotations), str(target), "--images", str(annotations), "--write", "coco"]
+    assert main(command) == 0 and (tmp_path / "nothing.png").is_file()
+    assert sorted(annotations.iterdir()) == before
+    assert len(load_dataset(target, tmp_path)[0]) == 4
 
 
 def test_wrong_targets_are_named(tmp_path, capsys):
