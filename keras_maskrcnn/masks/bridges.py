@@ -19,23 +19,22 @@ def bridged(rings: Sequence[np.ndarray]) -> np.ndarray:
     Returns:
         [sum of V + 2 (R - 1), 2].
     """
-    joined = list(map(tuple, rings[0]))
-    left = {number: np.asarray(ring) for number, ring in enumerate(rings) if number}
+    points = np.concatenate(rings).astype(np.float64)
+    owner = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
     # Of each corner of a ring that is not joined yet: how far the nearest joined corner is, and which one.
-    distance = {number: np.full(len(ring), np.inf) for number, ring in left.items()}
-    nearest = {number: np.zeros((len(ring), 2)) for number, ring in left.items()}
-    newest = np.asarray(rings[0])
-    while left:
-        tree = cKDTree(newest)
-        for number, ring in left.items():
-            found, places = tree.query(ring)
-            closer = found < distance[number]
-            distance[number][closer] = found[closer]
-            nearest[number][closer] = newest[places[closer]]
-        number = min(left, key=lambda one: distance[one].min())
-        corner = int(distance[number].argmin())
-        newest = left.pop(number)
-        place = joined.index(tuple(nearest[number][corner]))
-        around = list(map(tuple, np.roll(newest, -corner, axis=0)))
+    distance, nearest = np.full(len(points), np.inf), np.zeros_like(points)
+    left = np.flatnonzero(owner > 0)
+    newest = points[owner == 0]
+    joined = list(map(tuple, newest))
+    while len(left):
+        found, places = cKDTree(newest).query(points[left])
+        closer = found < distance[left]
+        distance[left[closer]] = found[closer]
+        nearest[left[closer]] = newest[places[closer]]
+        row = left[distance[left].argmin()]
+        newest = points[owner == owner[row]]
+        left = left[owner[left] != owner[row]]
+        place = joined.index(tuple(nearest[row]))
+        around = list(map(tuple, np.roll(newest, np.argmax(owner == owner[row]) - row, axis=0)))
         joined[place + 1 : place + 1] = [*around, around[0], joined[place]]
     return np.array(joined)

@@ -32,9 +32,9 @@ def test_masks_with_parts_and_holes_are_read_back_to_the_pixel(tmp_path, caplog)
 
 def test_any_mask_is_read_back_to_the_pixel(tmp_path):
     rng = np.random.default_rng(0)
-    masks = rng.random((12, 37, 53)) < rng.choice([0.2, 0.5, 0.9], (12, 1, 1))
+    masks = rng.random((6, 37, 53)) < rng.choice([0.2, 0.5, 0.9], (6, 1, 1))
     write_yolo(
-        tmp_path, [make_record(image_file(tmp_path, size=(37, 53)), masks=masks, class_ids=[1] * 12)], NAMES
+        tmp_path, [make_record(image_file(tmp_path, size=(37, 53)), masks=masks, class_ids=[1] * 6)], NAMES
     )
     np.testing.assert_array_equal(masks_of(load_yolo(tmp_path)[0][0]), masks)
 
