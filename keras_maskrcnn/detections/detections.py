@@ -251,14 +251,14 @@ class Detections:
         Returns:
             `xyxy`, the boxes as they are; `confidence`, the scores; `class_id`, class_ids - 1, since supervision counts
             classes from 0, so that `model.config.class_names[class_id]` is the name, which is in
-            `data["class_name"]` too; `mask`, a CompactMask, or [N, height, width] bool where supervision has none; and
-            `data["keypoints"]` [N, J, 3] and `data["mask_score"]` [N], where there are any.
+            `data["class_name"]` too; `mask`, a CompactMask, or [N, height, width] bool where supervision has none;
+            `tracker_id`, the track_ids; `data["keypoints"]` [N, J, 3] and `data["mask_score"]` [N]: what there is.
 
         Raises:
             ImportError: supervision is not installed; says how to.
         """
         more = {"keypoints": self.keypoints, "mask_score": self.mask_scores}
-        rows = self.boxes, self.scores, self.class_ids, self.class_names, self.masks
+        rows = self.boxes, self.scores, self.class_ids, self.class_names, self.masks, self.track_ids
         return supervision_detections(*rows, self.height, self.width, more)
 
     def coco_keypoints(self, row: int) -> list[float]:

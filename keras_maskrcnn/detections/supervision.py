@@ -16,6 +16,7 @@ def supervision_detections(
     class_ids: np.ndarray,
     class_names: list[str],
     masks: Any,
+    track_ids: np.ndarray | None,
     height: int,
     width: int,
     more: dict[str, np.ndarray | None],
@@ -23,7 +24,7 @@ def supervision_detections(
     """Make supervision's Detections of the fields of ours.
 
     Args:
-        boxes, scores, class_ids, class_names, masks, height, width: as in `Detections`.
+        boxes, scores, class_ids, class_names, masks, track_ids, height, width: as in `Detections`.
         more: what else is to be a row's `data`, [N, ...] each, or None.
 
     Raises:
@@ -40,6 +41,7 @@ def supervision_detections(
         mask=None if masks is None else _masks(sv, masks, height, width),
         confidence=scores.copy(),
         class_id=class_ids.astype(np.int64) - 1,
+        tracker_id=None if track_ids is None else track_ids.copy(),
         data={
             "class_name": np.array(class_names, dtype=str),
             **{name: values.copy() for name, values in more.items() if values is not None},

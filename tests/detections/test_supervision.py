@@ -40,6 +40,12 @@ def test_boxes_scores_classes_and_masks_are_the_same(as_rle):
     assert one.data["class_name"].tolist() == ["dog"] and np.asarray(one.mask).sum() == 36
 
 
+def test_tracks_are_the_same():
+    pytest.importorskip("supervision")
+    assert detections().to_supervision().tracker_id is None
+    assert detections(track_ids=[4, -1]).to_supervision().tracker_id.tolist() == [4, -1]
+
+
 def test_an_older_supervision_is_given_arrays(monkeypatch):
     sv = pytest.importorskip("supervision")
     monkeypatch.delattr(sv, "CompactMask")

@@ -1,6 +1,7 @@
 """XML of CVAT (https://www.cvat.ai), "CVAT for images 1.1"."""
 
 import dataclasses
+import functools
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -192,5 +193,6 @@ FORMAT = Format(
     looks_like=lambda path, content: looks_like_cvat(path),
     load=load_cvat,
     options={"subset": "the name of a subset of a project"},
-    write=write_cvat,
+    write=functools.partial(write_cvat, save_images=True),
+    file_name="annotations.xml",
 )

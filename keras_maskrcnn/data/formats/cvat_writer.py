@@ -1,7 +1,7 @@
 """Records as XML of CVAT, "CVAT for images 1.1"."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -13,8 +13,9 @@ from keras_maskrcnn.data.formats.cvat_elements import Elements
 from keras_maskrcnn.data.formats.cvat_places import image_root
 from keras_maskrcnn.data.formats.cvat_xml import ROOT
 from keras_maskrcnn.data.formats.relative import relative_path
-from keras_maskrcnn.data.formats.saved_images import is_file_of_its_own
-from keras_maskrcnn.data.records import Record, check_named, check_record
+from keras_maskrcnn.data.formats.saved_images import SavedImages, is_file_of_its_own
+from keras_maskrcnn.data.formats.writing import checked_records
+from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.utils.files import written_whole
 
 _NOT_IN_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -26,6 +27,7 @@ def write_cvat(
     class_names: Sequence[str],
     image_folder: str | Path | None = None,
     scores: Sequence[np.ndarray | None] | None = None,
+    save_images: bool = False,
 ) -> None:
     """Write records as CVAT's XML, which a task with these images imports as "CVAT 1.1", and `load_cvat` reads back.
 
@@ -44,6 +46,7 @@ def write_cvat(
         image_folder: the folder that the names of images are relative to, as in the task; left out: where `load_cvat`
             looks. An image that is no file of its own is called by its image_id.
         scores: the scores [N] of each record's objects, 0..1, for the attribute "score"; None where there are none.
+        save_images: write images that are no files of their own into image_folder, as `write_coco` does.
 
     Raises:
         FileNotFoundError: there is no such folder.
@@ -72,22 +75,36 @@ def write_cvat(
     folder = image_root(Path(target)) if image_folder is None else Path(image_folder)
     if not folder.is_dir():  # a path through it, as to a folder beside it, would lead nowhere
         raise FileNotFoundError(f"{folder}: there is no such folder")
-    if scores is not None and len(scores) != len(records):
-        raise ValueError(f"there are {len(records)} records, but scores of {len(scores)}")
+    saved = SavedImages(folder)
+    try:
+        _write(
+            Path(target),
+            checked_records(records, class_names, scores),
+            class_names,
+            folder,
+            saved if save_images else None,
+        )
+    except BaseException:  # Ctrl-C too
+        saved.remove()
+        raise
+
+
+def _write(
+    target: Path,
+    records: Iterable[tuple[Record, np.ndarray | None]],
+    class_names: Sequence[str],
+    folder: Path,
+    saved: SavedImages | None,
+) -> None:
     elements = Elements(class_names)
     names: set[str] = set()
-    for index in range(len(records)):
-        record = records[index]
-        check_record(record, len(class_names), needs_masks=False)
-        check_named(record, class_names)
+    for record, scores in records:
         with error_prefix(record.name):
-            name = _name(record, folder)
+            name = _name(record, folder, saved)
             if name in names:
                 raise ValueError(f"another image is called {name} too")
             names.add(name)
-            elements.add_image(
-                name, record, _checked_scores(record, None if scores is None else scores[index])
-            )
+            elements.add_image(name, record, scores)
     _check_text([*class_names, *names, *elements.keypoint_names()])
     with written_whole(target) as part, part.open("w", encoding="utf-8") as file:
         file.write(f'<?xml version="1.0" encoding="utf-8"?>\n<{ROOT}>\n')
@@ -97,20 +114,16 @@ def write_cvat(
         file.write(f"</{ROOT}>\n")
 
 
-def _name(record: Record, folder: Path) -> str:
-    return relative_path(str(record.image), folder) if is_file_of_its_own(record) else str(record.image_id)
+def _name(record: Record, folder: Path, saved: SavedImages | None) -> str:
+    if is_file_of_its_own(record):
+        return relative_path(str(record.image), folder)
+    return str(record.image_id) if saved is None else relative_path(saved.save(record), folder)
 
 
 def _version() -> Element:
     version = Element("version")
     version.text = "1.1"
     return version
-
-
-def _checked_scores(record: Record, scores: np.ndarray | None) -> np.ndarray | None:
-    if scores is not None and np.shape(scores) != (len(record.boxes),):
-        raise ValueError(f"it has {len(record.boxes)} objects, but scores of the shape {np.shape(scores)}")
-    return scores
 
 
 def _check_text(names: list[str]) -> None:

@@ -147,8 +147,11 @@ def test_names_are_relative_to_the_folder_that_is_said(picture, tmp_path):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"scores": [None]}, "there are 2 records, but scores of 1"),
-        ({"scores": [None, np.zeros(3)]}, r"image 'b.png': it has 0 objects, but scores of the shape \(3,\)"),
+        ({"scores": [None]}, "scores must be one array for each record; got 1 for 2"),
+        (
+            {"scores": [None, np.zeros(3)]},
+            r"image 'b.png': scores must be \[0\], one for each object; got \(3,\)",
+        ),
         ({"image_folder": "nowhere"}, "nowhere: there is no such folder"),
         ({"names": ["b\0lt"]}, r"XML cannot hold the name 'b\\x00lt'"),
     ],
