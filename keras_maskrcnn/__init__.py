@@ -31,6 +31,7 @@ __all__ = [
     "PolygonPart",
     "Preset",
     "Record",
+    "Sample",
     "SlowInputAdvice",
     "StopOnNaN",
     "Targets",

@@ -2,6 +2,7 @@
 
 from keras_maskrcnn.artefacts.export import export
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.data.augment.sample import Sample
 from keras_maskrcnn.data.draw_augmented import draw_augmented
 from keras_maskrcnn.data.draw_records import draw_comparison, draw_record
 from keras_maskrcnn.data.formats.coco import load_coco

@@ -8,8 +8,9 @@ from PIL import Image
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.augment.flips import Example
-from keras_maskrcnn.data.pipeline.dataset import make_examples
+from keras_maskrcnn.data.augment.sample import Augment
 from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
+from keras_maskrcnn.data.pipeline.example_tensors import make_examples
 from keras_maskrcnn.data.records import Record
 from keras_maskrcnn.drawing.instances import draw_instances
 from keras_maskrcnn.masks.crop_paste import paste_masks
@@ -18,7 +19,13 @@ _GAP = 8
 
 
 def draw_augmented(
-    records: Sequence[Record], config: Config, index: int = 0, count: int = 7, seed: int = 0, columns: int = 4
+    records: Sequence[Record],
+    config: Config,
+    index: int = 0,
+    count: int = 7,
+    seed: int = 0,
+    columns: int = 4,
+    augment: Augment | None = None,
 ) -> Image.Image:
     """Draw a record as it is evaluated, and after it as training would see it, each time augmented anew.
 
@@ -32,6 +39,7 @@ def draw_augmented(
         count: how many times it is augmented.
         seed: any 32-bit integer; each augments otherwise.
         columns: images side by side, before another row begins.
+        augment: your own function, as in `make_dataset`.
 
     Returns:
         One PIL image in RGB, of 1 + count images.
@@ -59,7 +67,7 @@ def draw_augmented(
     images = [
         draw_example(example, config)
         for training, times in ((False, 1), (True, count))
-        for example in _examples(records, config, index, times, seed, training)
+        for example in _examples(records, config, index, times, seed, augment, training)
     ]
     return _side_by_side(images, columns)
 
@@ -93,13 +101,19 @@ def draw_example(example: Example, config: Config) -> Image.Image:
 
 
 def _examples(
-    records: Sequence[Record], config: Config, index: int, count: int, seed: int, training: bool
+    records: Sequence[Record],
+    config: Config,
+    index: int,
+    count: int,
+    seed: int,
+    augment: Augment | None,
+    training: bool,
 ) -> tf.data.Dataset:
     places = tf.data.Dataset.range(count).map(
         lambda epoch: (epoch, 0 * epoch, epoch, tf.constant(index, tf.int64))
     )
     dropped = DroppedObjects(count, logged=False)
-    return make_examples(places, records, config, training, seed, 1, dropped)
+    return make_examples(places, records, config, training, seed, 1, dropped, augment)
 
 
 def _side_by_side(images: list[Image.Image], columns: int) -> Image.Image:

@@ -16,9 +16,11 @@ from keras_maskrcnn.data.augment.compose import (
     remaining,
 )
 from keras_maskrcnn.data.augment.composed_image import ComposedImage
+from keras_maskrcnn.data.augment.sample import Augment
+from keras_maskrcnn.data.augment.user_function import call_augment
 from keras_maskrcnn.data.checks import error_prefix
 from keras_maskrcnn.data.fields import Field
-from keras_maskrcnn.data.pipeline.examples import load_example, read_pixels
+from keras_maskrcnn.data.pipeline.examples import read_pixels, resized_example
 from keras_maskrcnn.data.pipeline.sizes import scale_range, training_size
 from keras_maskrcnn.data.records import Record
 
@@ -26,7 +28,7 @@ Stream = Callable[[int], np.random.Generator]
 """Returns the random numbers of one purpose, the same whatever others are asked for."""
 
 # From 1, since numpy takes a seed with zeros at its end for the same seed without.
-_SCALE, _ANGLE, _CROP, _FLIP, _CUTOUT, _PASTE, _DONOR = range(1, 8)
+_SCALE, _ANGLE, _CROP, _FLIP, _CUTOUT, _PASTE, _DONOR, _USER = range(1, 9)
 
 
 def composes_images(config: Config) -> bool:
@@ -46,6 +48,7 @@ def augmented_example(
     fields: Sequence[Field],
     min_size: int,
     seed: np.ndarray,
+    augment: Augment | None = None,
 ) -> tuple[tuple[np.ndarray, ...], int, int]:
     """Load a training example with the random choices that follow from its seed.
 
@@ -56,21 +59,24 @@ def augmented_example(
         fields: the ground truth wanted.
         min_size: short side to resize the image to, before `config.scale_jitter`.
         seed: [2] int32.
+        augment: a user's own, of each image before all else.
 
     Returns:
         What `load_example` returns, but with the image resized if `composes_images(config)`; how many of the record's
-        objects were dropped, because less than config.min_visible_fraction of them can be seen; and how many it has.
+        objects were dropped, by `augment` or because less than config.min_visible_fraction of them can be seen; and
+        how many it has.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_example`.
+        FileNotFoundError, ValueError: as `load_example` and `call_augment`.
     """
     stream = _stream(*seed.view(np.uint32))
-    record = records[index]
+    given = records[index]
+    record, image, rows = _read(given, config, augment, stream)
+    count = len(given.boxes)
     if not composes_images(config):
-        example = load_example(record, config, fields, min_size, _scale(config, stream))
-        return example, 0, len(record.boxes)
+        example = resized_example(record, image, config, fields, min_size, _scale(config, stream))
+        return example, count - int(np.count_nonzero(rows >= 0)), count
     transform = _transform(record, config, min_size, stream)
-    image = read_pixels(record, config)
     with error_prefix(record.name):
         supersampling = needed_supersampling(transform)
         composed = place(record, image, transform, supersampling, fields, config.pixel_mean)
@@ -78,13 +84,23 @@ def augmented_example(
         step = 1 + int(stream(_DONOR).integers(max(len(records) - 1, 1)))  # to another image, if there is one
         donor = records[(index + step) % len(records)]
         donor_stream = _stream(*seed.view(np.uint32), _DONOR)
-        composed = _pasted(composed, donor, config, fields, min_size, donor_stream)
+        composed = _pasted(composed, donor, config, fields, min_size, donor_stream, augment)
     if config.cutout_count:
         squares = _squares(composed, config, stream(_CUTOUT))
         composed = cover(composed, squares, _fill(composed, config), fields)
     kept = remaining(composed, config.min_visible_fraction)
-    own = len(record.boxes)  # which come before those that were pasted
-    return composed_example(composed, kept, fields), int(own - kept[:own].sum()), own
+    own = kept[: len(rows)] & (rows >= 0)  # these come before those that were pasted
+    return composed_example(composed, kept, fields), count - int(np.count_nonzero(own)), count
+
+
+def _read(
+    record: Record, config: Config, augment: Augment | None, stream: Stream
+) -> tuple[Record, np.ndarray, np.ndarray]:
+    """Read a record's image, and let a user's function change both; which of its objects are left is as there."""
+    image = read_pixels(record, config)
+    if augment is None:
+        return record, image, np.arange(len(record.boxes))
+    return call_augment(augment, record, image, config, stream(_USER))
 
 
 def _stream(*entropy: int) -> Stream:
@@ -136,11 +152,12 @@ def _pasted(
     fields: Sequence[Field],
     min_size: int,
     stream: Stream,
+    augment: Augment | None,
 ) -> ComposedImage:
     """Paste some of a record's objects, each with probability 1/2, unless it is a crowd or mostly out of sight."""
     canvas = composed.image.shape[:2]
+    record, image, _ = _read(record, config, augment, stream)
     transform = _transform(record, config, min_size, stream, canvas)
-    image = read_pixels(record, config)
     with error_prefix(record.name):
         objects = place_objects(record, transform, composed.supersampling, fields)
         sampled = stream(_PASTE).random(len(objects.shapes)) < 0.5

@@ -4,29 +4,19 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.config.keypoints import flip_indices
-from keras_maskrcnn.data.augment.color import blurred, color_jitter
-from keras_maskrcnn.data.augment.flips import Example, flip, rotate90
-from keras_maskrcnn.data.augment.random import augmented_example, composes_images
-from keras_maskrcnn.data.fields import Field, fields_of
+from keras_maskrcnn.data.augment.flips import Example
+from keras_maskrcnn.data.augment.random import composes_images
+from keras_maskrcnn.data.augment.sample import Augment
 from keras_maskrcnn.data.pipeline.batches import BatchDataset
 from keras_maskrcnn.data.pipeline.clock import Clock
 from keras_maskrcnn.data.pipeline.dropped import DroppedObjects
-from keras_maskrcnn.data.pipeline.examples import load_example
+from keras_maskrcnn.data.pipeline.example_tensors import make_examples, seed_pair
 from keras_maskrcnn.data.pipeline.parts import Part
-from keras_maskrcnn.data.pipeline.sizes import short_sides
 from keras_maskrcnn.data.records import Record, check_names, check_record
-from keras_maskrcnn.images.resize import pad_to_multiple, resize_image
-
-# Each random choice about an image folds its own number into the image's seed.
-_PURPOSES = (
-    "model", "size", "flip", "example", "vertical_flip", "rotate90", "times", "blur", "brightness", "contrast",
-    "saturation", "hue",
-)  # fmt: skip
 
 
 def make_dataset(
@@ -36,6 +26,7 @@ def make_dataset(
     training: bool = False,
     seed: int = 0,
     parallel_calls: int = tf.data.AUTOTUNE,
+    augment: Augment | None = None,
 ) -> tf.data.Dataset:
     """Make the batches that `fit` and `evaluate` take.
 
@@ -58,6 +49,12 @@ def make_dataset(
         batch_size: images per batch, of all replicas together; the last batch of an epoch may be smaller.
         seed: any 32-bit integer.
         parallel_calls: images loaded at a time, each in its own thread; left out: as many as tf.data finds useful.
+        augment: a function of your own, called with a `Sample` (an image with its objects as arrays) and a
+            `numpy.random.Generator`, which returns the Sample changed. It is called first, with the image as read
+            and after it config.intensity_percentiles, so that all that follows resamples what it returned once, and
+            also for images whose objects are pasted. What it takes from the generator follows from (seed, epoch,
+            position), and nothing else may; like `records[i]` it is called from several threads at once. Objects
+            that it leaves out count in `dataset.dropped`.
 
     Returns:
         A dataset of known length ceil(len(records) / batch_size), whose elements are dicts of
@@ -74,8 +71,9 @@ def make_dataset(
     Raises:
         ValueError: there are no records, or one does not fit the config (its classes, masks or keypoints, or the
             names that it knows for them); the message names the image. Or a keypoint has a side but no partner to swap
-            with in flipped images. Images are read later: an unreadable one stops the iteration with a TensorFlow error
-            that names it.
+            with in flipped images. Or `augment` is given without `training`. Images are read later: an unreadable one,
+            or one of which `augment` makes what cannot be trained on, stops the iteration with a TensorFlow error that
+            names it.
 
     Example:
         ```python
@@ -96,89 +94,30 @@ def make_dataset(
         raise ValueError(
             f"make_dataset needs records and a positive batch_size; got {len(records)} and {batch_size}"
         )
+    if augment is not None and not training:
+        raise ValueError("make_dataset augments for training: augment= needs training=True")
     if isinstance(records, (list, tuple)):
         for record in records:
             check_names(record, config.class_names, config.keypoint_names)
             check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
     if training and (config.horizontal_flip_probability or config.vertical_flip_probability):
         flip_indices(config.keypoint_names)  # which refuses names that have no place in a flipped image
-    clock, dropped = Clock(), DroppedObjects(len(records), logged=composes_images(config))
+    clock, dropped = (
+        Clock(),
+        DroppedObjects(len(records), logged=composes_images(config) or augment is not None),
+    )
 
     def batches(part: Part) -> tf.data.Dataset:
         positions = part.positions(len(records), batch_size)
         order = functools.partial(_order, len(records), seed)
         places = _shuffled(positions, batch_size, order, clock) if training else _in_order(positions)
         dropped.is_here = functools.partial(part.has, batch_size=batch_size)
-        examples = make_examples(places, records, config, training, seed, parallel_calls, dropped)
+        examples = make_examples(places, records, config, training, seed, parallel_calls, dropped, augment)
         return _batched(examples, part.slots(batch_size)).prefetch(1 + part.replicas)
 
     if not training:
         return BatchDataset(batches, config, batch_size, len(records))
     return _TrainingDataset(batches, config, batch_size, records, seed, clock, dropped)
-
-
-def make_examples(
-    places: tf.data.Dataset,
-    records: Sequence[Record],
-    config: Config,
-    training: bool,
-    seed: int,
-    parallel_calls: int,
-    dropped: DroppedObjects,
-) -> tf.data.Dataset:
-    """Make one example for each place (epoch, position of the first image, position, index of the record), all int64.
-
-    A place without an image has the position -1, and its example holds no pixel and no object.
-
-    What is random follows from the seed, the epoch and the position. Arguments and examples are those of
-    `make_dataset`, but that examples are not batched; objects that augmentation drops are counted in `dropped`.
-    """
-    jitter = color_jitter(config) if training else None
-    fields = fields_of(config)
-
-    def load(epoch: int, first: int, position: int, index: int, size: int, seed: np.ndarray) -> tuple:
-        if not training:
-            return load_example(records[int(index)], config, fields, int(size))
-        values, lost, objects = augmented_example(records, int(index), config, fields, int(size), seed)
-        dropped.add(int(epoch), int(position), int(first), objects, lost)
-        return values
-
-    def example(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
-        place = epoch, first, position, index
-        return tf.cond(position >= 0, lambda: of_image(*place), lambda: _no_example(config, fields))
-
-    def of_image(epoch: tf.Tensor, first: tf.Tensor, position: tf.Tensor, index: tf.Tensor) -> Example:
-        random = _Random(tf.random.experimental.stateless_fold_in(_pair(seed, epoch), position))
-        sides = tf.constant(short_sides(config) if training else (config.min_size,))
-        short_side = sides[random.whole("size", len(sides))]
-        inputs = [epoch, first, position, index, short_side, random.seed("example")]
-        loaded = _loaded(load, inputs, config.channels, fields)
-        if config.resize == "bilinear" and not (training and composes_images(config)):
-            loaded["images"] = resize_image(loaded["images"], loaded["sizes"])
-        if jitter is not None:  # of the resized image, which has fewer pixels
-            loaded["images"] = jitter(loaded["images"], random.uniform)
-        if training:
-            loaded = _augmented(loaded, config, fields, random)
-        loaded["seeds"] = tf.random.stateless_uniform([2], random.seed("model"), None, None, tf.int32)
-        return _padded(loaded, fields, config.size_divisor)
-
-    return places.map(example, num_parallel_calls=parallel_calls, deterministic=True)
-
-
-class _Random:
-    """The random numbers of one image, each purpose with its own seed, so that none depends on the others."""
-
-    def __init__(self, image_seed: tf.Tensor) -> None:
-        self._image_seed = image_seed
-
-    def seed(self, purpose: str) -> tf.Tensor:
-        return tf.random.experimental.stateless_fold_in(self._image_seed, _PURPOSES.index(purpose))
-
-    def uniform(self, purpose: str, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
-        return tf.random.stateless_uniform([], self.seed(purpose), low, high)
-
-    def whole(self, purpose: str, count: int) -> tf.Tensor:
-        return tf.random.stateless_uniform([], self.seed(purpose), 0, count, tf.int32)
 
 
 def is_for_training(dataset: Any) -> bool:
@@ -250,71 +189,6 @@ def _batched(examples: tf.data.Dataset, slots: int) -> tf.data.Dataset:
     return examples.padded_batch(slots).map(without_empty)
 
 
-def _no_example(config: Config, fields: Sequence[Field]) -> Example:
-    """Return an image without pixels and without objects."""
-    example = {
-        "images": tf.zeros([0, 0, config.channels]),
-        "sizes": tf.zeros([2], tf.int32),
-        "seeds": tf.zeros([2], tf.int32),
-    }
-    for field in fields:
-        shape, dtype = field.spec
-        example[field.name] = tf.zeros([size or 0 for size in shape], dtype)
-    return example
-
-
 def _order(count: int, seed: int, epoch: tf.Tensor) -> tf.Tensor:
     """Indices of the records in the order in which an epoch has them."""
-    return tf.random.experimental.stateless_shuffle(tf.range(count), _pair(seed, epoch))
-
-
-def _pair(seed: int, epoch: tf.Tensor) -> tf.Tensor:
-    return tf.stack([tf.constant(seed, tf.int32), tf.cast(epoch, tf.int32)])
-
-
-def _augmented(example: Example, config: Config, fields: Sequence[Field], random: _Random) -> Example:
-    """Blur, flip and rotate a resized example, each with its probability."""
-    if config.blur_sigma:
-        sigma = random.uniform("blur", 0, config.blur_sigma)
-        example = example | {"images": blurred(example["images"], sigma, config.blur_sigma)}
-    for purpose, probability, axis in (
-        ("flip", config.horizontal_flip_probability, 1),
-        ("vertical_flip", config.vertical_flip_probability, 0),
-    ):
-        if probability:
-            example = tf.cond(
-                random.uniform(purpose) < probability,
-                lambda example=example, axis=axis: flip(example, fields, axis),
-                lambda example=example: example,
-            )
-    if config.rotate90_probability:
-        rotates = random.uniform("rotate90") < config.rotate90_probability
-        example = rotate90(example, fields, tf.where(rotates, 1 + random.whole("times", 3), 0))
-    return example
-
-
-def _loaded(
-    load: Callable[..., tuple], inputs: list[tf.Tensor], channels: int, fields: Sequence[Field]
-) -> Example:
-    """Load one example in Python."""
-    specs = {"images": ((None, None, channels), "float32"), "sizes": ((2,), "int32")}
-    specs |= {field.name: field.spec for field in fields}
-    loaded = tf.numpy_function(
-        tf.autograph.experimental.do_not_convert(load),
-        inputs,
-        [tf.as_dtype(dtype) for _, dtype in specs.values()],
-    )
-    return {
-        name: tf.ensure_shape(value, shape)
-        for (name, (shape, _)), value in zip(specs.items(), loaded, strict=True)
-    }
-
-
-def _padded(example: Example, fields: Sequence[Field], divisor: int) -> Example:
-    """Pad the image to a multiple of `divisor`, and an image without objects with one row of zeros."""
-    padded = example | {"images": pad_to_multiple(example["images"], divisor)}
-    for field in fields:
-        values = example[field.name]
-        missing = tf.maximum(1 - tf.shape(values)[0], 0)
-        padded[field.name] = tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1))
-    return padded
+    return tf.random.experimental.stateless_shuffle(tf.range(count), seed_pair(seed, epoch))

@@ -83,7 +83,7 @@ class DroppedObjects:
         fraction = dropped / max(objects, 1)
         return (
             f"epoch {epoch + 1}: augmentation dropped {dropped} of {objects} objects ({fraction:.1%}), which were "
-            "outside of the image, covered or too small"
+            "outside of the image, covered, too small or left out"
         )
 
 

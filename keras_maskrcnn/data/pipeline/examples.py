@@ -14,20 +14,33 @@ from keras_maskrcnn.images.resize_array import resize_whole
 
 
 def load_example(
-    record: Record, config: Config, fields: Sequence[Field], min_size: int, scale: float = 1.0
+    record: Record, config: Config, fields: Sequence[Field], min_size: int
 ) -> tuple[np.ndarray, ...]:
-    """Read a record's image and bring its objects to the frame of the image resized as `training_size` says.
+    """Read a record's image and make an example of it, as `resized_example` does.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_pixels` and `resized_example`.
+    """
+    return resized_example(record, read_pixels(record, config), config, fields, min_size)
+
+
+def resized_example(
+    record: Record,
+    image: np.ndarray,
+    config: Config,
+    fields: Sequence[Field],
+    min_size: int,
+    scale: float = 1.0,
+) -> tuple[np.ndarray, ...]:
+    """Bring a record's image [H, W, C] and its objects to the frame of the image resized as `training_size` says.
 
     Returns:
         image [H, W, C] float32, already resized unless config.resize is "bilinear", which is left to TensorFlow;
         size [2] int32, (height, width) to resize it to; and the values of each field of ground truth.
 
     Raises:
-        FileNotFoundError: the image file is missing.
-        ValueError: the image is broken or of another size than the record says, or an object has vanished;
-            the message names the image.
+        ValueError: an object has vanished; the message names the image.
     """
-    image = read_pixels(record, config)
     with error_prefix(record.name):
         size = training_size(record, config, min_size, scale).resized
         if config.resize != "bilinear":
@@ -40,7 +53,9 @@ def read_pixels(record: Record, config: Config) -> np.ndarray:
     """Check that a record can be trained on, and read its image: [H, W, C] uint8 or float32.
 
     Raises:
-        FileNotFoundError, ValueError: as `load_example`, but for objects that vanish.
+        FileNotFoundError: the image file is missing.
+        ValueError: the image is broken or of another size than the record says, or the record does not fit the config;
+            the message names the image.
     """
     check_names(record, config.class_names, config.keypoint_names)
     check_record(record, config.num_classes, config.mask_head != "none", len(config.keypoint_names))
