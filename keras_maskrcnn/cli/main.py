@@ -167,7 +167,7 @@ def _train(args: argparse.Namespace) -> int:
     _start_tensorflow()
     from keras_maskrcnn.cli import train
 
-    return train.run(folder, settings, fields, args.resume, args.strategy, cluster)
+    return train.run(folder, settings, fields, args.resume, args.strategy, cluster, args.max_hours)
 
 
 def _evaluate(args: argparse.Namespace) -> int:

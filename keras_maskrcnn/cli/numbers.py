@@ -10,6 +10,11 @@ def count(text: str) -> int:
     return int(text)
 
 
+def count_or_auto(text: str) -> int | str:
+    """Return an integer of at least 1, or "auto" as it is."""
+    return text if text == "auto" else count(text)
+
+
 def count_or_zero(text: str) -> int:
     """Return an integer of at least 0."""
     if not text.isdecimal() or int(text) >= 2**31:

@@ -15,6 +15,8 @@ from keras_maskrcnn.utils.files import write_text
 
 IMAGES_PER_REPLICA = 2
 """Of a step, as in Detectron's recipes."""
+AUTO = "auto"
+"""The batch size that is chosen when training begins; settings.json then has the number."""
 DEFAULTS: dict[str, Any] = {
     "epochs": 12,
     "seed": 0,
@@ -157,6 +159,8 @@ def merged_settings(given: dict[str, Any], folder: RunFolder, resume: bool) -> d
     given.update({name: os.path.abspath(given[name]) for name in files})
     if resume:
         stored = {**dict.fromkeys(SETTINGS), **DEFAULTS, **json.loads(folder.settings.read_text())}
+        if given.get("batch_size") == AUTO and stored["batch_size"] is not None:
+            given["batch_size"] = stored["batch_size"]  # what was chosen
         for name, value in given.items():
             if name not in MAY_CHANGE and value != stored[name]:
                 raise ValueError(

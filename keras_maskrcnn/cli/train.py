@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import logging
+import time
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +15,13 @@ import tensorflow as tf
 from keras_maskrcnn.cli import recipe
 from keras_maskrcnn.cli.advised import advised_config
 from keras_maskrcnn.cli.arguments import format_options
+from keras_maskrcnn.cli.auto_batch import auto_batch_size
 from keras_maskrcnn.cli.cluster import Cluster, LostWorkerError
 from keras_maskrcnn.cli.common import interruptible, open_model
 from keras_maskrcnn.cli.progress import EarlyStop, EpochLog, StepBar, in_terminal
-from keras_maskrcnn.cli.run_folder import RunFolder, resumed_config
+from keras_maskrcnn.cli.run_folder import AUTO, RunFolder, resumed_config
 from keras_maskrcnn.cli.strategy import described, make_strategy
+from keras_maskrcnn.cli.time_limit import TimeIsOver, TimeLimit
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.pipeline.dataset import make_dataset
@@ -49,6 +52,7 @@ def run(
     resume: bool,
     strategy_name: str | None = None,
     cluster: Cluster | None = None,
+    max_hours: float | None = None,
 ) -> int:
     """Train, and return the exit code.
 
@@ -59,7 +63,9 @@ def run(
         resume: whether to go on where the folder's backup was made.
         strategy_name: "mirrored", "workers" or None.
         cluster: the processes that train together, if there are several.
+        max_hours: after which training stops, to be resumed.
     """
+    began = time.monotonic()
     strategy = make_strategy(strategy_name, cluster)
     # What the chief writes and says is the same of all; errors and warnings are each process' own.
     silenced: contextlib.AbstractContextManager = contextlib.nullcontext()
@@ -70,7 +76,7 @@ def run(
     with silenced:
         if strategy_name is not None or cluster is not None:
             print(described(strategy, cluster))
-        return _trained(folder, settings, fields, resume, strategy)
+        return _trained(folder, settings, fields, resume, strategy, cluster, limit=(max_hours, began))
 
 
 def _trained(
@@ -79,9 +85,12 @@ def _trained(
     fields: dict[str, Any],
     resume: bool,
     strategy: tf.distribute.Strategy,
+    cluster: Cluster | None,
+    limit: tuple[float | None, float],
 ) -> int:
     keras.utils.set_random_seed(settings["seed"])
-    settings = {**settings, "batch_size": recipe.batch_size(settings, strategy.num_replicas_in_sync)}
+    if settings["batch_size"] != AUTO:
+        settings = {**settings, "batch_size": recipe.batch_size(settings, strategy.num_replicas_in_sync)}
     source = open_model(settings["weights"]) if settings["weights"] and not folder.backup.exists() else None
     config = resumed_config(folder, fields) if resume else _new_config(fields, source)
     names = config.class_names if resume or "class_names" in fields else None
@@ -93,6 +102,8 @@ def _trained(
     refuse_errors(records, config, validation)
     if settings["repeat_threshold"] is not None:
         records = _repeated(records, settings)
+    if settings["batch_size"] == AUTO:
+        settings = {**settings, "batch_size": auto_batch_size(config, records, settings, strategy, cluster)}
     dataset = make_dataset(records, config, settings["batch_size"], training=True, seed=settings["seed"])
     steps = int(dataset.cardinality())
     settings = recipe.completed(settings, steps)
@@ -103,6 +114,9 @@ def _trained(
     if is_chief(strategy):
         folder.write(config, settings)
     print(recipe.described(settings, steps))
+    # The backup comes after all that writes: what it says is finished has been written.
+    backup = TrainingBackup(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False)
+    max_hours, began = limit
     watching = [
         StepBar(steps),
         StopOnNaN(dataset),
@@ -111,8 +125,8 @@ def _trained(
         *([EpochLog(folder, schedule)] if is_chief(strategy) else []),
         EarlyStop(folder, settings["patience"]),
         *([TensorBoardScalars(folder.events)] if settings["tensorboard"] else []),
-        # The backup comes last: what it says is finished has been written.
-        TrainingBackup(folder.backup, dataset, settings["backup_every"], delete_checkpoint=False),
+        backup,
+        *([] if max_hours is None else [TimeLimit(max_hours, began, backup)]),
     ]
     return _fit(model, dataset, settings["epochs"], watching, folder)
 
@@ -231,6 +245,9 @@ def _fit(
             # of epochs between evaluations, which leave the best model as it is
             warnings.filterwarnings("ignore", "Can save best model only with")
             model.fit(dataset, epochs=epochs, callbacks=callbacks, verbose=0)
+    except TimeIsOver:
+        print(f"Stopped by --max-hours. This goes on where it stopped: {folder.resume_command}")
+        return 0
     except KeyboardInterrupt:
         place = (
             "from its last backup" if folder.backup.exists() else "from the beginning (no backup was made)"

@@ -64,9 +64,10 @@ def _add_optimisation_options(command: Any) -> None:
     _add_count(group, "epochs", "epochs to train in all")
     group.add_argument(
         "--batch-size",
-        type=numbers.count,
+        type=numbers.count_or_auto,
         metavar="N",
-        help="images per step, of all replicas together (default: 2 for each replica)",
+        help="images per step, of all replicas together; auto: as many as the free memory holds, 16 at most "
+        "(default: 2 for each replica)",
     )
     _add_count(group, "accumulate", "steps whose gradients are averaged for one update of the weights")
     group.add_argument(
@@ -147,6 +148,13 @@ def _add_course_options(group: Any) -> None:
         type=numbers.count,
         metavar="N",
         help="stop when the AP of the best epoch has not been exceeded for N epochs (default: train to --epochs)",
+    )
+    group.add_argument(
+        "--max-hours",
+        type=numbers.positive,
+        metavar="H",
+        help="stop after the first step or epoch that ends H hours after this command began; --resume goes on there "
+        "as if nothing had happened (default: train to --epochs)",
     )
     group.add_argument(
         "--tensorboard",

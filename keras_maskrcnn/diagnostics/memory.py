@@ -73,22 +73,46 @@ def training_memory(config: Config, batch_size: int, records: Sequence[Record]) 
         raise ValueError(
             f"training_memory needs records and a positive batch_size; got {len(records)} and {batch_size}"
         )
-    model = MaskRCNN(config)
-    height, width = _largest(records, config, batch_size)
-    image = height, width, config.channels
-    dense = batch_size * _kept_per_row(
-        _dense(model.network), image, model.trainable_variables, inputs_too=False
-    )
-    weights = sum(int(np.prod(weight.shape)) * 4 for weight in model.weights)
-    heads = batch_size * _heads(model.network)
-    crops = batch_size * _mask_crops(records, config)
-    return int(
-        GRAPH
-        + COPIES_OF_WEIGHTS * weights
-        + DENSE_FACTOR * dense
-        + HEADS_FACTOR * heads
-        + CROPS_OF_MASKS * crops
-    )
+    return StepMemory(config, records).of(batch_size)
+
+
+class StepMemory:
+    """The memory that training steps of one device take, by the number of their images, as `training_memory` says.
+
+    Args:
+        config: the model and the size of its images.
+        records: images with ground truth, of which the sizes and the numbers of objects are used.
+        more_per_weight: numbers that the optimizer keeps of each weight beyond those of SGD with momentum.
+    """
+
+    def __init__(self, config: Config, records: Sequence[Record], more_per_weight: int = 0) -> None:
+        self._config, self._records, self._model = config, records, MaskRCNN(config)
+        weights = sum(int(np.prod(weight.shape)) * 4 for weight in self._model.weights)
+        self._fixed = GRAPH + (COPIES_OF_WEIGHTS + more_per_weight) * weights
+        self._heads = _heads(self._model.network)
+        self._crops = _mask_crops(records, config)
+        self._dense: dict[tuple[int, int], float] = {}
+
+    def of(self, batch_size: int) -> int:
+        """Return the bytes of a step of that many images."""
+        return int(self._fixed + batch_size * self._per_image(batch_size))
+
+    def largest_batch(self, free: int) -> int:
+        """Return how many images a step has at most that takes no more than `free` bytes; 0 if even one takes more."""
+        if self.of(1) > free:
+            return 0
+        return max(1, int((free - self._fixed) / self._per_image(2)))  # the same for any number from two on
+
+    def _per_image(self, batch_size: int) -> float:
+        size = _largest(self._records, self._config, batch_size)
+        if size not in self._dense:  # counted once: a graph is traced for it
+            self._dense[size] = _kept_per_row(
+                _dense(self._model.network),
+                (*size, self._config.channels),
+                self._model.trainable_variables,
+                inputs_too=False,
+            )
+        return DENSE_FACTOR * self._dense[size] + HEADS_FACTOR * self._heads + CROPS_OF_MASKS * self._crops
 
 
 def _largest(records: Sequence[Record], config: Config, batch_size: int) -> tuple[int, int]:

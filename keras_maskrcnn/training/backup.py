@@ -99,7 +99,7 @@ class TrainingBackup(keras.callbacks.Callback):
         self.remember = [CallbackMemory(callback) for callback in remember]
         self.clock, self.steps = dataset.clock, int(dataset.cardinality())
         self._resumed: tuple[int, int, list[Any], list[dict[str, Any]]] | None = None
-        self._epoch = self._first_step = self._written = 0
+        self._epoch = self._first_step = self._step = self._written = 0
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Restore the model, and let `fit` begin at the epoch that was interrupted."""
@@ -157,18 +157,32 @@ class TrainingBackup(keras.callbacks.Callback):
                 for variable, value in zip(_mean_variables(self.model), means, strict=True):
                     variable.assign(value)
         self._resumed = None
-        self._written = self._first_step
+        self._written = self._step = self._first_step
         self.clock.epoch.assign(epoch)
         self.clock.first_step.assign(self._first_step)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Back up when it is time; end a resumed epoch where it would have ended."""
-        step = self._first_step + batch + 1
-        if step >= self.steps and self._first_step:
+        self._step = self._first_step + batch + 1
+        if self._step >= self.steps and self._first_step:
             self.model.stop_training = self.model.stop_training or _EndOfEpoch()
-        if self.save_freq != "epoch" and self._written + int(self.save_freq) <= step < self.steps:
-            self._write(self._epoch, step)
-            self._written = step
+        if self.save_freq != "epoch" and self._written + int(self.save_freq) <= self._step < self.steps:
+            self.write()
+
+    @property
+    def is_within_epoch(self) -> bool:
+        """Whether steps of the epoch have been made and others are left."""
+        return 0 < self._step < self.steps
+
+    def write(self) -> None:
+        """Back up now; of several workers all must call it.
+
+        A callback that comes after this one may call it in its `on_train_batch_end` before it raises what ends the
+        training: the next `fit` then goes on at the next step. At the last step of an epoch, what other callbacks do at
+        its end would be left out.
+        """
+        self._write(self._epoch, self._step)
+        self._written = self._step
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Back up, and let `fit` go on after an epoch that was resumed in its middle."""

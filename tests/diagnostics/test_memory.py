@@ -10,7 +10,7 @@ from places import ROOT
 
 import keras_maskrcnn as km
 from keras_maskrcnn.diagnostics import memory
-from keras_maskrcnn.diagnostics.memory import _kept_per_row, _largest, training_memory
+from keras_maskrcnn.diagnostics.memory import StepMemory, _kept_per_row, _largest, training_memory
 from keras_maskrcnn.layers.convolution import ConvNorm
 
 BENCHMARK = ROOT / "benchmarks" / "training_memory.py"
@@ -84,6 +84,21 @@ def test_the_mask_crops_of_the_most_crowded_image_count(of_one):
     side = tiny().mask_crop_size
     assert training_memory(tiny(), 1, crowded) - of_one == pytest.approx(4 * 299 * side**2, abs=2)
     assert training_memory(tiny(mask_head="none"), 1, crowded) < of_one
+
+
+def test_the_largest_batch_is_the_last_that_fits(of_one):
+    steps = StepMemory(tiny(), records((64, 90), (96, 64)))
+    for images in (2, 3, 7):
+        assert steps.largest_batch(steps.of(images)) in (images - 1, images)  # whole bytes, rounded down
+        assert steps.largest_batch(steps.of(images) + 2) == images
+        assert steps.largest_batch(steps.of(images + 1) - 2) == images
+    assert steps.largest_batch(steps.of(1)) == 1
+    assert steps.largest_batch(steps.of(1) - 1) == 0
+    alone = StepMemory(tiny(), records((64, 64)))
+    assert alone.of(1) == of_one
+    more = StepMemory(tiny(), records((64, 64)), more_per_weight=1)
+    weights = sum(int(np.prod(weight.shape)) for weight in km.MaskRCNN(tiny()).weights)
+    assert more.of(1) - of_one == pytest.approx(4 * weights, abs=1)
 
 
 def test_bad_arguments_are_refused():
