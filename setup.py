@@ -78,6 +78,7 @@ EXTRAS = {
     "video": ["av>=18"],
     "track": ["av>=18", "supervision>=0.31", "trackers>=2.6"],
     "supervision": ["supervision>=0.25"],
+    "hub": ["huggingface_hub>=0.30"],
     "serve": ["starlette>=0.40", "uvicorn>=0.30", "prometheus-client>=0.20"],
     "demo": ["gradio>=6.31"],
 }

@@ -11,15 +11,18 @@ from keras_maskrcnn.weights.transfer import read_model
 
 
 def load_model(path: str | os.PathLike, compile: bool = True) -> MaskRCNN:
-    """Read a model that `model.save` or `maskrcnn train` wrote as `.keras`.
+    """Read a model that `model.save` or `maskrcnn train` wrote as `.keras`, or that `model.save` published.
 
     Args:
-        path: of the file.
+        path: of the file, of the folder that `model.save(folder, zipped=False)` wrote, or "hf://NAME/MODEL" on the
+            Hugging Face Hub, which `pip install 'keras3-maskrcnn[hub]'` fetches and keeps in the Hub's own cache.
         compile: whether the model is compiled as it was saved, to go on training.
 
     Raises:
         ValueError: the file is missing or damaged, or holds another kind of model, or weights that are NaN or Inf; the
             message names it.
+        ConnectionError: the model cannot be fetched from the Hub.
+        ModuleNotFoundError: that needs huggingface_hub, which is not installed.
 
     Example:
         ```python

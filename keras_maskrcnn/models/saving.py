@@ -11,6 +11,7 @@ from keras_maskrcnn.utils.files import written_whole
 from keras_maskrcnn.utils.finite import check_finite
 from keras_maskrcnn.utils.keras_internals import BuiltModel, may_replace, strategy_of, weights_in_memory
 from keras_maskrcnn.utils.replicas import is_chief
+from keras_maskrcnn.weights.files.hub import is_on_hub, model_card, publish
 from keras_maskrcnn.weights.saved_names import check_saved_names
 
 
@@ -26,12 +27,20 @@ class WholeFiles(BuiltModel):
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
         """Save as `keras.Model.save` does; a `.keras` file appears whole or not at all.
 
+        "hf://NAME/MODEL" publishes on the Hugging Face Hub, with a model card unless the model has one there.
+
         Raises:
-            OSError: the file cannot be written; what was there before still is.
+            OSError: the file cannot be written; what was there before still is. Or, a ConnectionError, the model cannot
+                be published.
+            ModuleNotFoundError: to publish needs huggingface_hub, which is not installed.
         """
         if not is_chief(strategy_of(self)):
             with tempfile.TemporaryDirectory() as folder:  # weights of all workers are read together
                 super().save(Path(folder) / "model.keras")
+        elif is_on_hub(filepath) and not zipped:
+            with tempfile.TemporaryDirectory() as folder:
+                super().save(folder, zipped=False, **kwargs)
+                publish(filepath, Path(folder), model_card(filepath, self.config))
         elif not _is_local(filepath, ".keras"):
             super().save(filepath, overwrite, zipped, **kwargs)
         elif overwrite or may_replace(filepath):

@@ -18,6 +18,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
 from keras_maskrcnn.utils.finite import check_finite
 from keras_maskrcnn.utils.initial_weights import weights_from_file
+from keras_maskrcnn.weights.files.hub import fetch, is_on_hub
 from keras_maskrcnn.weights.files.keras_file import check_keras_file
 from keras_maskrcnn.weights.sources.table import load_weights
 
@@ -42,14 +43,17 @@ def read_model(path: str | os.PathLike, model_class: type, compile: bool = False
     """Read a `.keras` file, by default without its optimizer.
 
     Args:
-        path: of the file.
+        path: of the file, of a folder with its parts, or hf://NAME/MODEL.
         model_class: what it must hold.
         compile: whether the model is compiled as it was saved.
 
     Raises:
         ValueError: the file is missing or damaged, or holds another kind of model, or weights that are NaN or Inf; the
             message names the file.
+        ConnectionError, ModuleNotFoundError: as `hub.fetch`.
     """
+    if is_on_hub(path):
+        path = fetch(str(path))
     if not os.path.exists(path):
         raise ValueError(f"{path}: there is no such file")
     check_keras_file(path, model_class)

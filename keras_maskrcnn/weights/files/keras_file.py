@@ -1,10 +1,11 @@
-"""What a `.keras` file says of itself, checked before the model is made that it describes."""
+"""What a `.keras` file, or a folder of its parts, says of itself, checked before that model is made."""
 
 import json
 import os
 import sys
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -52,18 +53,13 @@ def check_keras_file(path: str | os.PathLike, model_class: type) -> None:
 
 
 def contents(path: str | os.PathLike) -> tuple[dict[str, Any], int]:
-    """Return a file's description of its model, and the bytes of its weights.
+    """Return the description of its model, and the bytes of its weights, of a file or of a folder with its parts.
 
     Raises:
         ValueError: the file is damaged; the message names it.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            with archive.open("config.json") as file:
-                text = file.read(LONGEST + 1)
-            stored = sum(
-                one.file_size for one in archive.infolist() if one.filename.startswith("model.weights.")
-            )
+        text, stored = _parts_of_folder(Path(path)) if os.path.isdir(path) else _parts_of_file(path)
         if len(text) > LONGEST:
             raise ValueError(f"its config.json has more than {LONGEST:,} bytes")
         described = json.loads(text)
@@ -72,6 +68,20 @@ def contents(path: str | os.PathLike) -> tuple[dict[str, Any], int]:
     except (ValueError, RecursionError, OSError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: the file is damaged, or no .keras file: {error}") from error
     return described if isinstance(described, dict) else {}, stored
+
+
+def _parts_of_file(path: str | os.PathLike) -> tuple[bytes, int]:
+    with zipfile.ZipFile(path) as archive:
+        with archive.open("config.json") as file:
+            text = file.read(LONGEST + 1)
+        weights = [one for one in archive.infolist() if one.filename.startswith("model.weights.")]
+        return text, sum(one.file_size for one in weights)
+
+
+def _parts_of_folder(path: Path) -> tuple[bytes, int]:
+    with open(path / "config.json", "rb") as file:
+        text = file.read(LONGEST + 1)
+    return text, sum(part.stat().st_size for part in path.glob("model.weights.*"))
 
 
 def _class(described: dict[str, Any]) -> Any:
