@@ -28,13 +28,19 @@ def run_recipe(tmp_path, monkeypatch, untraced):
     fit = MaskRCNN.fit
 
     def kept(self, *args, **kwargs):
-        histories.append(fit(self, *args, **kwargs).history)
+        history = fit(self, *args, **kwargs)
+        histories.append(history.history)
+        return history
 
     monkeypatch.setattr(MaskRCNN, "fit", kept)
-    # Two steps find nothing, and zeros could be anybody's.
-    monkeypatch.setattr(
-        evaluate, "evaluate_coco", lambda *_, **__: scores(0.25 + 0.1 * len(evaluated), evaluated)
-    )
+
+    def scores(*_, **__):
+        """Precisions that rise: two steps find nothing, and zeros could be anybody's."""
+        evaluated.append(0.1 * (1 + len(evaluated)))
+        kinds = ("box_AP", "box_AP50", "mask_AP", "mask_AP50")
+        return {kind: evaluated[-1] + place / 7 for place, kind in enumerate(kinds)}
+
+    monkeypatch.setattr(evaluate, "evaluate_coco", scores)
 
     def run(text):
         first, *others = [block for block in blocks(PAGE) if block.language == "python"]
@@ -46,15 +52,6 @@ def run_recipe(tmp_path, monkeypatch, untraced):
         return tmp_path / "folder", names, histories
 
     return run
-
-
-def scores(value, evaluated):
-    evaluated.append(value)
-    return {
-        f"{kind}_{name}": value / 3 + i / 7
-        for i, kind in enumerate(("box", "mask"))
-        for name in ("AP", "AP50")
-    }
 
 
 def assert_same(found, history):
@@ -100,3 +97,19 @@ def test_wandb_has_losses_by_name_precisions_config_and_the_best_model(run_recip
     assert config["batch_size"] == 2
     assert Config.from_dict({name: config[name] for name in names["config"].to_dict()}) == names["config"]
     assert artifacts == ["best"]
+
+
+def test_keras_tuner_chooses_fields_of_the_config_by_the_precision(run_recipe):
+    pytest.importorskip("keras_tuner")
+    pytest.importorskip("tensorboard")  # which it imports, and does not say so
+    _, names, histories = run_recipe("import keras_tuner")
+    trials = names["tuner"].oracle.get_best_trials(2)
+    assert len(histories) == len(trials) == 2
+    # The second evaluation has the better score, of those that are made up here.
+    assert [trial.score for trial in trials] == [history["val_mask_AP"][0] for history in histories[::-1]]
+    chosen, best = trials[0].hyperparameters.values, names["best"].config
+    assert chosen != trials[1].hyperparameters.values
+    assert (best.min_size, best.mask_convs) == (chosen["min_size"], chosen["mask_convs"])
+    scale = chosen["anchor_scale"]
+    assert best.anchor_sizes == tuple((scale * side,) for (side,) in names["config"].anchor_sizes)
+    assert float(names["best"].optimizer.learning_rate) == pytest.approx(chosen["learning_rate"], rel=1e-6)
