@@ -53,10 +53,8 @@ def auto_batch_size(
         )
     limit = ""
     if chosen < fitting:
-        reason = (
-            "the published recipes' batch" if most * replicas >= RECIPE_BATCH else "all that an epoch has"
-        )
-        limit = f"; {fitting} would fit, but {chosen * replicas} images are {reason}"
+        reason = "all that an epoch has" if len(records) < RECIPE_BATCH else "the published recipes' batch"
+        limit = f"; {fitting} would fit, but {chosen * replicas} images in all are {reason}"
     per_replica = f" for each of {replicas} replicas" if replicas > 1 else ""
     print(
         f"--batch-size auto: {counted(chosen, 'image')} per step{per_replica}, which take about "

@@ -57,9 +57,14 @@ def test_as_many_images_as_four_fifths_of_the_free_memory_hold(monkeypatch, caps
 
 def test_no_more_than_the_recipes_have_and_no_more_than_there_are(monkeypatch, capsys, step):
     assert chosen(monkeypatch, step.of(20) / 0.8 + 10) == 16
-    assert "; 20 would fit, but 16 images are the published recipes' batch" in capsys.readouterr().out
+    assert "; 20 would fit, but 16 images in all are the published recipes' batch" in capsys.readouterr().out
     assert chosen(monkeypatch, step.of(20) / 0.8 + 10, count=6) == 6
-    assert "; 20 would fit, but 6 images are all that an epoch has" in capsys.readouterr().out
+    assert "; 20 would fit, but 6 images in all are all that an epoch has" in capsys.readouterr().out
+
+
+def test_replicas_have_equally_many_of_the_recipes_batch(monkeypatch, capsys, step):
+    assert chosen(monkeypatch, 3 * step.of(20) / 0.8 + 30, replicas=3) == 15
+    assert "; 20 would fit, but 15 images in all are the published recipes' batch" in capsys.readouterr().out
 
 
 def test_what_the_optimizer_keeps_counts(monkeypatch, counted):
@@ -120,7 +125,7 @@ def test_a_run_keeps_the_number_that_was_chosen(trained, tmp_path, capsys, monke
     run = tmp_path / "run"
     config = ["--config", str(trained / "config.json")]
     assert main(["train", *data(trained), *config, "--output", str(run), "--batch-size", "auto"]) == 0
-    assert "would fit, but 4 images are all that an epoch has" in capsys.readouterr().out
+    assert "would fit, but 4 images in all are all that an epoch has" in capsys.readouterr().out
     settings = json.loads((run / "settings.json").read_text())
     assert settings["batch_size"] == 4 and settings["learning_rate"] == pytest.approx(0.02 * 4 / 16)
     given = dict.fromkeys(settings) | {"batch_size": "auto"}
