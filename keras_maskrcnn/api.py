@@ -10,6 +10,9 @@ from keras_maskrcnn.data.formats.coco_results import load_coco_results
 from keras_maskrcnn.data.formats.coco_writer import write_coco
 from keras_maskrcnn.data.formats.cvat import load_cvat
 from keras_maskrcnn.data.formats.cvat_writer import write_cvat
+from keras_maskrcnn.data.formats.label_studio import load_label_studio
+from keras_maskrcnn.data.formats.label_studio_results import label_studio_results
+from keras_maskrcnn.data.formats.label_studio_writer import write_label_studio
 from keras_maskrcnn.data.formats.labelme import load_labelme
 from keras_maskrcnn.data.formats.labelme_writer import write_labelme
 from keras_maskrcnn.data.formats.load import load_dataset

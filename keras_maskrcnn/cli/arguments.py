@@ -195,6 +195,7 @@ def add_format_options(command: Any) -> None:
     )
     command.add_argument("--default-class", metavar="NAME", help=_option_help("default_class"))
     command.add_argument("--mask-suffix", metavar="TEXT", help=_option_help("mask_suffix"))
+    command.add_argument("--completed-by", metavar="WHO", help=_option_help("completed_by"))
 
 
 def _option_help(option: str) -> str:
@@ -204,7 +205,8 @@ def _option_help(option: str) -> str:
 
 def format_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Return those of the arguments, by name, that say how annotations are to be read, for `load_dataset`."""
-    return {name: given[name] for name in ("format", "class_key", "default_class", "mask_suffix")}
+    names = ("format", "class_key", "default_class", "mask_suffix", "completed_by")
+    return {name: given[name] for name in names}
 
 
 def new_file(text: str) -> Path:

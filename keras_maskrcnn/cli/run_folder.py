@@ -30,7 +30,7 @@ DEFAULTS: dict[str, Any] = {
 }
 SETTINGS = (
     *DEFAULTS, "batch_size", "annotations", "images", "val_annotations", "val_images", "format", "class_key",
-    "default_class", "mask_suffix", "weights", "anchors", "max_detections",
+    "default_class", "mask_suffix", "completed_by", "weights", "anchors", "max_detections",
     "learning_rate", "warmup_steps", "weight_decay", "clip_norm", "ema", "patience", "repeat_threshold",
 )  # fmt: skip
 PATHS = ("annotations", "images", "val_annotations", "val_images", "weights")

@@ -16,6 +16,8 @@ import pycocotools.mask as coco_mask
 from PIL import Image
 from skimage.measure import points_in_poly
 
+from keras_maskrcnn.data.formats.brush_rle import encode_brush
+
 CLASSES = ["bolt", "nut", "washer"]
 HEIGHT, WIDTH = 120, 160
 
@@ -287,6 +289,38 @@ def _labelme_shape(shape):
     return {**made, "shape_type": "mask", "points": points, "mask": _png(part.astype(np.uint8) * 255)}
 
 
+def write_label_studio(folder, made=None):
+    """A JSON export of uploaded images, which have got other names; circles are strokes of a brush."""
+    made = made_images() if made is None else made
+    images = _save_images(folder / "images", made)
+    tasks = []
+    for number, one in enumerate(made, start=1):
+        results = [_label_studio_result(shape, place) for place, shape in enumerate(one.shapes)]
+        annotation = {"id": 10 + number, "completed_by": 1, "result": results, "was_cancelled": False}
+        name = f"{number:08x}-{one.name.replace(' ', '_')}.png"
+        data = {"image": f"/data/upload/1/{name}"}
+        tasks.append({"id": number, "annotations": [annotation], "predictions": [], "data": data})
+    return _save_json(folder / "export.json", tasks), images
+
+
+def _label_studio_result(shape, place):
+    kind, per_cent = shape.kind, np.array([100 / WIDTH, 100 / HEIGHT])
+    if kind == "polygon":
+        value = {"points": (np.reshape(shape.numbers, (-1, 2)) * per_cent).tolist(), "closed": True}
+    elif kind == "rect":
+        (x, y), (width, height) = np.reshape(shape.numbers, (2, 2)) * per_cent
+        value = {"x": x, "y": y, "width": width, "height": height, "rotation": 0}
+    elif kind == "circle":
+        value = {"format": "rle", "rle": encode_brush(shape.mask())}
+    else:
+        (x, y), (rx, ry) = np.reshape(shape.numbers[:4], (2, 2)) * per_cent
+        value = {"x": x, "y": y, "radiusX": rx, "radiusY": ry, "rotation": math.degrees(shape.numbers[4])}
+    kind = {"rect": "rectangle", "circle": "brush"}.get(kind, kind) + "labels"
+    size = {"original_width": WIDTH, "original_height": HEIGHT, "image_rotation": 0}
+    named = {"id": f"r{place}", "from_name": "label", "to_name": "image", "type": kind}
+    return {**size, **named, "value": {**value, kind: [shape.class_name]}}
+
+
 def _png(array):
     file = io.BytesIO()
     Image.fromarray(array).save(file, "PNG")
@@ -458,6 +492,7 @@ WRITERS = {
     "via": write_via,
     "via 1": write_via1,
     "labelme": write_labelme,
+    "label-studio": write_label_studio,
     "label images": write_label_images,
     "mask files": write_mask_files,
     "bowl folders": write_bowl_folders,

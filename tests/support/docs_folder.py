@@ -85,6 +85,7 @@ def fill(folder, scratch):
     _moved(dataset_files.write_via(scratch / "via", photos)[0], folder / "via.json")
     _moved(scratch / "via" / "images", folder / "photos")
     _moved(dataset_files.write_labelme(scratch / "labelme", photos)[0], folder / "labelled")
+    _moved(dataset_files.write_label_studio(scratch / "studio", photos)[0], folder / "export.json")
     _moved(dataset_files.write_label_images(scratch / "masks", photos)[0], folder / "masks")
     _moved(dataset_files.write_voc(scratch / "voc", photos)[0], folder / "VOC2012")
     dataset_files.write_yolo(folder, photos)

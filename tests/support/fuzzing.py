@@ -160,6 +160,10 @@ def _owner(format_, tree, place, path) -> tuple[frozenset, int]:
             if len(place) > 2 and place[1] == "regions":
                 return frozenset([(image, int(place[2]))]), depth
             return _of_image(image), depth
+    if format_ == "label-studio" and place:
+        image = MADE[place[0]].name
+        is_result = len(place) > 4 and place[1] == "annotations" and place[3] == "result"
+        return (frozenset([(image, place[4])]) if is_result else _of_image(image)), 5
     if format_ == "label images" and place:
         touched = _of_image(place[0])
         return (touched if len(place) == 1 else frozenset([(place[0], int(place[1]) // 1000 - 1)])), 2

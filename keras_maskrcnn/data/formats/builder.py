@@ -101,6 +101,10 @@ class CocoBuilder:
         box = left, top, left + part.shape[1], top + part.shape[0]
         self.add_object(name, class_name, rle, box)
 
+    def class_names(self) -> list[str]:
+        """Return the classes of the objects so far, sorted."""
+        return sorted({annotation["category_id"] for annotation in self._annotations})
+
     def records(
         self,
         class_names: Sequence[str] | None,
@@ -117,7 +121,7 @@ class CocoBuilder:
             keypoint_names: the names of the keypoints of classes, as far as the dataset says them.
         """
         if own_names is None:
-            own_names = sorted({annotation["category_id"] for annotation in self._annotations})
+            own_names = self.class_names()
         if not self._images or not (own_names or class_names):
             hand_over([f"{self.source}: {problem}" for problem in self.problems], problems)
             what = "images" if not self._images else "objects, so its classes must be named: class_names"

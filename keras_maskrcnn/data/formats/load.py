@@ -22,17 +22,17 @@ def load_dataset(
     """Read annotations of any format; the loaders of the formats say more of each.
 
     Args:
-        annotations: "coco", "coco-results" and "via": a JSON file, or of "coco" a folder of Roboflow's export;
-            "labelme": a folder of JSON files; "masks": a folder of mask images; "rle-csv": a CSV file of run lengths;
-            "voc": a folder like VOC2012, or one of its files ImageSets/Segmentation/*.txt; "yolo": a folder of text
-            files; "cvat": an XML file, or the folder of an export.
+        annotations: "coco", "coco-results", "label-studio" and "via": a JSON file, or of "coco" a folder of Roboflow's
+            export; "labelme": a folder of JSON files; "masks": a folder of mask images; "rle-csv": a CSV file of run
+            lengths; "voc": a folder like VOC2012, or one of its files ImageSets/Segmentation/*.txt; "yolo": a folder of
+            text files; "cvat": an XML file, or the folder of an export.
         images: the folder of the images. "labelme", "yolo" and "cvat" know where theirs should be, "voc" takes none,
             and "masks" may have theirs with them (see `load_masks`).
         format: the format's name; left out: what the file or folder looks like.
         class_names, masks, check_images, problems: as in `load_coco`.
         options: what only some formats take: class_key ("via", "masks" and "rle-csv"; see their loaders),
-            default_class ("via"), mask_suffix ("masks"), subset ("cvat"), score_threshold ("coco-results") and others
-            of the loaders' own. None is as if left out.
+            default_class ("via" and "label-studio"), completed_by ("label-studio"), mask_suffix ("masks"), subset
+            ("cvat"), score_threshold ("coco-results") and others of the loaders' own. None is as if left out.
 
     Returns:
         (records, class names), as `load_coco` does.
