@@ -117,8 +117,9 @@ def _rows(task: dict[str, Any], key: str) -> Iterator[dict[str, Any]]:
     for row in rows:
         if not isinstance(row, dict):
             raise ValueError(
-                f'its "{key}" are told by number only ({shown(row)}), as the export of a project does; get them by '
-                '/api/tasks/?fields=all, or by an export snapshot with {"predictions": {"only_id": false}}'
+                f'its "{key}" are told by number only ({shown(row)}), as the export of a project does; a snapshot '
+                'has them whole: POST /api/projects/N/exports with serialization_options {"predictions": {"only_id": '
+                "false}}"
                 if isinstance(row, int) and key == "predictions"
                 else f'each of its "{key}" must be an object; got {shown(row)}'
             )
