@@ -148,6 +148,7 @@ FORMAT = Format(
     load=load_label_studio,
     needs_images=True,
     write=write_label_studio,
+    file_name="tasks.json",
     options={
         "default_class": "the class of regions without a label",
         "completed_by": "whose annotations are read, where a task has several",

@@ -19,6 +19,7 @@ Regions = Literal["mixed", "brush", "polygon"]
 CROWDS = "crowds, which Label Studio cannot mark, left out"
 BOXES = "objects without a mask written as rectangles, which are read as masks"
 BRUSHES = "masks of several parts or with holes written as brush strokes, since a polygon is one ring"
+HIDDEN = "hidden keypoints, which are visible ones when Label Studio has saved them"
 _POINT_WIDTH = 0.5
 """Of a keypoint as it is shown, in per cent of the image."""
 
@@ -114,6 +115,7 @@ def results_of(
             if visibility:
                 at = {"x": 100 * x / record.width, "y": 100 * y / record.height, "width": _POINT_WIDTH}
                 hidden = {"hidden": True} if visibility == 1 else {}
+                met[HIDDEN] += len(hidden)
                 typed = _typed(POINT, {**at, **hidden}, name)
                 yield {**size, "id": f"{own}-{number}", "parentID": own, **typed, **score}
 

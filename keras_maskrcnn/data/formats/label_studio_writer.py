@@ -1,6 +1,7 @@
 """Records as tasks of Label Studio, to be corrected there, and the labelling config that fits."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,7 +30,7 @@ def write_label_studio(
     image_folder: str | Path | None = None,
     scores: Sequence[np.ndarray | None] | None = None,
     *,
-    image_url: str = LOCAL_FILES,
+    image_url: str | None = None,
     regions: Regions = "mixed",
     model_version: str = "keras_maskrcnn",
     keypoint_names: Sequence[str] | None = None,
@@ -37,18 +38,19 @@ def write_label_studio(
     """Write records as tasks that Label Studio imports; `load_label_studio` reads the same masks from them.
 
     The labelling config that the project needs is written beside them, with the ending .xml. Objects without a mask are
-    rectangles, crowds are left out, and a hidden keypoint becomes a visible one once its region has been edited; a
-    warning says how many are not written as they are.
+    rectangles, crowds are left out, and Label Studio forgets that a keypoint is hidden when the task is submitted; a
+    warning says how many there are of these.
 
     Args:
         target: the JSON file; what is there is replaced when the new one is complete.
         records: images, which must be files of their own, and their objects.
         class_names: K names, class k being class_names[k - 1].
-        image_folder: the folder with the images that image_url stands for; left out: the one that target is in.
+        image_folder: the folder with the images; left out: the innermost that all are in.
         scores: one [N] array in 0..1 for each record, or None: tasks with scores have a prediction (with their mean as
             its score) in place of an annotation.
-        image_url: what stands before the path of an image from image_folder. Label Studio must be able to fetch that:
-            the default is for a folder from which it serves files; or such as "https://example.org/scans/".
+        image_url: what stands before the path of an image from image_folder, such as "https://example.org/scans/";
+            Label Studio must be able to fetch that. Left out: that of files which it serves itself, where its
+            LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT is the folder above image_folder.
         regions: "mixed": a polygon stays one if it is one ring in the image, and other masks are brush strokes, without
             loss. "brush": all are. "polygon": masks of one part without holes become polygons along the edges of
             their pixels, which are the same masks.
@@ -78,7 +80,9 @@ def write_label_studio(
         ```
     """
     check_regions(regions)
-    folder = Path(target).parent if image_folder is None else Path(image_folder)
+    folder = Path(_common_folder(records) if image_folder is None else image_folder)
+    if image_url is None:
+        image_url = f"{LOCAL_FILES}{quote(folder.resolve().name)}/"
     tasks: list[dict[str, Any]] = []
     met: Counter[str] = Counter()
     points = list(keypoint_names or ())
@@ -94,6 +98,13 @@ def write_label_studio(
     write_text(Path(target).with_suffix(".xml"), labelling_config(kinds, class_names, points))
     write_text(target, json.dumps(tasks, ensure_ascii=False))
     tell(target, met)
+
+
+def _common_folder(records: Sequence[Record]) -> str:
+    """The innermost folder that all image files are in."""
+    files = [records[index].image for index in range(len(records))]
+    folders = {os.path.dirname(os.path.abspath(file)) for file in files if isinstance(file, str)}
+    return os.path.commonpath(folders) if folders else "."
 
 
 def _relative(record: Record, folder: Path) -> str:

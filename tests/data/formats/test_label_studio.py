@@ -320,7 +320,9 @@ def test_predictions_are_read_when_asked_for(folder):
     with pytest.raises(ValueError, match=r"it has 2 predictions, of the model versions v1, v2"):
         load(folder, both, predictions=True)
     assert len(load(folder, both, predictions="v1")[0][0].boxes) == 1
-    with pytest.raises(ValueError, match=r'its "predictions" are told by number only .* a snapshot has them whole'):
+    with pytest.raises(
+        ValueError, match=r'its "predictions" are told by number only .* a snapshot has them whole'
+    ):
         load(folder, task(annotation(), predictions=[17]), predictions=True)
 
 
