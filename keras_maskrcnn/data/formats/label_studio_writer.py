@@ -80,6 +80,8 @@ def write_label_studio(
         ```
     """
     check_regions(regions)
+    if Path(target).suffix == ".xml":
+        raise ValueError(f"{target}: the tasks are JSON; the labelling config will have the ending .xml")
     folder = Path(_common_folder(records) if image_folder is None else image_folder)
     if image_url is None:
         image_url = f"{LOCAL_FILES}{quote(folder.resolve().name)}/"

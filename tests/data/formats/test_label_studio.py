@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.data.formats.brush_rle import encode_brush
 from keras_maskrcnn.data.formats.detect import find_format
 from keras_maskrcnn.data.formats.label_studio import load_label_studio
@@ -379,3 +380,11 @@ def test_tables_are_found_and_refused(folder):
         assert find_format(folder / name).name == "label-studio"
         with pytest.raises(ValueError, match=r'this is a table, .* export the project as "JSON"'):
             load_label_studio(folder / name, folder)
+
+
+def test_the_command_line_says_whose_annotations_are_read(folder):
+    yours = annotation(region(), region(name="r1"), completed_by=2)
+    (folder / "export.json").write_text(json.dumps([task(annotation(region()), yours)]))
+    command = ["to-coco", str(folder / "export.json"), str(folder / "coco.json"), "--images", str(folder)]
+    assert main([*command, "--completed-by", "2"]) == 0
+    assert len(json.loads((folder / "coco.json").read_text())["annotations"]) == 2

@@ -179,6 +179,8 @@ def test_what_cannot_be_written_is_named(records, images):
         written([array], images)
     with pytest.raises(ValueError, match=r"image 0.png: it is not in the folder of the images"):
         write_label_studio(images / "tasks.json", records, CLASSES, images / "other")
+    with pytest.raises(ValueError, match=r"tasks.xml: the tasks are JSON"):
+        write_label_studio(images / "tasks.xml", records, CLASSES)
     with pytest.raises(ValueError, match=r"regions must be one of mixed, brush, polygon; got 'circle'"):
         written(records, images, regions="circle")
     with pytest.raises(ValueError, match=r"image 0.png: scores must be \[6\]"):
