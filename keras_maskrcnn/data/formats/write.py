@@ -22,10 +22,10 @@ def write_dataset(
     What a format cannot say is told by a warning with counts.
 
     Args:
-        target: the file ("coco", "cvat"), or the folder ("labelme", "yolo").
+        target: the file ("coco", "cvat", "label-studio"), or the folder ("labelme", "yolo").
         records: images and their objects.
         class_names: K names, class k being class_names[k - 1].
-        format: "coco" (`write_coco` with save_images and polygons), "cvat", "labelme" or "yolo".
+        format: "coco" (`write_coco` with save_images and polygons), "cvat", "label-studio", "labelme" or "yolo".
         image_folder: the folder that images are named from; left out: what the writer of the format says.
         scores: one [N] array in 0..1 for each record, or None, of predictions, as `detections_to_record` returns it;
             written where the format has a place for it.

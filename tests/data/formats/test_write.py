@@ -1,5 +1,7 @@
 """Records of any format written in any that has a writer, and read back."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from dataset_files import CLASSES, WRITERS
@@ -15,14 +17,18 @@ WRITABLE = [row.name for row in FORMATS if row.write is not None]
 @pytest.mark.parametrize("format", WRITABLE)
 @pytest.mark.parametrize("name", ["coco", "labelme", "label images", "rle-csv"])
 def test_what_is_written_is_read_back_as_the_same_masks(tmp_path, name, format):
+    if (name, format) == ("labelme", "label-studio"):
+        pytest.skip("an image that labelme embedded is no file, which Label Studio needs; its writer refuses it")
     records, names = load_dataset(*WRITERS[name](tmp_path / "given"))
     row = next(row for row in FORMATS if row.name == format)
     target = tmp_path / "written" / row.file_name
     (tmp_path / "written").mkdir()
     write_dataset(target, records, names, format, scores=[np.full(len(r.boxes), 0.5) for r in records])
-    again, names_again = load_dataset(
-        target, tmp_path / "written" if row.needs_images else None, class_names=names
-    )
+    predictions = {"predictions": True} if format == "label-studio" else {}
+    images = tmp_path / "written" if row.needs_images else None
+    if format == "label-studio":  # which refers to the images where they are
+        images = Path(records[0].image).parent
+    again, names_again = load_dataset(target, images, class_names=names, **predictions)
     assert names_again == names == CLASSES and len(again) == len(records)
     by_objects = {tuple(record.class_ids.tolist()): record for record in again}
     for record in records:
