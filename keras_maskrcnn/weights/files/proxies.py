@@ -21,11 +21,13 @@ class Named:
         name: as the file has it.
         call: what is called in its place when the file calls it, or None if it may only be mentioned.
         item: an element type of arrays, if that is what the name says.
+        left_out: whether it is a class whose objects no tensor needs; in their place `LeftOut` is built.
     """
 
     name: str
     call: Callable[..., object] | None = None
     item: str | None = None
+    left_out: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,13 @@ class Proxy:
     def set_state(self, state: Any) -> None:
         """Take over the state that the file assigns to the object."""
         raise RefusedError(f"assigns a state to {type(self).__name__}, which has none")
+
+
+class LeftOut(Proxy):
+    """Stands for an object that no tensor needs, and keeps nothing of it."""
+
+    def set_state(self, state: Any) -> None:
+        """Drop the state."""
 
 
 class TensorProxy(Proxy):
@@ -197,6 +206,21 @@ CONTAINERS = named(
         "_codecs.encode": _encode,
     }
 )
+
+
+def _attribute(owner: Any, name: Any) -> LeftOut:
+    """Return what stands for a method of a class that is left out; nothing else is looked up."""
+    if not isinstance(owner, Named) or not owner.left_out or not isinstance(name, str):
+        raise RefusedError(f"asks for an attribute of {kind_of(owner)}")
+    return LeftOut()
+
+
+MMENGINE = {
+    ("mmengine.logging.history_buffer", "HistoryBuffer"): Named(
+        "mmengine.logging.history_buffer.HistoryBuffer", left_out=True
+    )
+} | named({"builtins.getattr": _attribute, "__builtin__.getattr": _attribute})
+"""What MMEngine's checkpoints name besides: the logs of a training, with methods of theirs."""
 
 CORE: dict[str, Callable[..., object]] = {
     "multiarray._reconstruct": _reconstruct,

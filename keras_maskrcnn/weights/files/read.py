@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from keras_maskrcnn.weights.files.proxies import ARRAYS
 from keras_maskrcnn.weights.files.refusal import Budget, RefusedError, error_prefix, one_line
 from keras_maskrcnn.weights.files.state import BFLOAT16, State, state_of, widen
-from keras_maskrcnn.weights.files.torch import read_pth
+from keras_maskrcnn.weights.files.torch import is_pth, read_pth
 from keras_maskrcnn.weights.files.unpickler import load
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -21,7 +21,6 @@ SAFETENSORS = ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U64", "U
 """The element types of safetensors that are read."""
 MAX_HEADER = 100_000_000
 """Bytes of a safetensors header at most, as its library has it."""
-TORCH_LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 OLD_PICKLE = re.compile(rb"[(\]}]+(?:[lditq]|S['\"]|c[\w.]+\r?\n)|c[\w.]+\r?\n[\w.]+\r?\n")
 """How a pickle of protocols 0 and 1 begins: with a container, or with a name."""
 
@@ -47,7 +46,7 @@ def read_checkpoint(path: str | os.PathLike) -> State:
             raise RefusedError("is empty")
         if head.startswith(HDF5):
             return read_h5(path)
-        if head.startswith(b"PK\3\4") or TORCH_LEGACY in head[:32]:
+        if is_pth(head):
             return read_pth(path)
         if len(head) > 8 and head[8:9] == b"{" and struct.unpack("<Q", head[:8])[0] <= MAX_HEADER:
             return read_safetensors(path)

@@ -1,4 +1,4 @@
-"""torch's two file formats, read without torch: what their pickles name, and where the elements of tensors lie.
+"""torch's two file formats, read without torch: where their pickle lies, and the elements of its tensors.
 
 Since torch 1.6 a checkpoint is a zip: `<any>/data.pkl` is the pickle, `<any>/data/<key>` the uncompressed elements of a
 storage, `<any>/byteorder` their byte order. Before, it was four pickles (a magic number, a version, the machine's
@@ -6,130 +6,36 @@ sizes, the object), then one with the list of the storages' keys, then per key t
 the elements, always little-endian, whatever the third pickle says of the machine.
 """
 
-import dataclasses
 import io
 import os
 import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
 
-from keras_maskrcnn.weights.files.proxies import ARRAYS, MAX_AXES, Named, TensorProxy, is_size, named
 from keras_maskrcnn.weights.files.refusal import RefusedError, error_prefix, one_line
-from keras_maskrcnn.weights.files.state import BFLOAT16, State, state_of, widen
+from keras_maskrcnn.weights.files.state import State, state_of
+from keras_maskrcnn.weights.files.torch_tensors import TENSORS, Storage, Tensor, storage, storage_type
 from keras_maskrcnn.weights.files.unpickler import load
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_VERSION = 1001
+ZIP = b"PK\3\4"
+LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How the magic number is pickled."""
 
 ByteOrder = Literal["<", ">"]
+Result = TypeVar("Result")
+Use = Callable[[Any, Callable[[Tensor], np.ndarray]], Result]
+"""Makes something of the object in a file and of the function that reads its tensors."""
 
 
-def storage_type(item: str) -> np.dtype:
-    """Return numpy's type for the bits of an element type."""
-    return np.dtype("u2" if item == BFLOAT16 else item)
-
-
-@dataclasses.dataclass(frozen=True)
-class Storage:
-    """A torch storage, whose data lie elsewhere in the file.
-
-    Attributes:
-        key: names the data.
-        item: element type.
-        total: elements of the data.
-        start: of this storage in the data, in elements.
-        length: of this storage in elements.
-    """
-
-    key: str
-    item: str
-    total: int
-    start: int
-    length: int
-
-
-def storage(reference: Any) -> Storage:
-    """Return the storage to which a persistent id of torch refers.
-
-    Raises:
-        RefusedError: the id is anything else.
-    """
-    if not isinstance(reference, tuple) or len(reference) not in (5, 6) or reference[0] != "storage":
-        raise RefusedError("refers to data outside the pickle in another way than torch does")
-    _, kind, key, _, total, *view = reference
-    if not isinstance(kind, Named) or kind.item is None or not isinstance(key, str) or not is_size(total):
-        raise RefusedError("refers to a torch storage that has no type, name or size")
-    start, length = 0, total
-    if view and view[0] is not None:
-        _, start, length = view[0]
-    if not is_size(start) or not is_size(length) or start + length > total:
-        raise RefusedError(f"has a view beyond the end of the storage {key!r}")
-    return Storage(key, kind.item, total, start, length)
-
-
-class Tensor(TensorProxy):
-    """Proxy of a torch tensor: a window on a storage.
-
-    Args:
-        storage: where its elements are.
-        offset: of its first element in the storage.
-        shape: sizes of its axes.
-        strides: elements from one to the next along each axis.
-    """
-
-    def __init__(
-        self, storage: Storage, offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-    ) -> None:
-        self.storage, self.offset, self.shape, self.strides = storage, offset, shape, strides
-        self.item_size = storage_type(storage.item).itemsize
-
-    def read(self, data: np.ndarray) -> np.ndarray:
-        """Return the tensor from the whole data [N] of its storage, without a copy where numpy has the type."""
-        if 0 in self.shape:
-            return widen(np.empty(self.shape, data.dtype), self.storage.item)
-        first = data[self.storage.start + self.offset :]
-        steps = tuple(stride * data.itemsize for stride in self.strides)
-        return widen(np.lib.stride_tricks.as_strided(first, self.shape, steps), self.storage.item)
-
-
-def _tensor(source: Any, offset: Any, shape: Any, strides: Any, *rest: Any) -> Tensor:
-    sizes = (offset, *shape, *strides)
-    if not isinstance(source, Storage) or len(shape) != len(strides) or len(shape) > MAX_AXES:
-        raise RefusedError("holds a tensor that is not a window on a storage")
-    if not all(map(is_size, sizes)):
-        raise RefusedError("holds a tensor with a negative or impossible offset, size or stride")
-    last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
-    if 0 not in shape and last >= source.length:
-        raise RefusedError(
-            f"holds a tensor of shape {tuple(shape)} beyond the end of the storage {source.key!r}: "
-            f"it needs {last + 1} elements of {source.length}"
-        )
-    return Tensor(source, offset, tuple(shape), tuple(strides))
-
-
-ITEMS = {
-    "Double": "f8", "Float": "f4", "Half": "f2", "BFloat16": BFLOAT16,
-    "Long": "i8", "Int": "i4", "Short": "i2", "Char": "i1", "Byte": "u1", "Bool": "?",
-}  # fmt: skip
-"""Our element types by how torch calls its storages."""
-
-TENSORS = (
-    ARRAYS
-    | named(
-        {
-            "torch._utils._rebuild_tensor": _tensor,
-            "torch._utils._rebuild_tensor_v2": _tensor,
-            "torch._utils._rebuild_parameter": lambda data, *rest: data,
-            "torch.Size": tuple,
-        }
-    )
-    | {("torch", f"{name}Storage"): Named(f"torch.{name}Storage", item=item) for name, item in ITEMS.items()}
-)
-"""What torch names besides."""
+def is_pth(head: bytes) -> bool:
+    """Return whether a file that begins so is in one of torch's formats."""
+    return head.startswith(ZIP) or LEGACY in head[:32]
 
 
 def read_pth(path: str | os.PathLike) -> State:
@@ -144,14 +50,29 @@ def read_pth(path: str | os.PathLike) -> State:
     """
     path = Path(path)
     size = path.stat().st_size
+    return _with_content(path, lambda root, read: state_of(root, size, read))
+
+
+def read_beside(path: str | os.PathLike, key: str) -> Any:
+    """Return what a torch checkpoint holds under `key` beside its tensors, in plain containers; None without it.
+
+    Raises:
+        ValueError: as `read_pth`.
+    """
+    return _with_content(Path(path), lambda root, read: root.get(key) if isinstance(root, dict) else None)
+
+
+def _with_content(path: Path, use: Use[Result]) -> Result:
+    """Return what `use` makes of the file."""
+    size = path.stat().st_size
     with error_prefix(path), path.open("rb") as file:
-        if file.read(4) == b"PK\3\4":
-            return _read_zip(file, size)
+        if file.read(4) == ZIP:
+            return _with_zip(file, size, use)
         file.seek(0)
-        return _read_legacy(file, size)
+        return _with_legacy(file, size, use)
 
 
-def _read_zip(file: BinaryIO, size: int) -> State:
+def _with_zip(file: BinaryIO, size: int, use: Use[Result]) -> Result:
     try:
         with zipfile.ZipFile(file) as archive:
             entries = _entries(archive, size)
@@ -162,7 +83,7 @@ def _read_zip(file: BinaryIO, size: int) -> State:
             storages = _Storages(
                 lambda part: _zip_storage(archive, entries, f"{prefix}data/{part.key}", part), order
             )
-            return state_of(root, size, storages.read)
+            return use(root, storages.read)
     except (zipfile.BadZipFile, EOFError, NotImplementedError, UnicodeError, struct.error, OSError) as error:
         raise RefusedError(f"is a broken or cut off zip ({one_line(error)})") from error
 
@@ -218,7 +139,7 @@ def _zip_storage(
         return _fill(stream, needed)
 
 
-def _read_legacy(file: BinaryIO, size: int) -> State:
+def _with_legacy(file: BinaryIO, size: int, use: Use[Result]) -> Result:
     if load(file, {}) != LEGACY_MAGIC or load(file, {}) != LEGACY_VERSION:
         raise RefusedError("is a pickle, but not one of torch's checkpoints")
     load(file, {})
@@ -240,7 +161,7 @@ def _read_legacy(file: BinaryIO, size: int) -> State:
         file.seek(positions[part.key])
         return _fill(file, part.total * storage_type(part.item).itemsize)
 
-    return state_of(root, size, _Storages(read, "<").read)
+    return use(root, _Storages(read, "<").read)
 
 
 def _positions(file: BinaryIO, size: int, keys: Any, parts: dict[str, Storage]) -> dict[str, int]:

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, BinaryIO
 
-from keras_maskrcnn.weights.files.proxies import LongString, Named, Proxy, hashable, kind_of
+from keras_maskrcnn.weights.files.proxies import LeftOut, LongString, Named, Proxy, hashable, kind_of
 from keras_maskrcnn.weights.files.refusal import RefusedError, one_line
 
 MAX_INSTRUCTIONS = 5_000_000
@@ -20,6 +20,8 @@ MAX_INSTRUCTIONS = 5_000_000
 
 LONG = 2**16
 """Strings of more bytes stay undecoded: they are an array's data, which protocols 0 to 2 keep as strings."""
+
+CREATES = "creates an object of a class, where only arrays and plain containers are read"
 
 MAX_COPIES = 4
 """How often on average a file may pass each of its bytes to a proxy, which may copy it."""
@@ -280,6 +282,12 @@ class _Unpickler:
         self.count_copies(arguments)
         self.stack.append(called.call(*arguments))
 
+    def create(self) -> None:
+        _, kind = self.stack.pop(), self.stack.pop()
+        if not isinstance(kind, Named) or not kind.left_out:
+            raise RefusedError(CREATES)
+        self.stack.append(LeftOut())
+
     def count_copies(self, values: Any) -> None:
         """Count what a proxy receives: from the memo it can be the same string again and again."""
         for value in values if isinstance(values, tuple) else ():
@@ -308,9 +316,7 @@ class _Unpickler:
             module, name = self.line().decode(), self.line().decode()
             self.named(module, name)
         if code in CREATE:
-            raise RefusedError(
-                "creates an object of a class, where only arrays and plain containers are read"
-            )
+            raise RefusedError(CREATES)
         raise RefusedError(f"uses the pickle instruction {code!r}, which checkpoints do not need")
 
 
@@ -334,8 +340,9 @@ OPERATIONS: dict[bytes, Callable[[_Unpickler], object]] = {
     pickle.GLOBAL: _Unpickler.name,
     pickle.STACK_GLOBAL: _Unpickler.name_on_stack,
     pickle.REDUCE: _Unpickler.reduce,
+    pickle.NEWOBJ: _Unpickler.create,
     pickle.BUILD: _Unpickler.build,
     pickle.BINPERSID: _Unpickler.persistent,
 }
 
-CREATE = {pickle.INST, pickle.OBJ, pickle.NEWOBJ, pickle.NEWOBJ_EX}
+CREATE = {pickle.INST, pickle.OBJ, pickle.NEWOBJ_EX}
