@@ -13,6 +13,7 @@ SIZES = {
     "floor": "scale = min(min_size / short side, max_size / long side); sides = int(side * scale)",
     "round": "the short side becomes min_size, then both shrink so that the long one is at most max_size; sides = "
     "int(side + 0.5)",
+    "round_once": "scale = min(min_size / short side, max_size / long side); sides = int(side * scale + 0.5)",
     "half_even": "scale = max(1, min_size / short side), or max_size / long side if that would be longer; sides = "
     "round(side * scale), half to even",
 }
@@ -20,6 +21,7 @@ RESIZING = {
     "bilinear": "bilinear with half-pixel centres, no antialiasing, fractions kept",
     "pillow": "Pillow's BILINEAR, antialiased and rounded to whole numbers; bilinear without for images that are not "
     "uint8",
+    "opencv": "OpenCV's INTER_LINEAR, not antialiased, in its whole numbers for uint8 and rounded for other integers",
     "skimage": "scikit-image's resize of order 1 with zeros beyond the border, not antialiased, then truncated",
 }
 PASTING = {

@@ -104,7 +104,11 @@ def _check_resizing_inside(format: str, config: Config) -> None:
             f"in training; {instead}"
         )
     if config.resize != "bilinear":
-        source = {"pillow": "Pillow's antialiased and rounded", "skimage": "scikit-image's"}[config.resize]
+        source = {
+            "pillow": "Pillow's antialiased and rounded",
+            "opencv": "OpenCV's",
+            "skimage": "scikit-image's",
+        }[config.resize]
         raise ValueError(f'inputs="uint8": {source} resizing has no operation in a graph; {instead}')
     if config.intensity_percentiles:
         raise ValueError(

@@ -24,9 +24,10 @@ def size_inside(height: tf.Tensor, width: tf.Tensor, config: Config) -> tuple[tf
         return _whole(tf.round(height * config.image_scale)), _whole(tf.round(width * config.image_scale))
     min_size, max_size = tf.constant(config.min_size, tf.float64), tf.constant(config.max_size, tf.float64)
     short, long = tf.minimum(height, width), tf.maximum(height, width)
-    if config.size_rounding == "floor":
+    if config.size_rounding in ("floor", "round_once"):
         scale = tf.minimum(min_size / short, max_size / long)
-        return _whole(tf.floor(height * scale)), _whole(tf.floor(width * scale))
+        half = 0.5 if config.size_rounding == "round_once" else 0.0
+        return _whole(tf.floor(height * scale + half)), _whole(tf.floor(width * scale + half))
     scale = min_size / short
     if config.size_rounding == "half_even":
         scale = tf.maximum(scale, 1.0)

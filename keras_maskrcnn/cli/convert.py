@@ -21,8 +21,9 @@ CONVENTIONS = (
     "bgr", "intensity_percentiles", "pixel_mean", "pixel_std", "min_size", "max_size", "image_scale", "size_rounding",
     "resize", "stride_in_1x1", "norm_epsilon", "pool_padding", "anchor_sizes", "anchor_ratios", "round_anchors",
     "rpn_delta_weights", "pre_nms_top_k", "post_nms_top_k", "rpn_nms_iou", "joint_proposals", "clamp_deltas",
-    "level_rule", "roi_mode", "roi_sampling_ratio", "roi_aligned", "box_delta_weights", "mask_pool_size",
-    "score_threshold", "nms_iou", "soft_nms_sigma", "class_agnostic_nms", "one_class_per_box", "max_detections",
+    "clamp_shrinking", "level_rule", "roi_mode", "roi_sampling_ratio", "roi_aligned", "box_delta_weights",
+    "cascade_scores", "mask_pool_size", "score_threshold", "nms_iou", "soft_nms_sigma", "class_agnostic_nms",
+    "one_class_per_box", "max_detections",
 )  # fmt: skip
 """Config fields that change what a model detects but not its tensors, so that no checkpoint can say them."""
 

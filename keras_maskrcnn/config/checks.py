@@ -132,6 +132,8 @@ def _check_heads(config: Any) -> None:
         )
     if config.mask_iou_head and config.mask_head == "none":
         raise ValueError('Config.mask_iou_head needs masks to score; mask_head is "none"')
+    if config.cascade_mask_heads:
+        _check_cascade_masks(config)
     if config.cascade_ious and not config.class_agnostic_boxes:
         raise ValueError(
             "Config.cascade_ious needs class_agnostic_boxes=True: a stage refines boxes, not classes"
@@ -140,6 +142,18 @@ def _check_heads(config: Any) -> None:
         raise ValueError("Config.box_fc_norm=True needs a head_norm to normalise with")
     if config.architecture != "c4" and config.box_fcs < 1:
         raise ValueError(f"Config.box_fcs must be at least 1; got {config.box_fcs}")
+
+
+def _check_cascade_masks(config: Any) -> None:
+    if not config.cascade_ious:
+        raise ValueError("Config.cascade_mask_heads are one per box stage; cascade_ious has none")
+    if config.mask_head != "fcn" or config.mask_loss == "softmax":
+        raise ValueError(
+            'Config.cascade_mask_heads needs mask_head="fcn" and masks of one sigmoid each; got '
+            f'mask_head="{config.mask_head}", mask_loss="{config.mask_loss}"'
+        )
+    if config.mask_iou_head:
+        raise ValueError("Config.cascade_mask_heads are several, and mask_iou_head scores the masks of one")
 
 
 def _check_limits(config: Any) -> None:

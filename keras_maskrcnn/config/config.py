@@ -53,10 +53,11 @@ class Config(JsonValues):
     """Multi-scale training: each training image samples its short side from these; () means min_size."""
     horizontal_flip_probability: float = ranged(0.5, 0, 1)
     """Probability that a training image is flipped horizontally."""
-    size_rounding: Literal["floor", "round", "half_even"] = "floor"
-    """How sides become integers: torchvision, Detectron2, Matterport (which never shrinks an image to min_size)."""
-    resize: Literal["bilinear", "pillow", "skimage"] = "bilinear"
-    """How pixels are resized: torchvision; Detectron2, antialiased, rounded; Matterport, not antialiased, truncated."""
+    size_rounding: Literal["floor", "round", "round_once", "half_even"] = "floor"
+    """How sides become integers: torchvision, Detectron2, MMDetection, Matterport (never shrinking to min_size)."""
+    resize: Literal["bilinear", "pillow", "opencv", "skimage"] = "bilinear"
+    """How pixels are resized: torchvision; Detectron2, antialiased; MMDetection, in OpenCV's whole numbers; Matterport,
+    truncated."""
     size_divisor: int = ranged(32, 1)
     """Batches are zero-padded at the right and bottom to a multiple of this."""
     square: bool = False
@@ -97,7 +98,7 @@ class Config(JsonValues):
     # Backbone
     architecture: Literal["fpn", "c4", "dc5"] = structural("fpn")
     """Features of proposals and RoIs: a pyramid, res4 with res5 on each RoI, or res5 dilated to stride 16."""
-    depth: Literal[18, 34, 50, 101] = structural(50)
+    depth: Literal[18, 34, 50, 101, 152] = structural(50)
     """Layers of the ResNet."""
     stem_channels: int = ranged(64, 1, network=True)
     """Channels of the stem; res2, ..., res5 have 1, 2, 4, 8 times as many, and bottlenecks return 4 times those."""
@@ -175,11 +176,13 @@ class Config(JsonValues):
     """Whether all levels share one top k and one NMS (Matterport) or each has its own."""
     clamp_deltas: bool = True
     """Whether a box grows at most 1000 / 16 times, also in the second stage."""
+    clamp_shrinking: bool = False
+    """Whether a box shrinks at most so many times too (MMDetection)."""
     crowd_overlap: float = ranged(0.7, 0, 1)
     """Anchors and proposals with at least this fraction of their area inside a crowd are ignored in training."""
 
     # Second stage
-    level_rule: Literal["torchvision", "detectron2", "matterport"] = "torchvision"
+    level_rule: Literal["torchvision", "detectron2", "mmdetection", "matterport"] = "torchvision"
     """Whose rounding of FPN's equation 1 assigns RoIs to levels; see `layers/roi_align.py`."""
     roi_mode: Literal["average", "max", "crop_and_resize"] = "average"
     """How samples of a RoIAlign bin are pooled; or one per bin, edge to edge, whatever the next two (Matterport)."""
@@ -215,6 +218,8 @@ class Config(JsonValues):
     """box_positive_iou of each further box stage (Cascade R-CNN, Cai and Vasconcelos 2018)."""
     cascade_delta_weights: tuple[tuple[float, ...], ...] = ranged((), 0, above=True, length=4)
     """box_delta_weights of each further box stage."""
+    cascade_scores: Literal["probabilities", "logits"] = "probabilities"
+    """What a detection's score is the mean of over the box stages: Detectron2, or MMDetection."""
     background_outputs: bool = structural(True)
     """Whether box and mask predictors have (unused) outputs for the background, as torchvision's have."""
 
@@ -229,6 +234,8 @@ class Config(JsonValues):
     """3x3 convolutions of the "fcn" head; a "c4" model has res5 instead."""
     mask_iou_head: bool = structural(False)
     """Whether a further head predicts how well masks fit, and ranks them (Mask Scoring R-CNN, Huang et al. 2019)."""
+    cascade_mask_heads: bool = structural(False)
+    """Whether each box stage has a mask head of its own, and masks are the mean of all (MMDetection)."""
     mask_pool_size: int = ranged(14, 1)
     """Bins per axis of the mask head's RoIAlign."""
     mask_head_channels: int = ranged(256, 1, network=True)

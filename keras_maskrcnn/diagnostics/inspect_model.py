@@ -193,7 +193,7 @@ def _second_stage(model: MaskRCNN, config: Config, stages: dict[str, Any], frame
     """The box stages, and the candidates that the layer of the detections chooses from."""
     valid, last = stages["valid"], stages["box_stages"][-1]
     boxes, scores = postprocess_layer(config).candidates(
-        mean_probabilities(stages["box_stages"]),
+        mean_probabilities(config, stages["box_stages"]),
         last["deltas"],
         last["boxes"],
         valid,

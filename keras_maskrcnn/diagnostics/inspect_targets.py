@@ -120,7 +120,7 @@ def inspect_targets(model: MaskRCNN, record: Record) -> Targets:
     frame = Frame(model, dense, image.shape[:2], batch["sizes"].numpy()[0])
     matched, labels = _anchor_labels(config, dense, batch)
     sample = stages["anchor_targets"]
-    rois = stages["rois"] if "mask_targets" in stages else None
+    rois = stages.get("mask_rois")
     counted = None if rois is None else rois["valid"]
     return Targets(
         record=record,

@@ -15,8 +15,8 @@ def resize_image(image: Any, size: Any, method: str = "bilinear") -> tf.Tensor:
     Args:
         image: [H, W, C], any number type; an array for other methods than "bilinear".
         size: (height, width) in pixels, integers.
-        method: "bilinear" has no antialiasing and keeps fractions (torchvision); for "pillow" (Detectron2) and
-            "skimage" (Matterport) see `resize_whole`.
+        method: "bilinear" has no antialiasing and keeps fractions (torchvision); for "pillow" (Detectron2), "opencv"
+            (MMDetection) and "skimage" (Matterport) see `resize_whole`.
 
     Returns:
         [height, width, C] float32.

@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.images.fixed_point import resize_fixed_point
 from keras_maskrcnn.images.sizes import input_size
 
 
@@ -61,20 +62,26 @@ def pad_arrays(images: Sequence[np.ndarray], divisor: int) -> tuple[np.ndarray, 
 
 
 def resize_whole(image: np.ndarray, size: tuple[int, int], method: str) -> np.ndarray:
-    """Resize an image by Pillow's or by scikit-image's rule.
+    """Resize an image by the rule of Pillow, OpenCV or scikit-image.
 
     "pillow" is Detectron2's: antialiased where the image shrinks, and rounded; but values that are not uint8 are
-    interpolated without antialiasing. "skimage" is Matterport's: not antialiased, interpolated towards zeros beyond
-    the border, clipped to the image's own range, and truncated to integers.
+    interpolated without antialiasing. "opencv" is MMDetection's: not antialiased, uint8 in OpenCV's whole numbers and
+    other integers rounded. "skimage" is Matterport's: not antialiased, interpolated towards zeros beyond the border,
+    clipped to the image's own range, and truncated to integers.
 
     Args:
         image: [H, W, C] uint8 or float.
         size: (height, width) in pixels.
-        method: "pillow" or "skimage".
+        method: "pillow", "opencv" or "skimage".
 
     Returns:
         [height, width, C] of the image's type.
     """
+    if method == "opencv":
+        if image.dtype == np.uint8:
+            return resize_fixed_point(image, size)
+        resized = _interpolated(image, size, "edge")
+        return (np.rint(resized) if image.dtype.kind in "iu" else resized).astype(image.dtype)
     if method == "skimage":
         resized = _interpolated(image, size, "constant").clip(image.min(), image.max())
         return resized.astype(image.dtype)

@@ -7,15 +7,15 @@ def resized_size(height: int, width: int, min_size: int, max_size: int, rounding
     """Return (height, width) with the short side at `min_size`, but the long side at most at `max_size`.
 
     "floor" is torchvision's rule: one scale, sides truncated to integers. "round" is Detectron2's: sides are
-    scaled to `min_size`, then down to `max_size` where needed, and rounded. "half_even" is Matterport's: images
-    whose short side is longer than `min_size` stay as they are unless `max_size` shrinks them, and sides are rounded
-    half to even. In Python floats as in the sources, so that sides such as 799.9999... fall alike. A side never
-    becomes less than 1.
+    scaled to `min_size`, then down to `max_size` where needed, and rounded. "round_once" is MMDetection's: one scale
+    as in "floor", sides rounded. "half_even" is Matterport's: images whose short side is longer than `min_size` stay
+    as they are unless `max_size` shrinks them, and sides are rounded half to even. In Python floats as in the sources,
+    so that sides such as 799.9999... fall alike. A side never becomes less than 1.
     """
     short, long = min(height, width), max(height, width)
-    if rounding == "floor":
-        scale = min(min_size / short, max_size / long)
-        return max(1, int(height * scale)), max(1, int(width * scale))
+    if rounding in ("floor", "round_once"):
+        scale, half = min(min_size / short, max_size / long), 0.5 if rounding == "round_once" else 0.0
+        return max(1, int(height * scale + half)), max(1, int(width * scale + half))
     if rounding == "half_even":
         scale = max(1, min_size / short)
         if round(long * scale) > max_size:

@@ -13,17 +13,19 @@ class RefineBoxes(keras.layers.Layer):
     No gradient flows through.
 
     Args:
-        delta_weights: of `boxes.decode`, as is `clamp`.
+        delta_weights: of `boxes.decode`, as are `clamp` and `clamp_shrinking`.
     """
 
-    def __init__(self, delta_weights: tuple[float, ...], clamp: bool, **kwargs):
+    def __init__(
+        self, delta_weights: tuple[float, ...], clamp: bool, clamp_shrinking: bool = False, **kwargs
+    ):
         super().__init__(autocast=False, **kwargs)
-        self.delta_weights, self.clamp = tuple(delta_weights), clamp
+        self.rules = tuple(delta_weights), clamp, clamp_shrinking
 
     def call(
         self, boxes: keras.KerasTensor, deltas: keras.KerasTensor, windows: keras.KerasTensor
     ) -> keras.KerasTensor:
-        refined = box_ops.decode(tf.reshape(deltas, tf.shape(boxes)), boxes, self.delta_weights, self.clamp)
+        refined = box_ops.decode(tf.reshape(deltas, tf.shape(boxes)), boxes, *self.rules)
         return tf.stop_gradient(box_ops.clip(refined, windows))
 
 

@@ -25,7 +25,7 @@ class SelectDetections(keras.layers.Layer):
         class_agnostic_nms: whether detections of other classes count as better ones too.
         max_detections: D.
         min_size: detections with a side below this, in pixels, are dropped.
-        delta_weights: of `boxes.decode`, as is `clamp`.
+        delta_weights: of `boxes.decode`, as are `clamp` and `clamp_shrinking`.
         background: whether the deltas have a row for the background, at index 0.
         one_class: whether a box is a detection of its most probable class only, and of none if that is the background.
         soft_nms_sigma: of soft NMS in place of `nms_iou`, see `suppress`; 0 for hard NMS.
@@ -41,6 +41,7 @@ class SelectDetections(keras.layers.Layer):
         delta_weights: tuple[float, ...],
         background: bool,
         clamp: bool = True,
+        clamp_shrinking: bool = False,
         one_class: bool = False,
         soft_nms_sigma: float = 0.0,
         **kwargs,
@@ -49,7 +50,8 @@ class SelectDetections(keras.layers.Layer):
         self.score_threshold, self.nms_iou = score_threshold, nms_iou
         self.class_agnostic_nms, self.max_detections = class_agnostic_nms, max_detections
         self.min_size, self.delta_weights = min_size, tuple(delta_weights)
-        self.background, self.clamp, self.one_class = background, clamp, one_class
+        self.background, self.one_class = background, one_class
+        self.clamp, self.clamp_shrinking = clamp, clamp_shrinking
         self.soft_nms_sigma = soft_nms_sigma
 
     def call(
@@ -93,7 +95,8 @@ class SelectDetections(keras.layers.Layer):
         deltas = tf.reshape(deltas, [batch, rows, deltas.shape[1], 4])
         if self.background and deltas.shape[2] > 1:
             deltas = deltas[:, :, 1:]
-        decoded = boxes.decode(deltas, tf.expand_dims(proposals, 2), self.delta_weights, self.clamp)
+        rules = self.delta_weights, self.clamp, self.clamp_shrinking
+        decoded = boxes.decode(deltas, tf.expand_dims(proposals, 2), *rules)
         decoded = boxes.clip(decoded, windows)  # [B, R, K or 1, 4]
         sides = decoded[..., 2:] - decoded[..., :2]
         # one without area cannot be drawn, and would take the place of one that can

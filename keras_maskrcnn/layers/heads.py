@@ -130,6 +130,7 @@ class MaskHead(Composite):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.num_masks = num_masks
         self.convs = [
             ConvNorm(channels, 3, norm=norm, epsilon=epsilon, bias=bias, name=f"conv{i + 1}")
             for i in range(convs)

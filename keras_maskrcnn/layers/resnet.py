@@ -10,7 +10,13 @@ from keras_maskrcnn.layers.composite import Composite, Shape, build_in_turn
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.ops.convolution import CHANNELS
 
-BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
+BLOCKS = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
 
 
 class BasicBlock(Composite):

@@ -14,15 +14,17 @@ CANONICAL_LEVEL = 4
 def assign_levels(boxes: tf.Tensor, rule: str = "torchvision") -> tf.Tensor:
     """Return for boxes `[N, 4]` in pixels the index `[N]` int32 into P2..P5 that each is pooled from.
 
-    FPN's equation 1, level = 4 + log2(sqrt(area) / 224), kept within 2..5, comes in three roundings: "torchvision"
-    adds 1e-6 to it, "detectron2" 1e-8 to the ratio, and both truncate it; "matterport" rounds it to the nearest, half
-    to even.
+    FPN's equation 1, level = 4 + log2(sqrt(area) / 224), kept within 2..5, comes in four roundings: "torchvision"
+    adds 1e-6 to it, "detectron2" 1e-8 to the ratio, "mmdetection" 1e-6 to the ratio to P2's size of 56, and all three
+    truncate it; "matterport" rounds it to the nearest, half to even.
     """
     ratio = tf.sqrt(box_ops.area(boxes)) / CANONICAL_SIZE
     if rule == "detectron2":
         level = tf.floor(CANONICAL_LEVEL + _log2(ratio + 1e-8))
     elif rule == "torchvision":
         level = tf.floor(CANONICAL_LEVEL + _log2(tf.maximum(ratio, 1e-8)) + 1e-6)
+    elif rule == "mmdetection":
+        level = 2 + tf.floor(_log2(4 * ratio + 1e-6))
     else:
         level = CANONICAL_LEVEL + tf.round(_log2(tf.maximum(ratio, 1e-8)))
     return tf.cast(tf.clip_by_value(level, 2, 5), tf.int32) - 2

@@ -120,7 +120,7 @@ class Proposals(keras.layers.Layer):
         post_nms_top_k: proposals kept over all levels.
         nms_iou: a proposal that overlaps a better one of its level by more than this is dropped.
         min_size: proposals with a side below this, in pixels, are dropped.
-        delta_weights: of `boxes.decode`, as is `clamp`.
+        delta_weights: of `boxes.decode`, as are `clamp` and `clamp_shrinking`.
         joint: whether all levels are one.
         rank_probabilities: whether anchors rank by probability instead of logit: those near 1, which float32 cannot
             tell apart, by position, the last first.
@@ -134,6 +134,7 @@ class Proposals(keras.layers.Layer):
         min_size: float,
         delta_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0),
         clamp: bool = True,
+        clamp_shrinking: bool = False,
         joint: bool = False,
         rank_probabilities: bool = False,
         **kwargs,
@@ -141,7 +142,8 @@ class Proposals(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         self.pre_nms_top_k, self.post_nms_top_k = pre_nms_top_k, post_nms_top_k
         self.nms_iou, self.min_size = nms_iou, min_size
-        self.delta_weights, self.clamp, self.joint = tuple(delta_weights), clamp, joint
+        self.delta_weights, self.joint = tuple(delta_weights), joint
+        self.clamp, self.clamp_shrinking = clamp, clamp_shrinking
         self.rank_probabilities = rank_probabilities
 
     def call(
@@ -177,7 +179,7 @@ class Proposals(keras.layers.Layer):
         scores, indices = tf.math.top_k(scores, count)  # [B, K]
         chosen = tf.gather(anchors, indices)
         best = tf.gather(deltas, indices, batch_dims=1)
-        best = boxes.decode(best, chosen, self.delta_weights, self.clamp)
+        best = boxes.decode(best, chosen, self.delta_weights, self.clamp, self.clamp_shrinking)
         best = boxes.clip(best, windows)  # [B, K, 4]
         large = tf.reduce_all(best[..., 2:] - best[..., :2] >= self.min_size, axis=-1)
         return chosen, best, tf.where(large, scores, -float("inf"))

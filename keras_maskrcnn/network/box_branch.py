@@ -7,8 +7,9 @@ from keras import KerasTensor, ops
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.cascade import RefineBoxes, ScaleGradient
-from keras_maskrcnn.network.network import Network, stage_name
+from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.network.pooling import roi_align_layer
+from keras_maskrcnn.network.stage_name import stage_name
 
 
 def stage_weights(config: Config) -> list[tuple[float, ...]]:
@@ -40,6 +41,7 @@ def refine_layer(config: Config, stage: int) -> RefineBoxes:
     return RefineBoxes(
         delta_weights=stage_weights(config)[stage],
         clamp=config.clamp_deltas,
+        clamp_shrinking=config.clamp_shrinking,
         name=stage_name("refine_boxes", stage),
     )
 

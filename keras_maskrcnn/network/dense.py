@@ -89,6 +89,7 @@ def proposal_layer(config: Config, training: bool) -> Proposals:
         min_size=config.rpn_min_size,
         delta_weights=config.rpn_delta_weights,
         clamp=config.clamp_deltas,
+        clamp_shrinking=config.clamp_shrinking,
         joint=config.joint_proposals,
         rank_probabilities=config.rpn_softmax,
         name="proposals",

@@ -38,9 +38,9 @@ def inference_stages(network: Network, config: Config, images: dict[str, Any]) -
     """Compute, from images and sizes, what `inference_graph` returns as "outputs", and what leads there.
 
     What leads there is "dense" (`DenseOutputs`), "proposals" `[B, R, 4]`, "valid" `[B, R]` and "box_stages", a list
-    with one dict for each box stage: "boxes" `[B, R, 4]`, "probabilities" `[B * R, K + 1]`, "deltas" `[B * R, boxes,
-    4]` and "pooled", the box head's input; and what the RoI heads add. The config's score_threshold counts unless
-    `images` has one.
+    with one dict for each box stage: "boxes" `[B, R, 4]`, "logits" and "probabilities" `[B * R, K + 1]`, "deltas" `[B *
+    R, boxes, 4]` and "pooled", the box head's input; and what the RoI heads add. The config's score_threshold counts
+    unless `images` has one.
     """
     dense = dense_outputs(network, images)
     boxes, valid = proposal_layer(config, training=False)(
@@ -50,12 +50,12 @@ def inference_stages(network: Network, config: Config, images: dict[str, Any]) -
     for stage in range(len(network.box_heads)):
         logits, deltas, pooled = box_branch(network, dense.features, boxes, stage)
         stages["box_stages"].append(
-            {"boxes": boxes, "probabilities": ops.softmax(logits), "deltas": deltas, "pooled": pooled}
+            dict(boxes=boxes, logits=logits, probabilities=ops.softmax(logits), deltas=deltas, pooled=pooled)
         )
         if stage + 1 < len(network.box_heads):
             boxes = refine_layer(config, stage)(boxes, deltas, dense.windows)
     detected, scores, classes = postprocess_layer(config)(
-        mean_probabilities(stages["box_stages"]),
+        mean_probabilities(config, stages["box_stages"]),
         deltas,
         boxes,
         valid,
@@ -131,9 +131,10 @@ def merge_detections(config: Config, boxes: Any, scores: Any, classes: Any) -> t
     return merged[0][0], merged[1][0], merged[2][0]
 
 
-def mean_probabilities(box_stages: list[Tensors]) -> KerasTensor:
+def mean_probabilities(config: Config, box_stages: list[Tensors]) -> KerasTensor:
     """Return the class probabilities `[B * R, K + 1]` that detections are selected by: a cascade's stages vote."""
-    return sum(stage["probabilities"] for stage in box_stages) / len(box_stages)
+    mean = sum(stage[config.cascade_scores] for stage in box_stages) / len(box_stages)
+    return ops.softmax(mean) if config.cascade_scores == "logits" else mean
 
 
 def postprocess_layer(config: Config) -> SelectDetections:
@@ -147,6 +148,7 @@ def postprocess_layer(config: Config) -> SelectDetections:
         delta_weights=stage_weights(config)[-1],
         background=config.background_outputs,
         clamp=config.clamp_deltas,
+        clamp_shrinking=config.clamp_shrinking,
         one_class=config.one_class_per_box,
         soft_nms_sigma=config.soft_nms_sigma,
         name="select_detections",

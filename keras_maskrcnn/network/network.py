@@ -22,6 +22,7 @@ from keras_maskrcnn.network.heads.head import RoIHead
 from keras_maskrcnn.network.heads.keypoint import KeypointRoIHead
 from keras_maskrcnn.network.heads.mask import MaskRoIHead
 from keras_maskrcnn.network.heads.mask_iou import MaskIoURoIHead
+from keras_maskrcnn.network.stage_name import stage_name
 
 ROI_HEADS: tuple[type[RoIHead], ...] = (MaskRoIHead, MaskIoURoIHead, KeypointRoIHead)
 """All heads of RoIs beside the box head, each after those whose outputs it takes."""
@@ -109,11 +110,6 @@ def feature_channels(config: Config) -> int:
         return config.fpn_channels
     res2 = config.stem_channels * (4 if config.depth >= 50 else 1)
     return res2 * (4 if config.architecture == "c4" else 8)
-
-
-def stage_name(name: str, stage: int) -> str:
-    """Return the name of a layer of a box stage, counted from 0: "box_head", "box_head_2", ..."""
-    return f"{name}_{stage + 1}" if stage else name
 
 
 def _fpn(config: Config) -> FPN | None:

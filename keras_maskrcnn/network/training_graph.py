@@ -18,7 +18,8 @@ from keras_maskrcnn.network.dense import (
     proposal_layer,
 )
 from keras_maskrcnn.network.inference_graph import assemble
-from keras_maskrcnn.network.network import Network, stage_name
+from keras_maskrcnn.network.network import Network
+from keras_maskrcnn.network.stage_name import stage_name
 
 
 def ground_truth_inputs(config: Config) -> Tensors:

@@ -82,10 +82,11 @@ def decode(
     references: keras.KerasTensor,
     weights: tuple[float, ...] = (1, 1, 1, 1),
     clamp: bool = True,
+    clamp_shrinking: bool = False,
 ) -> keras.KerasTensor:
     """Return the boxes `[..., 4]` that `deltas [..., 4]` make of `references [..., 4]`; the inverse of `encode`.
 
-    `clamp` cuts log sizes at `MAX_LOG_SCALE`.
+    `clamp` cuts log sizes at `MAX_LOG_SCALE`, `clamp_shrinking` at its negative.
     """
     # Cut before they are scaled: OpenVINO takes a scale of whole numbers behind a slice, and does not cut it.
     weights = ops.convert_to_tensor(weights, deltas.dtype)
@@ -93,5 +94,6 @@ def decode(
     reference_center, reference_size = _center_size(references)
     center = reference_center + shift * reference_size
     log_size = ops.minimum(log_size, MAX_LOG_SCALE) if clamp else log_size
+    log_size = ops.maximum(log_size, -MAX_LOG_SCALE) if clamp_shrinking else log_size
     half = 0.5 * reference_size * ops.exp(log_size)
     return ops.concatenate([center - half, center + half], axis=-1)

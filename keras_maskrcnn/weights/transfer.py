@@ -15,7 +15,8 @@ import keras
 import numpy as np
 
 from keras_maskrcnn.config.config import Config
-from keras_maskrcnn.network.network import ROI_HEADS, Network, stage_name
+from keras_maskrcnn.network.network import ROI_HEADS, Network
+from keras_maskrcnn.network.stage_name import stage_name
 from keras_maskrcnn.utils.finite import check_finite
 from keras_maskrcnn.utils.initial_weights import weights_from_file
 from keras_maskrcnn.weights.files.hub import fetch, is_on_hub
@@ -78,7 +79,7 @@ def new_layers(config: Config, source: Config) -> tuple[str, ...]:
             names += [f"{head}/logits"] + ([] if config.class_agnostic_boxes else [f"{head}/deltas"])
     for kind in ROI_HEADS:
         if kind.is_in(config) and kind.needs_new_predictor(config, source):
-            names.append(f"{kind.name}_head/{kind.predictor}")
+            names += [f"{kind.name}_head/{predictor}" for predictor in kind.predictors(config)]
     return tuple(names)
 
 

@@ -30,6 +30,8 @@ def test_the_config_comes_back_from_it():
             "percentiles 1 and 99 become 0 and 255",
         ),
         ({"resize": "pillow"}, Request("onnx"), "resizing", "antialiased and rounded"),
+        ({"resize": "opencv"}, Request("onnx"), "resizing", "OpenCV's INTER_LINEAR"),
+        ({"size_rounding": "round_once"}, Request("onnx"), "size", "int(side * scale + 0.5)"),
         ({"paste": "torchvision"}, Request("onnx"), "pasting", "torchvision's ring of one mask pixel"),
         ({}, Request("onnx", "uint8"), "image", "[H, W, 3] uint8, RGB, of any size"),
         ({}, Request("onnx", "uint8", "pasted"), "masks", "bool, of the pixels of the image"),

@@ -15,6 +15,7 @@ from keras_maskrcnn.masks.crop_paste import matterport_paste, paste_masks, torch
 CONFIGS = [
     tiny(min_size=800, max_size=1333),
     tiny(min_size=800, max_size=1333, size_rounding="round"),
+    tiny(min_size=800, max_size=1333, size_rounding="round_once"),
     tiny(min_size=800, max_size=1024, size_rounding="half_even"),
     tiny(image_scale=2.0),
     tiny(image_scale=0.3),
@@ -25,7 +26,15 @@ CONFIGS = [
 def test_sizes_are_pythons_own(config):
     sizes = tf.function(lambda height, width: size_inside(height, width, config))
     rng = np.random.default_rng(0)
-    some = [*rng.integers(1, 4000, (400, 2)).tolist(), (1, 1), (1, 4000), (333, 333), (427, 640), (1333, 800)]
+    some = [
+        *rng.integers(1, 4000, (400, 2)).tolist(),
+        (1, 1),
+        (1, 4000),
+        (333, 333),
+        (427, 640),
+        (1333, 800),
+        (3, 62),
+    ]
     for height, width in some:
         found = sizes(tf.constant(height), tf.constant(width))
         assert tuple(map(int, found)) == input_size(height, width, config), (height, width)

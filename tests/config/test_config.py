@@ -6,6 +6,11 @@ import pytest
 from keras_maskrcnn.config.config import Config
 
 CONFIG = Config(class_names=("a", "b"))
+CASCADE = {
+    "cascade_ious": (0.6,),
+    "cascade_delta_weights": ((20, 20, 10, 10),),
+    "class_agnostic_boxes": True,
+}
 
 
 def test_json_round_trip():
@@ -94,6 +99,10 @@ def test_lists_become_tuples():
         {"groups": 32, "depth": 34},
         {"max_size": 1000, "square": True},
         {"cascade_ious": (0.6,), "cascade_delta_weights": ((20, 20, 10, 10),)},
+        {"cascade_mask_heads": True},
+        {"cascade_mask_heads": True, **CASCADE, "mask_head": "none"},
+        {"cascade_mask_heads": True, **CASCADE, "mask_loss": "softmax"},
+        {"cascade_mask_heads": True, **CASCADE, "mask_iou_head": True},
         {"cascade_delta_weights": ((20, 20, 10, 10),)},
         {"cascade_delta_weights": ((20, 20),), "cascade_ious": (0.6,), "class_agnostic_boxes": True},
         {"box_fcs": 0},

@@ -278,6 +278,10 @@ def test_floats_0_to_255_and_black_ones_are_taken():
         (300, 1000, "floor", (399, 1333)),
         (300, 1000, "round", (400, 1333)),
         (1, 5000, "floor", (1, 1333)),
+        (480, 640, "round_once", (800, 1067)),
+        (3, 62, "round", (64, 1333)),  # the product of both its scales is just below a half
+        (3, 62, "round_once", (65, 1333)),  # mmcv.rescale_size((62, 3), (1333, 800)) is (1333, 65)
+        (11, 22, "round_once", (667, 1333)),
         (480, 640, "half_even", (800, 1067)),
         (1000, 1200, "half_even", (1000, 1200)),
         (900, 1334, "half_even", (899, 1333)),

@@ -9,7 +9,7 @@ from keras_maskrcnn.images.resize_array import pad_arrays, resize_array
 
 @pytest.mark.parametrize("size", [(5, 7), (40, 9), (40, 61), (1, 1), (80, 122), (800, 1333), (13, 200)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
-@pytest.mark.parametrize("method", ["bilinear", "pillow", "skimage"])
+@pytest.mark.parametrize("method", ["bilinear", "pillow", "opencv", "skimage"])
 def test_it_is_tensorflows(size, dtype, method):
     image = np.random.default_rng(0).integers(0, 256, (40, 61, 3)).astype(dtype)
     found = resize_array(image, size, method)

@@ -26,6 +26,14 @@ def test_boxes_are_refined_and_kept_within_the_image_without_a_gradient():
     assert tape.gradient(total, deltas) is None
 
 
+def test_boxes_shrink_by_no_more_than_the_clamp():
+    deltas = tf.constant([[[0.0, 0, -80, 0]]])
+    for clamped, width in ((False, 40 * np.exp(-8)), (True, 40 * 16 / 1000)):
+        layer = RefineBoxes((20.0, 20.0, 10.0, 10.0), True, clamped)
+        refined = layer(tf.constant([[[20.0, 0, 60, 40]]]), deltas, WINDOW)
+        np.testing.assert_allclose(refined[0, 0, 2] - refined[0, 0, 0], width, rtol=1e-3)
+
+
 @pytest.mark.parametrize(("iou", "expected"), [(0.6, [3, 3, 0]), (0.7, [3, 0, 0])])
 def test_a_stage_has_its_own_bar(iou, expected):
     boxes = [[10.0, 10, 50, 50], [10.0, 10, 50, 36], [60.0, 60, 90, 90]]  # IoU 1, 0.65 and 0

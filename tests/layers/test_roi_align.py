@@ -33,7 +33,15 @@ def test_level_rules_cut_or_round():
     boxes = tf.constant([square(224 * 2.0**0.5), square(300.0), square(330.0)])  # log2 of 0.5, 0.42 and 0.56
     assert assign_levels(boxes, "torchvision").numpy().tolist() == [2, 2, 2]
     assert assign_levels(boxes, "detectron2").numpy().tolist() == [2, 2, 2]
+    assert assign_levels(boxes, "mmdetection").numpy().tolist() == [2, 2, 2]
     assert assign_levels(boxes, "matterport").numpy().tolist()[1:] == [2, 3]
+
+
+def test_mmdetection_forgives_a_millionth_of_the_finest_levels_size():
+    sides = [0.0, 56.0, 111.99, 112 * (1 - 4e-7), 112.0, 224 * (1 - 1e-6), 224.0, 448.0, 5000.0]
+    boxes = tf.constant([square(side) for side in sides])
+    expected = [0, 0, 0, 1, 1, 1, 2, 3, 3]
+    assert assign_levels(boxes, "mmdetection").numpy().tolist() == expected
 
 
 def test_a_single_level_takes_every_box():

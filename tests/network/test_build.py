@@ -27,6 +27,12 @@ NETWORKS = {
         "cascade_ious": (0.6,),
         "cascade_delta_weights": ((20.0, 20.0, 10.0, 10.0),),
     },
+    "cascade of masks": {
+        "class_agnostic_boxes": True,
+        "cascade_ious": (0.6,),
+        "cascade_delta_weights": ((20.0, 20.0, 10.0, 10.0),),
+        "cascade_mask_heads": True,
+    },
     "convolutions": {"box_convs": 2, "box_fcs": 1, "head_norm": "group_norm", "box_fc_norm": True},
     "all heads": {"mask_iou_head": True, "keypoint_names": ("a", "b"), "keypoint_head_channels": 32},
     "mlp": {"mask_head": "mlp"},

@@ -55,6 +55,7 @@ FPN = {
     "post_nms_top_k_train": 22,
     "joint_proposals": True,
     "clamp_deltas": False,
+    "clamp_shrinking": True,
     "crowd_overlap": 0.73,
     "level_rule": "detectron2",
     "roi_mode": "max",
@@ -129,6 +130,7 @@ WIRING = [
     ("rpn_min_size", "infer.proposals", "min_size"),
     ("rpn_delta_weights", "infer.proposals", "delta_weights"),
     ("clamp_deltas", "infer.proposals", "clamp"),
+    ("clamp_shrinking", "infer.proposals", "clamp_shrinking"),
     ("joint_proposals", "infer.proposals", "joint"),
     ("rpn_softmax", "infer.proposals", "rank_probabilities"),
     ("rpn_positive_iou", "anchor_targets", "positive_iou"),
@@ -148,6 +150,7 @@ WIRING = [
     ("box_delta_weights", "train.refine_boxes", "delta_weights"),
     ("box_delta_weights", "infer.refine_boxes", "delta_weights"),
     ("clamp_deltas", "infer.refine_boxes", "clamp"),
+    ("clamp_shrinking", "infer.refine_boxes", "clamp_shrinking"),
     ("crowd_overlap", "stage_targets_2", "crowd_overlap"),
     ("class_weights", "class_loss", "class_weights"),
     ("class_weights", "class_loss_2", "class_weights"),
@@ -204,6 +207,7 @@ WIRING = [
     ("min_detection_size", "select_detections", "min_size"),
     ("background_outputs", "select_detections", "background"),
     ("clamp_deltas", "select_detections", "clamp"),
+    ("clamp_shrinking", "select_detections", "clamp_shrinking"),
     ("one_class_per_box", "select_detections", "one_class"),
     ("soft_nms_sigma", "select_detections", "soft_nms_sigma"),
 ]
@@ -236,6 +240,8 @@ READ_FOR_OTHER_THINGS = {
     "cascade_ious": "one for each further stage (DERIVED)",
     "cascade_delta_weights": "likewise",
     "mask_iou_head": "decides whether there is such a head",
+    "cascade_mask_heads": "decides how many mask heads there are (tests/network/heads/test_mask.py)",
+    "cascade_scores": "which outputs of the stages are averaged (tests/network/test_inference_graph.py)",
     "mask_pool_size": "also doubled (DERIVED)",
 }
 

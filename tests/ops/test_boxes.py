@@ -65,6 +65,14 @@ def test_decode_cuts_huge_sizes():
     np.testing.assert_allclose(found[0, 2] - found[0, 0], 10 * 1000 / 16, rtol=1e-5)
 
 
+def test_decode_lets_boxes_shrink_unless_that_is_clamped_too():
+    deltas = tf.constant([[0.0, 0, -8, 2]])
+    for clamped, width in ((False, 10 * np.exp(-8)), (True, 10 * 16 / 1000)):
+        found = boxes.decode(deltas, tf.constant(UNIT), clamp_shrinking=clamped)
+        np.testing.assert_allclose(found[0, 2] - found[0, 0], width, rtol=1e-3)
+        np.testing.assert_allclose(found[0, 3] - found[0, 1], 10 * np.exp(2), rtol=1e-5)
+
+
 def test_decode_without_clamp_lets_boxes_grow():
     found = boxes.decode(tf.constant([[0.0, 0, 8, 0]]), tf.constant(UNIT), clamp=False)
     np.testing.assert_allclose(found[0, 2] - found[0, 0], 10 * np.exp(8), rtol=1e-5)

@@ -47,6 +47,17 @@ VARIANTS = {
         "cascade_delta_weights": ((20, 20, 10, 10), (30, 30, 15, 15)),
         "class_agnostic_boxes": True,
     },
+    "cascade of masks": {
+        "cascade_ious": (0.6, 0.7),
+        "cascade_delta_weights": ((20, 20, 10, 10), (30, 30, 15, 15)),
+        "cascade_scores": "logits",
+        "cascade_mask_heads": True,
+        "class_agnostic_boxes": True,
+        "clamp_shrinking": True,
+        "level_rule": "mmdetection",
+        "resize": "opencv",
+        "size_rounding": "round_once",
+    },
     "keypoints": {
         "mask_head": "none",
         "keypoint_names": ("nose", "left_eye", "right_eye"),

@@ -25,6 +25,14 @@ OTHER = {"class_names": ("cat",)}
         ({"class_agnostic_boxes": True, "mask_loss": "class_agnostic"}, OTHER, ("box_head/logits",)),
         ({"mask_head": "none"}, OTHER, ("box_head/logits", "box_head/deltas")),
         (CASCADE, OTHER, *[(*(f"box_head{k}/logits" for k in ("", "_2", "_3")), "mask_head/logits")]),
+        (
+            {**CASCADE, "cascade_mask_heads": True},
+            OTHER,
+            (
+                *(f"box_head{k}/logits" for k in ("", "_2", "_3")),
+                *(f"mask_head/stage{k}/logits" for k in (1, 2, 3)),
+            ),
+        ),
         ({"keypoint_names": ("nose",)}, {"keypoint_names": ("tail",)}, ("keypoint_head/logits",)),
         ({"keypoint_names": ("nose",)}, {"keypoint_names": ()}, ()),
     ],

@@ -25,8 +25,6 @@ class RoIHead(abc.ABC):
     """
 
     name: ClassVar[str]
-    predictor: ClassVar[str] = "logits"
-    """Name of the layer's last layer, whose size follows from the classes or keypoints."""
 
     def __init__(self, layer: keras.layers.Layer, loss_layer: Loss):
         self.layer, self.loss_layer = layer, loss_layer
@@ -40,6 +38,11 @@ class RoIHead(abc.ABC):
     @abc.abstractmethod
     def make(cls, config: Config) -> Self:
         """Make the head that `config` asks for."""
+
+    @classmethod
+    def predictors(cls, config: Config) -> tuple[str, ...]:
+        """Return the paths in the layer of its last layers, whose sizes follow from the classes or keypoints."""
+        return ("logits",)
 
     @classmethod
     @abc.abstractmethod

@@ -12,7 +12,6 @@ class MaskIoURoIHead(RoIHead):
     """Adds `mask_ious [M, K]`, in training `mask_iou_targets [M]`; takes what the mask head has added."""
 
     name = "mask_iou"
-    predictor = "ious"
 
     @classmethod
     def is_in(cls, config: Config) -> bool:
@@ -31,6 +30,11 @@ class MaskIoURoIHead(RoIHead):
             name="mask_iou_head",
         )
         return cls(layer, MaskIoULoss(name="mask_iou_loss"))
+
+    @classmethod
+    def predictors(cls, config: Config) -> tuple[str, ...]:
+        """Return the name of the layer that has an output for each class."""
+        return ("ious",)
 
     @classmethod
     def needs_new_predictor(cls, config: Config, source: Config) -> bool:

@@ -6,13 +6,13 @@ Its last class is the background, ours the first.
 from collections.abc import Iterable, Iterator
 
 import keras
-import numpy as np
 
 from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.layers.convolution import ConvNorm
 from keras_maskrcnn.layers.heads import BoxHead
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources.table import (
+    BACKGROUND_LAST,
     SAME,
     TORCH,
     TORCH_CONV,
@@ -20,6 +20,7 @@ from keras_maskrcnn.weights.sources.table import (
     Entry,
     Layout,
     background_only_here,
+    both,
     parameters,
     parts_not_in_torch,
     refuse_parts,
@@ -31,11 +32,7 @@ from keras_maskrcnn.weights.sources.table import (
 IGNORED = ("pixel_mean", "pixel_std", "*.anchor_generator.cell_anchors.*", "*.num_batches_tracked")
 """Buffers that some files hold: what the config says too, and counters that nothing reads."""
 
-BACKGROUND_LAST = Layout(lambda x: np.roll(x, 1, axis=0), lambda x: np.roll(x, -1, axis=0))
-"""Of the classifier's bias; its kernel is transposed besides."""
-CLASSIFIER = Layout(
-    lambda x: TORCH_DENSE.read(BACKGROUND_LAST.read(x)), lambda x: BACKGROUND_LAST.write(TORCH_DENSE.write(x))
-)
+CLASSIFIER = both(BACKGROUND_LAST, TORCH_DENSE)
 
 
 def table(network: Network) -> list[Entry]:
@@ -55,6 +52,7 @@ def table(network: Network) -> list[Entry]:
             f"stem_channels other than 64 of depth {config.depth}": (
                 config.stem_channels != 64 and config.depth < 50
             ),
+            "cascade_mask_heads": config.cascade_mask_heads,
             **unnamed_parts(network, heads=("mask", "keypoint")),
         },
     )

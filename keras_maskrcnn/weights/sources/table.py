@@ -31,6 +31,13 @@ SAME = Layout(lambda x: x, lambda x: x)
 TORCH_CONV = Layout(lambda x: x.transpose(2, 3, 1, 0), lambda x: x.transpose(3, 2, 0, 1))
 """OIHW to HWIO; a transposed convolution's IOHW to Keras' HWOI is the same transposition."""
 TORCH_DENSE = Layout(lambda x: x.T, lambda x: x.T)
+BACKGROUND_LAST = Layout(lambda x: np.roll(x, 1, axis=0), lambda x: np.roll(x, -1, axis=0))
+"""Of a classifier's bias, whose last class is the background at the source and whose first is it here."""
+
+
+def both(first: Layout, second: Layout) -> Layout:
+    """Return the layout that reads by `first` and then by `second`, and writes the other way round."""
+    return Layout(lambda x: second.read(first.read(x)), lambda x: first.write(second.write(x)))
 
 
 def torch_dense_after_flatten(height: int, width: int) -> Layout:
