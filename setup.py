@@ -114,7 +114,7 @@ setup(
     package_data={
         "keras_maskrcnn.ops": ["*.so", "*.so.sha256"],
         "keras_maskrcnn.ops.csrc": ["*.cc", "*.cu", "*.h"],
-        "keras_maskrcnn.presets": ["*.txt", "*.safetensors", "*.md"],
+        "keras_maskrcnn.presets": ["*.csv", "*.txt", "*.safetensors", "*.md"],
     },
     distclass=MaybeCompiled,
     cmdclass={"build_py": BuildPy, "bdist_wheel": BdistWheel},

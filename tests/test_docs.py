@@ -48,6 +48,8 @@ def readers_folder(prepared, page, tmp_path, monkeypatch):
         for package in ("av", "trackers"):
             pytest.importorskip(package, exc_type=ImportError)
         films.write_film(tmp_path / "film.mp4", frames=4, sound=0.4)
+    if "epoch_12.pth" in text:
+        docs_folder.write_mmdet_checkpoint(tmp_path / "epoch_12.pth")
     if "best.keras" in text:
         docs_folder.small_model(tuple(dataset_files.CLASSES)).save(tmp_path / "best.keras")
     monkeypatch.setenv("KERAS_HOME", str(keras_home))

@@ -1,4 +1,4 @@
-"""The models of torchvision, Detectron2 and Matterport: the same weights and photographs give the same numbers.
+"""The sources' own models: the same weights and photographs give the same numbers.
 
 Every figure: `python tests/support/parity_report.py`.
 """
@@ -10,13 +10,18 @@ from parity_report import Comparison, gradient_error
 
 from keras_maskrcnn.weights.sources.table import save
 
+SLOW = {"mmdet_mask_rcnn_x101_32x8d_fpn"}
 EVERY = [
-    *(pytest.param((own_kit, name), id=name) for name in OWN_NAMES),
+    *(
+        pytest.param((own_kit, name), id=name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in OWN_NAMES
+    ),
     *(pytest.param((shared_kit, name), id=f"shared {name}", marks=pytest.mark.slow) for name in NAMES),
 ]
 FILES = {
     "torchvision_maskrcnn_resnet50_fpn",
     "detectron2_mask_rcnn_R_50_C4",
+    "mmdet_mask_rcnn_r50_caffe_fpn",
     "matterport_mask_rcnn_coco",
 }
 """One kit of each source has its weights go through a file, which takes a while."""

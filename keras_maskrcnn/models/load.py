@@ -50,9 +50,9 @@ def load_pretrained(
             a backbone all but the backbone is new.
         weights: a file to load instead of the published one: a checkpoint of the same architecture, in any format of
             the model's source, or a `.keras` file. This package's own
-            (`maskrcnn convert`) tell their classes. If it has another number of classes than the published model,
-            `class_names` must name them; Matterport's files can do without, and may have another depth. If it has
-            as many, they are taken to be the published ones.
+            (`maskrcnn convert`) and MMDetection's tell their classes. If another has another number of classes than the
+            published model, `class_names` must name them; Matterport's files can do without, and may have another
+            depth. If it has as many, they are taken to be the published ones.
         class_names: the classes of the model without the background, if they are to be others than the published
             ones. Layers that depend on them are new then; the log names them at level INFO.
         cache_dir: where downloads are kept; Keras' own folder, `$KERAS_HOME` or `~/.keras`, holds it by default.

@@ -2,12 +2,12 @@
 
 import difflib
 
-from keras_maskrcnn.presets import backbones, detectron2, matterport, packaged, torchvision
+from keras_maskrcnn.presets import backbones, detectron2, matterport, mmdet, packaged, torchvision
 from keras_maskrcnn.presets.preset import Preset
 
 PRESETS: dict[str, Preset] = {
     preset.name: preset
-    for module in (packaged, torchvision, detectron2, matterport, backbones)
+    for module in (packaged, torchvision, detectron2, mmdet, matterport, backbones)
     for preset in module.PRESETS
 }
 

@@ -45,7 +45,7 @@ class Preset:
 
     name: str
     config: Config
-    source: Literal["keras_maskrcnn", "torchvision", "detectron2", "matterport"]
+    source: Literal["keras_maskrcnn", "torchvision", "detectron2", "mmdet", "matterport"]
     url: str
     hash: str = ""
     size: float | None = None

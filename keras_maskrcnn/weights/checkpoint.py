@@ -9,19 +9,21 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.utils.finite import WeightsError
 from keras_maskrcnn.weights.files.read import read_checkpoint
 from keras_maskrcnn.weights.files.state import State
-from keras_maskrcnn.weights.sources import detectron2, matterport, own, torchvision
+from keras_maskrcnn.weights.sources import detectron2, matterport, mmdet, own, torchvision
 from keras_maskrcnn.weights.transfer import ModelClass, keep_on_disk, load_state
 
 SOURCES: dict[str, ModuleType] = {
     "keras_maskrcnn": own,
     "torchvision": torchvision,
     "detectron2": detectron2,
+    "mmdet": mmdet,
     "matterport": matterport,
 }
 BEGINNINGS = {
     "keras_maskrcnn": ("backbone/",),
     "torchvision": ("backbone.body.",),
     "detectron2": ("backbone.bottom_up.", "backbone.stem."),
+    "mmdet": ("roi_head.",),
     "matterport": ("",),
 }
 """How names begin in every file of a source; Matterport's are checked by `matterport.describe`."""
@@ -50,8 +52,8 @@ def read_checkpoint_of(model_class: ModelClass, config: Config, path: str | os.P
     Args:
         model_class: MaskRCNN, whose package lies above this one.
         config: of the model, with the file's classes.
-        path: of a file of torchvision's, Detectron2's, Matterport's or this package's, by the names of its tensors; or
-            of one of Keras, ending in ".weights.h5".
+        path: of a file of torchvision's, Detectron2's, MMDetection's, Matterport's or this package's, by the names of
+            its tensors; or of one of Keras, ending in ".weights.h5".
 
     Raises:
         ValueError: the file is broken or of another model; the message names it.

@@ -18,6 +18,7 @@ from keras_maskrcnn.presets.preset import Preset
 from keras_maskrcnn.utils.files import file_hash, written_whole
 from keras_maskrcnn.weights.checkpoint import BEGINNINGS, SOURCES, current_names
 from keras_maskrcnn.weights.download import check_hash, fetch
+from keras_maskrcnn.weights.files.class_names import read_class_names
 from keras_maskrcnn.weights.files.read import read_checkpoint, read_config
 from keras_maskrcnn.weights.files.state import State
 from keras_maskrcnn.weights.sources import matterport
@@ -237,14 +238,26 @@ def _config_of_file(
         if count != published.num_classes and class_names is None:
             class_names = [f"class {i}" for i in range(1, count + 1)]
     else:
-        depth, count = published.depth, _rows(state, "cls_score.bias", path) - 1
+        ending = "fc_cls.bias" if preset.source == "mmdet" else "cls_score.bias"
+        depth, count = published.depth, _rows(state, ending, path) - 1
     fields: dict[str, Any] = {"depth": depth}
-    fields["class_names"] = _names(path, "class_names", count, published.class_names, class_names)
+    stated = _stated_names(path, published.class_names) if preset.source == "mmdet" else ()
+    if count == len(stated):
+        fields["class_names"] = stated
+    else:
+        fields["class_names"] = _names(path, "class_names", count, published.class_names, class_names)
     if published.keypoint_names:
         points = _rows(state, "score_lowres.bias", path)
         given = changes.get("keypoint_names")
         fields["keypoint_names"] = _names(path, "keypoint_names", points, published.keypoint_names, given)
     return dataclasses.replace(published, **fields)
+
+
+def _stated_names(path: Path, published: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the class names that a file states; early ones have "_" for the published names' spaces."""
+    names = read_class_names(path)
+    spaced = [name.replace("_", " ") for name in names]
+    return published if spaced == [name.replace("_", " ") for name in published] else names
 
 
 def _rows(state: State, ending: str, path: Path) -> int:

@@ -67,7 +67,56 @@ def test_skimage_darkens_the_border_but_not_below_the_darkest_pixel():
     assert found[0, 0] == int(0.75 * 0.75 * 200) and found[0, 3] == 150 and found[1, 1] == 200
 
 
-@pytest.mark.parametrize("method", ["pillow", "skimage"])
+OPENCV = {
+    (4, 8): [
+        [103, 126, 157, 165, 184, 213, 216, 216],
+        [200, 197, 185, 99, 79, 124, 159, 184],
+        [213, 194, 166, 119, 127, 190, 138, 92],
+        [181, 131, 67, 78, 86, 92, 91, 91],
+    ],
+    (9, 3): [
+        *([130, 203, 230], [112, 135, 201], [117, 65, 171], [209, 55, 164], [230, 79, 142]),
+        *([208, 98, 125], [132, 71, 140], [133, 77, 109], [152, 89, 74]),
+    ],
+    (3, 5): [[86, 163, 135, 218, 194], [242, 206, 79, 140, 143], [169, 60, 77, 143, 92]],
+}
+"""What `cv2.resize` (4.10 and 5.0) makes of noise(6, 5, 1), by size."""
+
+
+@pytest.mark.parametrize("size", OPENCV)
+def test_opencv_is_opencvs_recorded(size):
+    np.testing.assert_array_equal(resize_whole(noise(6, 5, 1), size, "opencv")[..., 0], OPENCV[size])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize("size", [*SIZES, (20, 30), (40, 122)])
+def test_opencv_is_opencvs(size, channels):
+    cv2 = pytest.importorskip("cv2")
+    image = noise(40, 60, channels, low=0)
+    expected = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR).reshape(*size, channels)
+    np.testing.assert_array_equal(resize_whole(image, size, "opencv"), expected)
+
+
+def test_opencv_is_at_most_one_from_exact_and_keeps_plain_areas_but_for_the_border():
+    image = noise(40, 61, 3)
+    exact = resize_whole(image.astype(np.float64), (80, 90), "opencv")
+    found = resize_whole(image, (80, 90), "opencv").astype(int)
+    assert np.abs(found - exact).max() <= 1.01
+    plain = resize_whole(np.full((9, 9, 1), 201, np.uint8), (20, 20), "opencv")
+    assert set(np.unique(plain)) <= {200, 201} and (plain[2:-2] == 201).all()
+
+
+def test_opencv_rounds_other_integers_and_keeps_fractions_of_floats():
+    image = noise(6, 5, 1).astype(np.uint16) * 211
+    first = [21733, 26626, 33087, 34802, 38742, 44907, 45523, 45523]  # cv2's of this image
+    assert resize_whole(image, (4, 8), "opencv")[0, :, 0].tolist() == first
+    floats = np.random.default_rng(0).uniform(0, 255, (40, 61, 3)).astype(np.float32)
+    np.testing.assert_allclose(
+        resize_whole(floats, (33, 80), "opencv"), tf.image.resize(floats, (33, 80)), rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("method", ["pillow", "opencv", "skimage"])
 def test_an_image_of_the_right_size_stays_as_it_is(method):
     image = noise(40, 61, 3)
     np.testing.assert_array_equal(resize_whole(image, (40, 61), method), image)
@@ -80,6 +129,16 @@ def test_detectron2_sees_pillows_pixels():
     for canvas, photo, (rows, columns) in zip(batch, kit.photos, kit["resized_sizes"], strict=True):
         pixels = resize_whole(read_image(photo), (rows, columns), "pillow")[..., ::-1]
         canvas[:rows, :columns] = pixels - np.array(DETECTRON2_MEAN)
+    np.testing.assert_allclose(batch.ravel()[kit["input.idx"]], kit["input.val"], atol=1e-5)
+
+
+def test_mmdetection_sees_opencvs_pixels():
+    kit = own_kit("mmdet_mask_rcnn_r50_fpn")
+    count, channels, height, width = kit["batch_shape"]
+    batch = np.zeros((count, height, width, channels))
+    for canvas, photo, (rows, columns) in zip(batch, kit.photos, kit["resized_sizes"], strict=True):
+        pixels = resize_whole(read_image(photo), (rows, columns), "opencv")
+        canvas[:rows, :columns] = (pixels - np.array(DETECTRON2_MEAN[::-1])) / [58.395, 57.12, 57.375]
     np.testing.assert_allclose(batch.ravel()[kit["input.idx"]], kit["input.val"], atol=1e-5)
 
 

@@ -22,7 +22,11 @@ ZOO = "https://dl.fbaipublicfiles.com/detectron2/"
 DETECTRON2 = {
     name: row for name, row in PRESETS.items() if row.source == "detectron2" and not row.is_backbone
 }
+MMDET = {name: row for name, row in PRESETS.items() if row.source == "mmdet"}
 PUBLISHED = {name: row for name, row in PRESETS.items() if row.url}
+LEFT_OUT_OF_MMDET = (
+    *("dconv", "dpool", "mdconv", "gn-ws", "gn_ws", "regnet", "convnext", "groie", "retinanet", "lvis-v1"),
+)
 LEFT_OUT = ("dconv", "regnet", "panoptic", "retinanet", "rpn_R", "fast_rcnn_R", "X_152", "PascalVOC")
 
 
@@ -69,6 +73,49 @@ def test_detectron2s_whole_zoo_is_there_with_its_files_and_metrics():
         assert ours.url == row["url"], name
         metrics = [ours.box_ap, ours.mask_ap, ours.keypoint_ap]
         assert metrics == [float(row[k]) if row[k] else None for k in ("box_AP", "mask_AP", "kp_AP")], name
+
+
+def mmdet_zoo():
+    """The rows of MMDetection's model zoo by our names, but for those left out."""
+    path = SHARED / "reference" / "mmdet" / "mmdet_zoo.csv"
+    if not path.exists():
+        pytest.skip("the table of MMDetection's model zoo is not on this machine")
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file)]
+    kept = [row for row in rows if not any(part in row["name"] for part in LEFT_OUT_OF_MMDET)]
+    return {"mmdet_" + row["name"].replace("-", "_"): row for row in kept}
+
+
+def test_mmdetections_whole_zoo_is_there_with_its_files_and_metrics():
+    rows = mmdet_zoo()
+    assert set(MMDET) == set(rows) and len(rows) == 93
+    for name, row in rows.items():
+        ours = MMDET[name]
+        path = row["weights_path_below_mmdetection"]
+        assert ours.url == f"https://download.openmmlab.com/mmdetection/{path}", name
+        metrics = [ours.box_ap, ours.mask_ap]
+        assert metrics == [float(row[k]) if row[k] else None for k in ("box_AP", "mask_AP")], name
+        assert (ours.config.mask_head == "none") == ("mask_rcnn" not in name)
+
+
+def test_mmdetections_models_are_what_their_names_say():
+    for name, row in MMDET.items():
+        config = row.config
+        assert config.depth == (101 if "101" in name else 50), name
+        width = (config.groups, config.group_width)
+        assert width == next(
+            (tuple(map(int, part.split("x"))) for part in ("32x4", "64x4", "32x8") if f"{part}d" in name),
+            (1, 64),
+        ), name
+        assert config.stride_in_1x1 == ("caffe" in name), name
+        raw = "caffe" in name or ("gn_all" in name and "contrib" not in name)
+        assert config.bgr == (raw or "32x8d" in name) and (config.pixel_std == (1, 1, 1)) == raw, name
+        assert bool(config.cascade_ious) == ("cascade" in name), name
+        assert config.cascade_mask_heads == ("cascade_mask" in name), name
+        levels = "c4" if "_c4_" in name else "dc5" if "_dc5_" in name else "fpn"
+        assert config.architecture == levels, name
+        assert (config.norm == "group_norm") == ("_gn_" in name), name
+        assert bool(config.train_min_sizes) == any(part in name for part in ("_ms_", "_mstrain_")), name
 
 
 def test_names_of_classes_are_complete():
@@ -214,8 +261,36 @@ LISTS = {
 """Lists of tensors that the original code makes, and the models that have them, but for the number of classes."""
 
 
+MMDET_LISTS = {
+    "mask-rcnn_r50_fpn_1x_coco": "mmdet_mask_rcnn_r50_fpn_1x_coco",
+    "mask-rcnn_r50-caffe_fpn_1x_coco": "mmdet_mask_rcnn_r50_caffe_fpn_1x_coco",
+    "mask-rcnn_r101-caffe_fpn_1x_coco": "mmdet_mask_rcnn_r101_caffe_fpn_1x_coco",
+    "mask-rcnn_r50_fpn_gn-all_2x_coco": "mmdet_mask_rcnn_r50_fpn_gn_all_2x_coco",
+    "mask-rcnn_x101-32x8d_fpn_1x_coco": "mmdet_mask_rcnn_x101_32x8d_fpn_1x_coco",
+    "mask-rcnn_x101-64x4d_fpn_1x_coco": "mmdet_mask_rcnn_x101_64x4d_fpn_1x_coco",
+    "faster-rcnn_r50_fpn_1x_coco": "mmdet_faster_rcnn_r50_fpn_1x_coco",
+    "faster-rcnn_r50-caffe_fpn_1x_coco": "mmdet_faster_rcnn_r50_caffe_fpn_1x_coco",
+    "faster-rcnn_x101-32x4d_fpn_1x_coco": "mmdet_faster_rcnn_x101_32x4d_fpn_1x_coco",
+    "cascade-rcnn_r50_fpn_1x_coco": "mmdet_cascade_rcnn_r50_fpn_1x_coco",
+    "cascade-mask-rcnn_r50_fpn_1x_coco": "mmdet_cascade_mask_rcnn_r50_fpn_1x_coco",
+    "cascade-mask-rcnn_x101-32x4d_fpn_1x_coco": "mmdet_cascade_mask_rcnn_x101_32x4d_fpn_1x_coco",
+}
+"""Of MMDetection, which tests/weights/sources/test_mmdet.py compares; by one of the models that have the tensors."""
+
+
+def trained_otherwise(name):
+    """The models of MMDetection's zoo that differ from one in their training alone."""
+    config = PRESETS[name].config
+    return {
+        other
+        for other, row in MMDET.items()
+        if dataclasses.replace(row.config, train_min_sizes=config.train_min_sizes) == config
+    }
+
+
 def test_what_is_called_shown_is_what_the_tests_compare():
     shown = {name for names in LISTS.values() for name in names}
+    shown |= {other for name in MMDET_LISTS.values() for other in trained_otherwise(name)}
     assert shown == {name for name, row in PRESETS.items() if row.parity != "none"}
     for kit, name in NAMES.items():
         assert PRESETS[name].parity == "kit", kit

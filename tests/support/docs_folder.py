@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 
+import checkpoints
 import dataset_files
 import numpy as np
 import published
@@ -19,7 +20,7 @@ from keras_maskrcnn.config.config import Config
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
 from keras_maskrcnn.presets import PRESETS
 from keras_maskrcnn.weights.files.write import write_pth
-from keras_maskrcnn.weights.sources import torchvision
+from keras_maskrcnn.weights.sources import mmdet, torchvision
 from keras_maskrcnn.weights.sources.table import save
 
 SMALL = {
@@ -46,7 +47,8 @@ SMALL = {
 DETECTORS = ("maskrcnn_resnet50_fpn_coco", "maskrcnn_resnet50_fpn_v2_coco")
 BACKBONE = "resnet50"
 MATTERPORT = "matterport_mask_rcnn_coco"
-PUBLISHED = (*DETECTORS, BACKBONE, MATTERPORT)
+MMDET = "mmdet_mask_rcnn_r50_fpn_1x_coco"
+PUBLISHED = (*DETECTORS, BACKBONE, MATTERPORT, MMDET)
 """What pages may name."""
 
 
@@ -61,6 +63,8 @@ def small_preset(name, cache):
     if name == MATTERPORT:
         return dataclasses.replace(PRESETS[name], config=published.CONFIGS["matterport"])
     config = dataclasses.replace(PRESETS[name].config, **SMALL)
+    if name == MMDET:
+        return dataclasses.replace(PRESETS[name], config=config)
     model = MaskRCNN(config)
     if name == BACKBONE:
         state = save(torchvision.resnet(model.backbone.stem, model.backbone.stages, ""))
@@ -70,6 +74,18 @@ def small_preset(name, cache):
     write_pth(path, state)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     return dataclasses.replace(PRESETS[name], config=config, hash=f"sha256:{digest}")
+
+
+def write_mmdet_checkpoint(path):
+    """Write what a training of MMDetection leaves: tensors of a small model, and its classes beside them."""
+    config = dataclasses.replace(PRESETS[MMDET].config, class_names=("nut", "bolt"), **SMALL)
+    state = save(mmdet.table(MaskRCNN(config).network))
+    tensors = {key: checkpoints.whole(str(i), array) for i, (key, array) in enumerate(state.items())}
+    content = {
+        "meta": {"dataset_meta": {"classes": config.class_names}},
+        "state_dict": checkpoints.state_dict(tensors),
+    }
+    checkpoints.write_zip(path, content, {str(i): array for i, array in enumerate(state.values())})
 
 
 @functools.cache

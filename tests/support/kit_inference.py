@@ -12,10 +12,12 @@ from keras_maskrcnn.images.io import read_image
 from keras_maskrcnn.layers.inputs import Normalize
 from keras_maskrcnn.models.detector import image_batch
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.network.box_branch import box_branch
+from keras_maskrcnn.network.box_branch import box_branch, refine_layer
 from keras_maskrcnn.network.dense import DenseOutputs, dense_outputs, proposal_layer
 from keras_maskrcnn.network.heads.mask import MaskRoIHead
 
+BACKGROUND_LAST = ("detectron2", "mmdet")
+"""Sources whose last class is the background, so that their first label is 0."""
 LEVELS = {"0": "P2", "1": "P3", "2": "P4", "3": "P5", "pool": "P6", "res4": "C4"}
 
 
@@ -92,10 +94,13 @@ class Inference:
 
         if kit.stages("class_logits"):
             logits, deltas, _ = box_branch(self.model.network, self.dense.features, padded)
-            if kit.source == "detectron2":  # whose background is the last class
+            if kit.source in BACKGROUND_LAST:
                 logits = np.roll(logits, -1, axis=-1)
             found["class_logits"] = kit.difference("class_logits", np.concatenate(of_proposals(logits)))
             found["box_regression"] = kit.difference("box_regression", np.concatenate(of_proposals(deltas)))
+        if kit.stages("cascade_logits"):
+            logits = np.roll(self._cascade_logits(padded), -1, axis=-1)
+            found["cascade_logits"] = kit.difference("cascade_logits", np.concatenate(of_proposals(logits)))
         if kit.source == "matterport":
             logits, _, _ = box_branch(self.model.network, self.dense.features, padded)
             for image, probabilities in enumerate(of_proposals(tf.nn.softmax(logits))):
@@ -114,6 +119,16 @@ class Inference:
             found[f"masks.{image}"] = float(np.abs(masks - recorded).max() / recorded.std())
         return found
 
+    def _cascade_logits(self, boxes: tf.Tensor) -> tf.Tensor:
+        """The mean of the class logits `[2 * R, K + 1]` of all box stages, of which each refines the boxes."""
+        network, dense, total = self.model.network, self.dense, 0.0
+        for stage in range(len(network.box_heads)):
+            logits, deltas, _ = box_branch(network, dense.features, boxes, stage)
+            total += logits
+            if stage + 1 < len(network.box_heads):
+                boxes = refine_layer(self.config, stage)(boxes, deltas, dense.windows)
+        return total / len(network.box_heads)
+
     def _recorded_masks(self, image: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Boxes and classes of the first detections, and their masks before they were pasted."""
         kit, key = self.kit, f"mask_probs28.{image}"
@@ -131,7 +146,7 @@ class Inference:
         """The recorded classes, as ours count from 1."""
         if self.kit.source == "matterport":
             return self.kit[f"{image}.detections_normalised"][:, 4].astype(int)
-        return self.kit[f"detections.{image}.labels"] + int(self.kit.source == "detectron2")
+        return self.kit[f"detections.{image}.labels"] + int(self.kit.source in BACKGROUND_LAST)
 
     def detections(self) -> dict[str, float]:
         """Fractions of the recorded detections that ours match, and how the matched ones' masks and keypoints agree."""

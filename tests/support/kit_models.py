@@ -73,4 +73,4 @@ def write_h5(path: Path, state: dict[str, np.ndarray]) -> None:
             file[key] = value
 
 
-WRITERS = {"torchvision": write_pth, "detectron2": write_pkl, "matterport": write_h5}
+WRITERS = {"torchvision": write_pth, "detectron2": write_pkl, "mmdet": write_pth, "matterport": write_h5}

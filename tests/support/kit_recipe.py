@@ -13,16 +13,21 @@ import numpy as np
 RELU_GAIN, RELU_GAIN_OF_MATTERPORT = 1.4142135, 1.4142
 RAW_PIXELS = 58.0
 """A deviation of pixels, by which no input of these models is divided: their first layer's weights are instead."""
-TRANSPOSED = ("conv5_mask", "deconv", "kps_score_lowres", "score_lowres")
+TRANSPOSED = ("conv5_mask", "deconv", "kps_score_lowres", "score_lowres", "mask_head.upsample")
 """In names of torch's transposed convolutions, which store their inputs first."""
 GAINS = {
     "rpn.head.cls_logits": 2.0,
     "objectness_logits": 2.0,
     "rpn.head.bbox_pred": 0.3,
     "anchor_deltas": 0.3,
+    "rpn_cls": 2.0,
+    "rpn_reg": 0.3,
     "cls_score": 2.5,
     "bbox_pred": 0.8,
+    "fc_cls": 2.5,
+    "fc_reg": 0.8,
     "fpn": 0.7,
+    "neck.": 0.7,
     "stem.conv1.weight": RELU_GAIN / RAW_PIXELS,
 }
 """How far a layer spreads its inputs, by what its name in torch has in it; the first that fits."""
@@ -35,16 +40,22 @@ MATTERPORT_GAINS = {
 }
 
 
-def weights(source: str, shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
+def weights(
+    source: str, shapes: Mapping[str, tuple[int, ...]], seed: int, raw_pixels: bool = False
+) -> dict[str, np.ndarray]:
     """Return a checkpoint's tensors by name.
 
     Args:
-        source: "torchvision", "detectron2" or "matterport", which say how names and layouts are to be read.
+        source: "torchvision", "detectron2", "mmdet" or "matterport", which say how names and layouts are to be read.
         shapes: the tensors' shapes by name, as the source stores them.
         seed: the seed of the whole checkpoint.
+        raw_pixels: whether MMDetection does not divide the pixels by a deviation ("caffe").
     """
     draw = _matterport_tensor if source == "matterport" else _torch_tensor
-    return {name: draw(name, tuple(shape), seed) for name, shape in shapes.items()}
+    tensors = {name: draw(name, tuple(shape), seed) for name, shape in shapes.items()}
+    if raw_pixels:
+        tensors["backbone.conv1.weight"] /= np.float32(RAW_PIXELS)
+    return tensors
 
 
 def _torch_tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -59,7 +70,7 @@ def _torch_tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     elif kind == "bias":
         values = rng.normal(0.0, 0.05, shape)
     elif kind == "weight" and len(shape) == 1:  # a normalisation's, small where a residual block ends
-        ends_block = name.endswith(("bn3.weight", "conv3.norm.weight"))
+        ends_block = name.endswith(("bn3.weight", "gn3.weight", "conv3.norm.weight"))
         values = rng.uniform(*((0.1, 0.3) if ends_block else (0.7, 1.1)), shape)
     else:
         values = rng.normal(0.0, _torch_gain(name, shape) / np.sqrt(_torch_inputs(name, shape)), shape)

@@ -28,6 +28,10 @@ NAMES = {
     "detectron2_mask_rcnn_X_101_32x8d_FPN": "COCO-InstanceSegmentation/mask_rcnn_X_101_32x8d_FPN_3x",
     "detectron2_keypoint_rcnn_R_50_FPN": "COCO-Keypoints/keypoint_rcnn_R_50_FPN_3x",
     "detectron2_cascade_mask_rcnn_R_50_FPN": "Misc/cascade_mask_rcnn_R_50_FPN_3x",
+    "mmdet_mask_rcnn_r50_fpn": "mmdet_mask_rcnn_r50_fpn_1x_coco",
+    "mmdet_mask_rcnn_r50_caffe_fpn": "mmdet_mask_rcnn_r50_caffe_fpn_1x_coco",
+    "mmdet_mask_rcnn_x101_32x8d_fpn": "mmdet_mask_rcnn_x101_32x8d_fpn_1x_coco",
+    "mmdet_cascade_mask_rcnn_r50_fpn": "mmdet_cascade_mask_rcnn_r50_fpn_1x_coco",
     "matterport_mask_rcnn_coco": "matterport_mask_rcnn_coco",
 }
 """The kits, and the presets whose architecture they have."""
@@ -40,6 +44,10 @@ OWN_NAMES = (
     "detectron2_mask_rcnn_R_50_FPN",
     "detectron2_mask_rcnn_R_50_C4",
     "detectron2_cascade_mask_rcnn_R_50_FPN",
+    "mmdet_mask_rcnn_r50_fpn",
+    "mmdet_mask_rcnn_r50_caffe_fpn",
+    "mmdet_mask_rcnn_x101_32x8d_fpn",
+    "mmdet_cascade_mask_rcnn_r50_fpn",
     "matterport_mask_rcnn_coco",
 )
 """The kits of this checkout."""
@@ -74,7 +82,7 @@ class Kit:
 
     def state(self) -> dict[str, np.ndarray]:
         """The checkpoint's tensors by the source's names."""
-        return weights(self.source, self.shapes, int(self["seed"]))
+        return weights(self.source, self.shapes, int(self["seed"]), "raw_pixels" in self.arrays)
 
     def __getitem__(self, key: str) -> np.ndarray:
         return self.arrays[key]

@@ -33,10 +33,12 @@ MATTERPORT = {
 CONFIGS = {
     "torchvision": tiny(**FROZEN),
     "detectron2": tiny(**FROZEN, background_outputs=False),
+    "mmdet": tiny(**FROZEN, background_outputs=False),
     "keypoints": tiny(**FROZEN, **POINTS, keypoint_head_channels=32, keypoint_convs=2),
     "matterport": tiny(**FROZEN, **MATTERPORT),
 }
-ENDINGS = {"torchvision": ".pth", "detectron2": ".pkl", "matterport": ".h5"}
+ENDINGS = {"torchvision": ".pth", "detectron2": ".pkl", "mmdet": ".pth", "matterport": ".h5"}
+WRITERS = {".pth": write_pth, ".pkl": write_pkl}
 CLASS_LAYERS = ("box_head/logits", "box_head/deltas", "mask_head/logits")
 
 
@@ -65,7 +67,7 @@ def write(folder, family, state=None, name="weights"):
     """Write a file of the family, as its framework would; return its path."""
     source = source_of(family)
     path = folder / f"{name}{ENDINGS[source]}"
-    writer = {"torchvision": write_pth, "detectron2": write_pkl, "matterport": write_h5}[source]
+    writer = WRITERS.get(ENDINGS[source], write_h5)
     writer(path, published_state(family) if state is None else state)
     return path
 

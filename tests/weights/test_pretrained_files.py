@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+from checkpoints import state_dict, whole, write_zip
 from examples import tiny
 from names import random_state
 from published import (
@@ -21,7 +22,7 @@ from published import (
 
 from keras_maskrcnn.models.load import load_pretrained
 from keras_maskrcnn.models.mask_rcnn import MaskRCNN
-from keras_maskrcnn.weights.sources import matterport, torchvision
+from keras_maskrcnn.weights.sources import matterport, mmdet, torchvision
 from keras_maskrcnn.weights.sources.table import save
 
 
@@ -79,6 +80,7 @@ def test_a_file_that_does_not_fit_is_refused_with_what_is_wrong(change, reason, 
     [
         ("detectron2", "torchvision", r"not of torchvision: no tensor is called backbone\.body\.\.\.\."),
         ("torchvision", "detectron2", r"not of detectron2: no tensor is called backbone\.bottom_up\. or"),
+        ("detectron2", "mmdet", r"not of mmdet: no tensor is called roi_head\.\.\.\."),
         ("torchvision", "matterport", "not Matterport's Mask R-CNN"),
         ("torchvision", "keypoints", "has 2 classes, the published file 1: class_names must name them"),
     ],
@@ -95,7 +97,7 @@ def of_three_classes(source, config):
     )
 
 
-@pytest.mark.parametrize("family", ["torchvision", "detectron2"])
+@pytest.mark.parametrize("family", ["torchvision", "detectron2", "mmdet"])
 def test_a_custom_file_of_other_classes_keeps_its_heads(family, tmp_path, caplog):
     source = SOURCES[family]
     state = of_three_classes(source, CONFIGS[family])
@@ -108,6 +110,45 @@ def test_a_custom_file_of_other_classes_keeps_its_heads(family, tmp_path, caplog
     assert_has(model, state, source)
     assert model.config.class_names == ("cat", "dog", "bird")
     assert "New layers" not in caplog.text
+
+
+def stated(tmp_path, state, classes):
+    """A file as MMDetection writes it, which states its classes."""
+    tensors = {key: whole(str(number), array) for number, (key, array) in enumerate(state.items())}
+    meta = {"dataset_meta": {"classes": classes}}
+    content = {"meta": meta, "state_dict": state_dict(tensors)}
+    storages = {str(number): array for number, array in enumerate(state.values())}
+    return write_zip(tmp_path / "epoch_12.pth", content, storages)
+
+
+def test_mmdetections_files_state_their_classes(tmp_path, caplog):
+    state = of_three_classes(mmdet, CONFIGS["mmdet"])
+    path = stated(tmp_path, state, ("cat", "dog", "bird"))
+    model = load_pretrained(preset("mmdet"), weights=path)
+    assert model.config.class_names == ("cat", "dog", "bird")
+    assert_has(model, state, mmdet)
+    assert "New layers" not in caplog.text
+    other = load_pretrained(preset("mmdet"), weights=path, class_names=["nut", "bolt", "screw"])
+    assert_has(other, state, mmdet, without=CLASS_LAYERS)
+    assert "New layers, to be trained: box_head/logits" in caplog.text
+
+
+def test_names_that_are_not_the_files_classes_do_not_count(tmp_path):
+    # a configuration of other num_classes, with the names of COCO left as they were
+    state = of_three_classes(mmdet, CONFIGS["mmdet"])
+    path = stated(tmp_path, state, ("circle", "square"))
+    with pytest.raises(ValueError, match="has 3 classes, the published file 2: class_names must name them"):
+        load_pretrained(preset("mmdet"), weights=path)
+    assert_has(
+        load_pretrained(preset("mmdet"), weights=path, class_names=["cat", "dog", "bird"]), state, mmdet
+    )
+
+
+def test_early_files_have_underscores_in_published_names(tmp_path):
+    config = dataclasses.replace(CONFIGS["mmdet"], class_names=("traffic light", "square"))
+    path = stated(tmp_path, published_state("mmdet"), ("traffic_light", "square"))
+    row = dataclasses.replace(preset("mmdet"), config=config)
+    assert load_pretrained(row, weights=path).config == config
 
 
 def test_matterports_classes_need_no_names_and_its_depth_is_found(tmp_path):

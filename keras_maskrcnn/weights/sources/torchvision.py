@@ -76,17 +76,27 @@ def table(network: Network) -> list[Entry]:
     return [*backbone, *_fpn(network), *heads]
 
 
-def resnet(stem: ConvNorm, stages: Iterable[list[keras.layers.Layer]], prefix: str) -> Iterator[Entry]:
-    """Yield the entries of a ResNet, with its stages from res2 on, whose names begin with `prefix`."""
-    yield from torch_conv(stem, f"{prefix}conv1", f"{prefix}bn1")
+def resnet(
+    stem: ConvNorm, stages: Iterable[list[keras.layers.Layer]], prefix: str, norm: str = "bn"
+) -> Iterator[Entry]:
+    """Yield the entries of a ResNet, with its stages from res2 on, whose names begin with `prefix`.
+
+    `norm` is how its normalisations are called, before their number.
+    """
+    yield from torch_conv(stem, f"{prefix}conv1", f"{prefix}{norm}1")
     for number, stage in enumerate(stages, start=1):
-        for index, block in enumerate(stage):
-            at = f"{prefix}layer{number}.{index}"
-            for i in (1, 2, 3):
-                if hasattr(block, f"conv{i}"):
-                    yield from torch_conv(getattr(block, f"conv{i}"), f"{at}.conv{i}", f"{at}.bn{i}")
-            if block.shortcut is not None:
-                yield from torch_conv(block.shortcut, f"{at}.downsample.0", f"{at}.downsample.1")
+        yield from residual_stage(stage, f"{prefix}layer{number}", norm)
+
+
+def residual_stage(blocks: Iterable[keras.layers.Layer], key: str, norm: str = "bn") -> Iterator[Entry]:
+    """Yield the entries of a stage that is called `key`."""
+    for index, block in enumerate(blocks):
+        at = f"{key}.{index}"
+        for i in (1, 2, 3):
+            if hasattr(block, f"conv{i}"):
+                yield from torch_conv(getattr(block, f"conv{i}"), f"{at}.conv{i}", f"{at}.{norm}{i}")
+        if block.shortcut is not None:
+            yield from torch_conv(block.shortcut, f"{at}.downsample.0", f"{at}.downsample.1")
 
 
 def _fpn(network: Network) -> Iterator[Entry]:
