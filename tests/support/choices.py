@@ -26,6 +26,8 @@ COMPANIONS = {
     ("cascade_ious", (0.6,)): {"cascade_delta_weights": ((20, 20, 10, 10),)},
 }
 """Fields that a choice cannot do without."""
+NEEDED = {("cascade_mask_heads", True): {"cascade_ious": (0.6,), "class_agnostic_boxes": True}}
+"""Other choices that one cannot do without."""
 
 
 def choices():
@@ -60,8 +62,9 @@ def accepted(chosen):
 def completed(pair, fields):
     """Choices that go with two, with at most two others that are not the defaults; None if the two are refused."""
     others = [(name, value) for name in fields if name not in pair for value in fields[name][1:]]
+    needed = {name: value for one in pair.items() for name, value in NEEDED.get(one, {}).items()}
     for count in range(3):
-        tried = ({**pair, **dict(more)} for more in itertools.combinations(others, count))
+        tried = ({**needed, **pair, **dict(more)} for more in itertools.combinations(others, count))
         if (found := next(filter(accepted, tried), None)) is not None:
             return found
     return None
