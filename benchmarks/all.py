@@ -60,7 +60,6 @@ def main() -> None:
         ", ".join(f"{name} {number}" for name, number in versions.items()),
         "",
     ]
-    lines = []
     for name in options.only:
         command = [f"benchmarks/{name}.py", *PROGRAMS[name]]
         start = time.perf_counter()
@@ -72,11 +71,11 @@ def main() -> None:
         print(f"{name}: {time.perf_counter() - start:.0f} s", flush=True)
         page += [f"## `python {' '.join(command)}`", "", result.stdout.strip(), ""]
         machine = next((line for line in result.stdout.splitlines() if " cores, TensorFlow" in line), "")
-        lines += [
+        lines = [
             (version, today, machine.split(" cores")[0], name, *figure) for figure in figures(result.stdout)
         ]
-    (options.output / f"{version}.md").write_text("\n".join(page))
-    add(options.output / "history.csv", lines)
+        add(options.output / "history.csv", lines)
+        (options.output / f"{version}.md").write_text("\n".join(page))  # so far
 
 
 def installed() -> dict[str, str]:

@@ -3,9 +3,9 @@
 import re
 import shutil
 
-import dataset_files
 import docs_folder
 import films
+import made_images
 import published
 import pytest
 from examples_in_docs import blocks, run_page
@@ -51,7 +51,7 @@ def readers_folder(prepared, page, tmp_path, monkeypatch):
     if "epoch_12.pth" in text:
         docs_folder.write_mmdet_checkpoint(tmp_path / "epoch_12.pth")
     if "best.keras" in text:
-        docs_folder.small_model(tuple(dataset_files.CLASSES)).save(tmp_path / "best.keras")
+        docs_folder.small_model(tuple(made_images.CLASSES)).save(tmp_path / "best.keras")
     monkeypatch.setenv("KERAS_HOME", str(keras_home))
     monkeypatch.setattr(Config.__init__, "__defaults__", docs_folder.small_defaults())
     monkeypatch.setitem(DEFAULTS, "epochs", 2)

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import gc
-import logging
 import os
 import re
 import sys
 import tempfile
 import traceback
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from keras_maskrcnn.cli import advised, arguments, evaluate_parser, video_arguments
 from keras_maskrcnn.cli.cluster import LostWorkerError, check_strategy
 from keras_maskrcnn.cli.common import interruptible
+from keras_maskrcnn.cli.console import fresh_line, log_shown, warnings_shown
 from keras_maskrcnn.cli.labels import label_folder
 from keras_maskrcnn.cli.parser import make_parser
 from keras_maskrcnn.cli.run_folder import RunFolder, merged_settings, resumed_config
@@ -54,10 +52,10 @@ def _main(argv: Sequence[str] | None) -> int:
         parser.print_help()
         return 2
     try:
-        with interruptible(), _log_shown(), _warnings_shown():
+        with interruptible(), log_shown(), warnings_shown():
             return COMMANDS[args.command](args)
     except KeyboardInterrupt:
-        print(f"{_fresh_line()}maskrcnn: stopped", file=sys.stderr)
+        print(f"{fresh_line()}maskrcnn: stopped", file=sys.stderr)
         return 130
     except BrokenPipeError:  # whoever read the output has seen enough, as in `maskrcnn models | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -66,7 +64,7 @@ def _main(argv: Sequence[str] | None) -> int:
         if args.debug:
             traceback.print_exc()
         lines = [message(f"maskrcnn: error: {_reason(error)}"), *getattr(error, "__notes__", [])]
-        print(_fresh_line() + "\n".join(lines), file=sys.stderr)
+        print(fresh_line() + "\n".join(lines), file=sys.stderr)
         if isinstance(error, LostWorkerError):
             sys.stdout.flush()
             sys.stderr.flush()
@@ -76,43 +74,6 @@ def _main(argv: Sequence[str] | None) -> int:
         # An interrupted iteration over a dataset that were left to the interpreter's exit would wait there forever for
         # its Python functions, which then cannot run any more.
         gc.collect()
-
-
-@contextlib.contextmanager
-def _log_shown() -> Iterator[None]:
-    """Show what the package logs: reports of what was read and which layers are new, warnings of everything else."""
-    package = logging.getLogger("keras_maskrcnn")
-    reports = [logging.getLogger(f"keras_maskrcnn.{name}") for name in ("data", "weights")]
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(f"{_fresh_line()}%(message)s"))
-    levels = [logger.level for logger in reports]
-    package.addHandler(handler)
-    for logger in reports:
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        package.removeHandler(handler)
-        for logger, level in zip(reports, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _warnings_shown() -> Iterator[None]:
-    """Show warnings as a line each, without the place in the code that they come from."""
-    previous = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: (
-        f"{_fresh_line()}Warning: {message}{_fields_hint(message)}\n"
-    )
-    try:
-        yield
-    finally:
-        warnings.formatwarning = previous
-
-
-def _fields_hint(message: Warning | str) -> str:
-    """What an argument of Config in a message is on the command line."""
-    return " (Config(x=...) is --set x=VALUE here)" if "Config(" in str(message) else ""
 
 
 def _version() -> int:
@@ -324,11 +285,6 @@ def _import_silently() -> None:
         finally:
             os.dup2(before, 2)
             os.close(before)
-
-
-def _fresh_line() -> str:
-    """What clears a progress bar that the cursor may stand behind."""
-    return "\r\x1b[K" if sys.stdout.isatty() and sys.stderr.isatty() else ""
 
 
 def _reason(error: Exception) -> str:

@@ -6,8 +6,9 @@ import re
 import numpy as np
 import pytest
 from command_line import data, draw_images, error
-from dataset_files import WRITERS, made_images
+from dataset_files import WRITERS
 from examples import drawn_records, tiny
+from made_images import made_images
 from PIL import Image
 
 from keras_maskrcnn.cli.main import main

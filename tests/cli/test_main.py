@@ -10,7 +10,8 @@ from places import ROOT
 
 import keras_maskrcnn
 from keras_maskrcnn.cli.common import interruptible
-from keras_maskrcnn.cli.main import _log_shown, main
+from keras_maskrcnn.cli.console import log_shown
+from keras_maskrcnn.cli.main import main
 
 
 @pytest.mark.parametrize("command", ["check", "train", "evaluate", "predict", "convert", "models"])
@@ -25,7 +26,7 @@ def test_help_says_what_a_command_does_and_gives_an_example(command, capsys):
 
 def test_the_terminal_shows_what_is_read_and_loaded_and_all_warnings(capsys):
     names = ("data.report", "weights.pretrained", "training.slow_input")
-    with _log_shown():
+    with log_shown():
         for name in names:
             logging.getLogger(f"keras_maskrcnn.{name}").info("information of %s", name)
             logging.getLogger(f"keras_maskrcnn.{name}").warning("warning of %s", name)

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 from command_line import error, model
-from dataset_files import CLASSES, write_coco, write_labelme, write_results, write_roboflow
+from dataset_files import write_coco, write_labelme, write_results, write_roboflow
+from made_images import CLASSES
 from written import masks_of
 
 from keras_maskrcnn.cli.main import main

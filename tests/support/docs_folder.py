@@ -12,6 +12,8 @@ import shutil
 
 import checkpoints
 import dataset_files
+import label_tool_files
+import made_images
 import numpy as np
 import published
 from PIL import Image
@@ -97,15 +99,15 @@ def small_model(classes):
 def fill(folder, scratch):
     """Write into `folder` whatever the pages name; `scratch` is an empty folder."""
     _coco(folder, scratch)
-    photos = dataset_files.made_images(2, seed=2)[:-1]
+    photos = made_images.made_images(2, seed=2)[:-1]
     _moved(dataset_files.write_via(scratch / "via", photos)[0], folder / "via.json")
     _moved(scratch / "via" / "images", folder / "photos")
     _moved(dataset_files.write_labelme(scratch / "labelme", photos)[0], folder / "labelled")
-    _moved(dataset_files.write_label_studio(scratch / "studio", photos)[0], folder / "export.json")
+    _moved(label_tool_files.write_label_studio(scratch / "studio", photos)[0], folder / "export.json")
     _moved(dataset_files.write_label_images(scratch / "masks", photos)[0], folder / "masks")
     _moved(dataset_files.write_voc(scratch / "voc", photos)[0], folder / "VOC2012")
     dataset_files.write_yolo(folder, photos)
-    dataset_files.write_cvat(folder / "cvat", photos)
+    label_tool_files.write_cvat(folder / "cvat", photos)
     _moved(dataset_files.write_rle_csv(scratch / "rle", photos)[0], folder / "solution.csv")
     _bowl(folder, scratch, photos)
     dataset_files.write_roboflow(folder / "roboflow", photos)
@@ -120,7 +122,7 @@ def fill(folder, scratch):
 
 def _coco(folder, scratch):
     for count, name in ((2, "train"), (1, "val")):
-        made = dataset_files.made_images(count, seed=count)[:-1]
+        made = made_images.made_images(count, seed=count)[:-1]
         annotations, images = dataset_files.write_coco(scratch / name, made)
         _moved(annotations, folder / f"{name}.json")
         _moved(images, folder / name)
@@ -142,7 +144,7 @@ def _kitti(folder, made):
     for name in ("image_2", "instance"):
         (folder / name).mkdir(parents=True)
     for one in made:
-        values = np.full((dataset_files.HEIGHT, dataset_files.WIDTH), 7 * 256, np.uint16)  # road
+        values = np.full((made_images.HEIGHT, made_images.WIDTH), 7 * 256, np.uint16)  # road
         for number, shape in enumerate(one.shapes, start=1):
             values[shape.mask()] = 256 * (24 if shape.class_name == "bolt" else 26) + number
         Image.fromarray(one.pixels()).save(folder / "image_2" / f"{one.name}.png")
@@ -152,7 +154,7 @@ def _kitti(folder, made):
 def _panoptic(folder, made):
     """COCO's panoptic annotations of the photos: PNGs of segments' ids in three channels, and panoptic.json."""
     (folder / "panoptic").mkdir()
-    classes = dataset_files.CLASSES
+    classes = made_images.CLASSES
     categories = [{"id": 10 * n, "name": name, "isthing": 1} for n, name in enumerate(classes, start=1)]
     content = {
         "images": [],
@@ -160,7 +162,7 @@ def _panoptic(folder, made):
         "categories": [*categories, {"id": 1, "name": "sky", "isthing": 0}],
     }
     for image_id, one in enumerate(made, start=1):
-        ids = np.full((dataset_files.HEIGHT, dataset_files.WIDTH), 9)
+        ids = np.full((made_images.HEIGHT, made_images.WIDTH), 9)
         segments = [{"id": 9, "category_id": 1, "iscrowd": 0}]
         for number, shape in enumerate(one.shapes, start=1):
             ids[shape.mask()] = 70000 * number

@@ -11,7 +11,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-from dataset_files import CLASSES, WRITERS, made_images
+from dataset_files import WRITERS
+from made_images import CLASSES, made_images
 from PIL import Image
 
 MADE = made_images(2)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import CLASSES, made_images, write_roboflow
+from dataset_files import write_roboflow
+from made_images import CLASSES, made_images
 from written import masks_of
 
 from keras_maskrcnn.data.formats.coco import load_coco

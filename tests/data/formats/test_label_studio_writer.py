@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
-from dataset_files import CLASSES, HEIGHT, WIDTH, made_images
+from made_images import CLASSES, HEIGHT, WIDTH, made_images
 from PIL import Image
 
 from keras_maskrcnn.data.formats.label_studio import load_label_studio

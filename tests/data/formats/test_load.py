@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 from command_line import error
-from dataset_files import CLASSES, WRITERS, write_coco, write_labelme, write_via, write_voc, write_yolo
+from dataset_files import WRITERS, write_coco, write_labelme, write_via, write_voc, write_yolo
+from made_images import CLASSES
 
 from keras_maskrcnn.cli.main import main
 from keras_maskrcnn.data.formats import FORMATS

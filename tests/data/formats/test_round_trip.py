@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pycocotools.mask as coco_mask
 import pytest
-from dataset_files import CLASSES, HEIGHT, WIDTH, WRITERS, made_images
+from dataset_files import WRITERS
+from made_images import CLASSES, HEIGHT, WIDTH, made_images
 from places import COCO_MINI
 
 from keras_maskrcnn.data.formats.coco import load_coco

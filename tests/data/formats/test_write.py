@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dataset_files import CLASSES, WRITERS
+from dataset_files import WRITERS
+from made_images import CLASSES
 from written import masks_of
 
 from keras_maskrcnn.data.formats import FORMATS
@@ -18,7 +19,9 @@ WRITABLE = [row.name for row in FORMATS if row.write is not None]
 @pytest.mark.parametrize("name", ["coco", "labelme", "label images", "rle-csv"])
 def test_what_is_written_is_read_back_as_the_same_masks(tmp_path, name, format):
     if (name, format) == ("labelme", "label-studio"):
-        pytest.skip("an image that labelme embedded is no file, which Label Studio needs; its writer refuses it")
+        pytest.skip(
+            "an image that labelme embedded is no file, which Label Studio needs; its writer refuses it"
+        )
     records, names = load_dataset(*WRITERS[name](tmp_path / "given"))
     row = next(row for row in FORMATS if row.name == format)
     target = tmp_path / "written" / row.file_name
