@@ -1,7 +1,10 @@
 import dataclasses
 import json
 import os
+import signal
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run in the background; some tests press Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the tests train: faster on processors without AVX-512
 
 import pytest
