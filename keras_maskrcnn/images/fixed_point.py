@@ -14,7 +14,8 @@ def resize_fixed_point(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
     """Resize bilinearly with half-pixel centres and no antialiasing, to the bit as OpenCV does.
 
     Weights are whole numbers of 1 / 2048. Most of what is dropped on the way is not rounded, so that one pixel in
-    eight is another than of exact arithmetic.
+    eight is another than of exact arithmetic. Where both sides are halved exactly and there are neither 1, 3 nor 4
+    channels, OpenCV rounds half a gray level to even, and this up.
 
     Args:
         image: [H, W, C] uint8.

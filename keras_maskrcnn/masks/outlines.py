@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pycocotools.mask as coco_mask
-from scipy import ndimage
 
 from keras_maskrcnn.masks.rle import rle_columns, segmentation_to_rle
 
@@ -54,6 +53,8 @@ def mask_parts(rle: dict[str, Any]) -> list[PolygonPart]:
     Returns:
         Corners of pixels, in whole numbers, only where a ring turns; nothing of an empty mask.
     """
+    from scipy import ndimage  # here, since a runtime that only detects need not have it
+
     x, y, width, height = map(int, coco_mask.toBbox(rle))
     region = rle_columns(rle, x, x + width)[y : y + height]
     names, count = ndimage.label(region)  # pixels that share an edge

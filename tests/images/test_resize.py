@@ -88,7 +88,9 @@ def test_opencv_is_opencvs_recorded(size):
     np.testing.assert_array_equal(resize_whole(noise(6, 5, 1), size, "opencv")[..., 0], OPENCV[size])
 
 
-@pytest.mark.parametrize("channels", [1, 3, 5])
+@pytest.mark.parametrize(
+    "channels", [1, 3, 4]
+)  # of others OpenCV rounds to even where sides are halved exactly
 @pytest.mark.parametrize("size", [*SIZES, (20, 30), (40, 122)])
 def test_opencv_is_opencvs(size, channels):
     cv2 = pytest.importorskip("cv2")
