@@ -3,7 +3,6 @@
 import contextlib
 import io
 import json
-import threading
 import urllib.error
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +13,7 @@ import pytest
 from examples import TINY
 from PIL import Image
 from pycocotools import mask as coco_mask
+from server_thread import in_thread
 
 import keras_maskrcnn as km
 from keras_maskrcnn.data.formats.brush_rle import decode_brush
@@ -151,27 +151,15 @@ class Request(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(server):
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextlib.contextmanager
 def running(one):
     """The address of a backend that runs in the block."""
-    with serving(ThreadingHTTPServer(("127.0.0.1", 0), backend.handler(one))) as server:
+    with in_thread(ThreadingHTTPServer(("127.0.0.1", 0), backend.handler(one))) as server:
         yield f"http://127.0.0.1:{server.server_address[1]}"
 
 
 @pytest.fixture
 def label_studio():
-    with serving(LabelStudio()) as server:
+    with in_thread(LabelStudio()) as server:
         yield server
 
 
@@ -288,7 +276,7 @@ def test_a_personal_access_token_is_exchanged(label_studio):
 
 
 def test_a_redirect_to_a_bucket_is_followed_without_the_token(label_studio):
-    with serving(LabelStudio()) as bucket, running(backend.Backend(Model(), "best")) as address:
+    with in_thread(LabelStudio()) as bucket, running(backend.Backend(Model(), "best")) as address:
         set_up(address, label_studio.url)
         assert predict(address, f"/bucket?to=http://localhost:{bucket.server_address[1]}{UPLOADED}")[0] == 200
         assert label_studio.tokens == ["Token 0a1b"] and bucket.tokens == [None]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_maskrcnn.data.formats import FORMATS
+from keras_maskrcnn.data.formats.detect import named_format
 from keras_maskrcnn.data.formats.saved_images import is_file_of_its_own
 from keras_maskrcnn.data.formats.write import write_dataset
 from keras_maskrcnn.data.from_detections import detections_to_record
@@ -41,13 +41,17 @@ class Labels:
 
     def write(self) -> None:
         """Write what was added."""
-        names = {row.name: row.file_name for row in FORMATS}
         one = next(iter(self._image_folders)) if len(self._image_folders) == 1 else None
         for format, folder in self.folders.items():
             folder.mkdir(parents=True, exist_ok=True)
             images = named_from(format, one, self._records)
             write_dataset(
-                folder / names[format], self._records, self._class_names, format, images, self._scores
+                folder / named_format(format).file_name,
+                self._records,
+                self._class_names,
+                format,
+                images,
+                self._scores,
             )
 
 
@@ -57,8 +61,7 @@ def named_from(format: str, images: Path | None, records: Sequence[Record]) -> P
     For a file it is that of the images, if it is known. A folder of files names images from itself, and those that are
     no files of their own are saved beside the labels.
     """
-    is_file = any(row.file_name for row in FORMATS if row.name == format)
-    return images if is_file and all(map(is_file_of_its_own, records)) else None
+    return images if named_format(format).file_name and all(map(is_file_of_its_own, records)) else None
 
 
 def label_folder(output: Path, format: str) -> Path:

@@ -13,7 +13,6 @@ from keras_maskrcnn.cli import (
     demo_parser,
     evaluate_parser,
     export_parser,
-    numbers,
     serve_parser,
     to_labels_parser,
     train_parser,
@@ -237,19 +236,7 @@ def _add_to_coco(commands: Any) -> None:
         "annotations", type=arguments.existing_path, metavar="ANNOTATIONS", help="as for train"
     )
     command.add_argument("target", type=arguments.new_file, metavar="TARGET", help="the JSON file to write")
-    command.add_argument(
-        "--images",
-        type=arguments.existing_folder,
-        metavar="DIR",
-        help=arguments.IMAGES_HELP,
-    )
-    arguments.add_format_options(command)
-    command.add_argument(
-        "--score-threshold",
-        type=numbers.fraction,
-        metavar="SCORE",
-        help="of coco-results: detections that score less are left out (default: 0.5)",
-    )
+    to_labels_parser.add_source_options(command)
     command.add_argument(
         "--save-images",
         type=arguments.output_folder,

@@ -4,7 +4,7 @@ import argparse
 
 from keras_maskrcnn.cli.arguments import format_options, new_file, output_folder
 from keras_maskrcnn.cli.labels import named_from
-from keras_maskrcnn.data.formats import FORMATS
+from keras_maskrcnn.data.formats.detect import named_format
 from keras_maskrcnn.data.formats.load import load_dataset
 from keras_maskrcnn.data.formats.write import write_dataset
 from keras_maskrcnn.utils.counted import counted
@@ -12,8 +12,9 @@ from keras_maskrcnn.utils.counted import counted
 
 def run(args: argparse.Namespace) -> int:
     """Read, check, write, and say what was written; return the exit code."""
-    is_file = any(row.file_name for row in FORMATS if row.name == args.write)
-    target = new_file(str(args.target)) if is_file else output_folder(str(args.target))
+    target = (
+        new_file(str(args.target)) if named_format(args.write).file_name else output_folder(str(args.target))
+    )
     options = format_options(vars(args))
     records, names = load_dataset(
         args.annotations, args.images, score_threshold=args.score_threshold, **options

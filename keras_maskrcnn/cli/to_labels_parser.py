@@ -11,7 +11,8 @@ corrected there. Broken annotations are errors, and nothing is written then; wha
 told with counts. Files of the same names are replaced.
 
 labelme is written as a folder of JSON files that name the images where they are; yolo as a folder with
-data.yaml, labels/ and a copy of the images in images/ (of those that are not there yet); coco as a JSON file.
+data.yaml, labels/ and a copy of the images in images/ (of those that are not there yet); coco, cvat and
+label-studio as a file.
 
 examples:
   maskrcnn to-labels coco.json labelled/ --images photos/ --write labelme
@@ -33,6 +34,11 @@ def add_options(command: Any) -> None:
         metavar="FORMAT",
         help=", ".join(arguments.WRITABLE),
     )
+    add_source_options(command)
+
+
+def add_source_options(command: Any) -> None:
+    """Add what to-labels and to-coco say of the annotations that they read."""
     command.add_argument(
         "--images", type=arguments.existing_folder, metavar="DIR", help=arguments.IMAGES_HELP
     )

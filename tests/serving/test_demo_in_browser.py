@@ -161,22 +161,28 @@ def test_an_image_is_chosen_and_its_objects_are_drawn_listed_and_saved(browser, 
 
 
 @pytest.mark.parametrize("how", ["paste", "drop"])
-def test_an_image_is_pasted_or_dropped(browser, pictures, how):
+def test_an_image_is_pasted_or_dropped(browser, model, pictures, how):
+    (expected,) = model.detect([pictures / "cells.png"], score_threshold=0.5, masks=None)
     content = base64.b64encode((pictures / "cells.png").read_bytes()).decode()
     browser.until(lambda: browser.driver.execute_script("return 'listens' in document.body.dataset"))
     browser.driver.execute_async_script(GIVE_FILE, how, f"{how}.png", content)
-    browser.until_summary("objects", f"{how}.png, 300 x 200 pixels")
+    summary = browser.until_summary("objects", f"{how}.png, 300 x 200 pixels")
+    assert summary.startswith(f"{len(expected)} objects")
 
 
-def test_an_example_of_16_bits_and_a_stack(browser, pictures):
+def test_an_example_of_16_bits_and_a_stack(browser, model, pictures):
+    deep, stack = model.detect(
+        [pictures / "deep.tif", pictures / "stack.tif"], score_threshold=0.5, masks=None
+    )
     browser.until(lambda: browser.all("#examples img"))
     browser.one("#examples button").click()
-    browser.until_summary("objects", "deep.tif, 128 x 128 pixels")
+    summary = browser.until_summary("objects", "deep.tif, 128 x 128 pixels")
+    assert summary.startswith(f"{len(deep)} objects")
     browser.until(browser.drawn)
     browser.choose(pictures / "stack.tif")
-    browser.until_summary(
-        "stack.tif, 128 x 96 pixels", "Note: it has 2 pages or frames, of which only the first is read"
-    )
+    summary = browser.until_summary("stack.tif, 128 x 96 pixels", "Note: ")
+    assert summary.startswith(f"{len(stack)} objects")
+    assert "it has 2 pages or frames, of which only the first is read" in summary
 
 
 def test_settings_detect_and_draw_anew(browser, model, pictures):

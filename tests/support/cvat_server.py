@@ -14,6 +14,8 @@ import types
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from server_thread import in_thread
+
 
 @dataclasses.dataclass
 class Response:
@@ -54,15 +56,8 @@ def serving(handler, context):
         def log_message(self, *message):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Requests)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with in_thread(ThreadingHTTPServer(("127.0.0.1", 0), Requests)) as server:
         yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def post(address, payload):

@@ -2,7 +2,8 @@
 
 import contextlib
 import http.server
-import threading
+
+from server_thread import in_thread
 
 
 class FileServer:
@@ -39,15 +40,9 @@ def serving(content):
         def log_message(self, *_):
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with in_thread(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as server:
         files = FileServer(content, server.server_port)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield files
-        finally:
-            server.shutdown()
-            thread.join()
+        yield files
 
 
 def closed_url():

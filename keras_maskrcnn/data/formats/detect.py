@@ -18,7 +18,7 @@ def checked_format(
         ValueError: there is no such format, it needs the folder of the images, or it does not take one of the options
             that are not None.
     """
-    found = find_format(annotations) if format is None else _named(format)
+    found = find_format(annotations) if format is None else named_format(format)
     if found.needs_images and images is None and not found.has_images(Path(annotations)):
         raise ValueError(
             f"{annotations}: {found.name} annotations need the folder of their images (--images)"
@@ -48,7 +48,12 @@ def find_format(annotations: str | Path) -> Format:
     return fitting[0]
 
 
-def _named(name: str) -> Format:
+def named_format(name: str) -> Format:
+    """Return the format of a name.
+
+    Raises:
+        ValueError: there is none.
+    """
     found = next((row for row in FORMATS if row.name == name), None)
     if found is None:
         raise ValueError(f"format must be one of {_names()}; got {name!r}")

@@ -13,16 +13,14 @@ from keras_maskrcnn.layers.heads import BoxHead
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources.table import (
     BACKGROUND_LAST,
-    SAME,
+    CLASSIFIER,
     TORCH,
     TORCH_CONV,
     TORCH_DENSE,
     Entry,
-    Layout,
-    background_only_here,
-    both,
     parameters,
     parts_not_in_torch,
+    predictor_layouts,
     refuse_parts,
     torch_conv,
     torch_dense_after_flatten,
@@ -31,8 +29,6 @@ from keras_maskrcnn.weights.sources.table import (
 
 IGNORED = ("pixel_mean", "pixel_std", "*.anchor_generator.cell_anchors.*", "*.num_batches_tracked")
 """Buffers that some files hold: what the config says too, and counters that nothing reads."""
-
-CLASSIFIER = both(BACKGROUND_LAST, TORCH_DENSE)
 
 
 def table(network: Network) -> list[Entry]:
@@ -111,7 +107,7 @@ def _box_head(head: BoxHead, config: Config, stage: str) -> Iterator[Entry]:
     predictor = f"roi_heads.box_predictor{stage}"
     yield from parameters(head.logits, f"{predictor}.cls_score", TORCH, CLASSIFIER, BACKGROUND_LAST)
     has_background = config.background_outputs and not config.class_agnostic_boxes
-    layouts = _predictor(has_background, TORCH_DENSE, 4)
+    layouts = predictor_layouts(has_background, TORCH_DENSE, 4)
     yield from parameters(head.deltas, f"{predictor}.bbox_pred", TORCH, *layouts)
 
 
@@ -123,15 +119,8 @@ def _mask_head(network: Network) -> Iterator[Entry]:
         yield from _conv(conv, f"roi_heads.mask_head.mask_fcn{k}")
     yield from parameters(mask_head.deconv, "roi_heads.mask_head.deconv", TORCH, TORCH_CONV)
     has_background = network.config.background_outputs and network.config.mask_loss != "class_agnostic"
-    layouts = _predictor(has_background, TORCH_CONV, 1)
+    layouts = predictor_layouts(has_background, TORCH_CONV, 1)
     yield from parameters(mask_head.logits, "roi_heads.mask_head.predictor", TORCH, *layouts)
-
-
-def _predictor(has_background: bool, kernel: Layout, rows: int) -> tuple[Layout, Layout]:
-    """Layouts of kernel and bias of a predictor that has `rows` for each class, and here perhaps for the background."""
-    if not has_background:
-        return kernel, SAME
-    return background_only_here(kernel, rows), background_only_here(SAME, rows)
 
 
 def _keypoint_head(network: Network) -> Iterator[Entry]:

@@ -16,16 +16,16 @@ from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.weights.sources import torchvision
 from keras_maskrcnn.weights.sources.table import (
     BACKGROUND_LAST,
-    SAME,
+    CLASSIFIER,
     TORCH,
     TORCH_CONV,
     TORCH_DENSE,
     Entry,
     Layout,
-    background_only_here,
     both,
     parameters,
     parts_not_in_torch,
+    predictor_layouts,
     refuse_parts,
     torch_conv,
     torch_dense_after_flatten,
@@ -34,8 +34,6 @@ from keras_maskrcnn.weights.sources.table import (
 
 IGNORED = ("*.num_batches_tracked",)
 """Counters of batch norms that average over all batches, which MMDetection's do not."""
-
-CLASSIFIER = both(BACKGROUND_LAST, TORCH_DENSE)
 
 
 def table(network: Network) -> list[Entry]:
@@ -107,7 +105,7 @@ def _box_head(head: BoxHead, config: Config, stage: str) -> Iterator[Entry]:
         layout = TORCH_DENSE
     yield from parameters(head.logits, f"{key}.fc_cls", TORCH, CLASSIFIER, BACKGROUND_LAST)
     has_background = config.background_outputs and not config.class_agnostic_boxes
-    layouts = _predictor(has_background, TORCH_DENSE, 4)
+    layouts = predictor_layouts(has_background, TORCH_DENSE, 4)
     yield from parameters(head.deltas, f"{key}.fc_reg", TORCH, *layouts)
 
 
@@ -126,15 +124,8 @@ def _mask_head(head: MaskHead, config: Config, stage: str) -> Iterator[Entry]:
     yield from parameters(head.deconv, f"{key}.upsample", TORCH, TORCH_CONV)
     has_background = config.background_outputs and config.mask_loss != "class_agnostic"
     yield from parameters(
-        head.logits, f"{key}.conv_logits", TORCH, *_predictor(has_background, TORCH_CONV, 1)
+        head.logits, f"{key}.conv_logits", TORCH, *predictor_layouts(has_background, TORCH_CONV, 1)
     )
-
-
-def _predictor(has_background: bool, kernel: Layout, rows: int) -> tuple[Layout, Layout]:
-    """Layouts of kernel and bias of a predictor that has `rows` for each class, and here perhaps for the background."""
-    if not has_background:
-        return kernel, SAME
-    return background_only_here(kernel, rows), background_only_here(SAME, rows)
 
 
 def _modules(convs: Iterable[ConvNorm], key: str, norm: str) -> Iterator[Entry]:

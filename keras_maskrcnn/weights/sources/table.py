@@ -40,6 +40,10 @@ def both(first: Layout, second: Layout) -> Layout:
     return Layout(lambda x: second.read(first.read(x)), lambda x: first.write(second.write(x)))
 
 
+CLASSIFIER = both(BACKGROUND_LAST, TORCH_DENSE)
+"""Of its kernel."""
+
+
 def torch_dense_after_flatten(height: int, width: int) -> Layout:
     """Return the layout of a dense layer whose input was flattened as C, H, W there and is H, W, C here."""
 
@@ -63,6 +67,14 @@ def background_only_here(layout: Layout, rows: int) -> Layout:
         return layout.read(np.concatenate([np.zeros((rows, *x.shape[1:]), x.dtype), x]))
 
     return Layout(read, lambda x: layout.write(x)[rows:])
+
+
+def predictor_layouts(has_background: bool, kernel: Layout, rows: int) -> tuple[Layout, Layout]:
+    """Return the layouts of kernel and bias of a predictor that has `rows` for each class, and none for the background
+    at the source; `has_background` says whether it has them here."""
+    if not has_background:
+        return kernel, SAME
+    return background_only_here(kernel, rows), background_only_here(SAME, rows)
 
 
 def background_only_there(layout: Layout, rows: int) -> Layout:
