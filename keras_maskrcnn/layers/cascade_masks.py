@@ -50,7 +50,7 @@ class CascadeMaskHeads(Composite):
         stage: int | None = None,
     ) -> keras.KerasTensor:
         if stage is not None:
-            return self.heads[stage](pooled, training=training)
+            return self.heads[stage](pooled, training=training, entries=entries)
         logits = ops.stack([head(pooled, training=training, entries=entries) for head in self.heads])
         # Of probabilities near 1 float32 keeps little: what is left of them is summed by itself.
         present, absent = (ops.sum(ops.sigmoid(x), axis=0) for x in (logits, -logits))

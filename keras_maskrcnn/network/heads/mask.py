@@ -18,7 +18,7 @@ from keras_maskrcnn.ops.dialect import elementary
 
 
 class MaskRoIHead(RoIHead):
-    """Adds `mask_features [M, P, P, C]` and `mask_logits [M, S, S, masks]`.
+    """Adds `mask_features [M, P, P, C]` and `mask_logits [M, S, S, masks]`: of the class's mask alone, if that is all.
 
     In training it adds `mask_targets [M, S, S]` besides, and `mask_rois`, whose M rows these are: the RoIs, or those of
     all box stages where each has a mask head.
@@ -55,7 +55,7 @@ class MaskRoIHead(RoIHead):
         return config.mask_pool_size
 
     def train(self, config: Config, res5: Res5 | None, stages: Stages) -> Stages:
-        """Compute logits and targets of the positive RoIs."""
+        """Compute logits and targets of the positive RoIs; the true class's mask alone is judged, and computed."""
         if not isinstance(self.layer, CascadeMaskHeads):
             return self._train_stage(config, res5, stages, 0, stages["rois"])
         found = []
@@ -85,7 +85,7 @@ class MaskRoIHead(RoIHead):
         targets = MaskTargets(size=config.mask_size, binary=config.binary_mask_targets, name=name)
         return {
             "mask_features": pooled,
-            "mask_logits": self.layer(pooled, **options),
+            "mask_logits": self.own_logits(config, pooled, rois["classes"], **options),
             "mask_targets": targets(rois, truth["gt_boxes"], truth["gt_masks"]),
             "mask_rois": rois,
         }
@@ -103,12 +103,12 @@ class MaskRoIHead(RoIHead):
         )(logits, stages["rois"], stages["outputs"]["classes"])
         return {"mask_features": pooled, "mask_logits": logits, "outputs": {"masks": probabilities}}
 
-    def own_logits(self, config: Config, pooled: Any, classes: Any) -> Any:
+    def own_logits(self, config: Config, pooled: Any, classes: Any, **options: int) -> Any:
         """Return logits of the classes' own masks, `[M, S, S, 1]`, or of all where these compete or come at once."""
         if config.mask_loss == "softmax" or isinstance(self.layer, MLPMaskHead) or elementary():
-            return self.layer(pooled)
+            return self.layer(pooled, **options)
         entries = class_entries(classes, config.background_outputs, self.layer.num_masks)
-        return self.layer(pooled, entries=entries)
+        return self.layer(pooled, entries=entries, **options)
 
     @classmethod
     def pool(
