@@ -23,7 +23,9 @@ import tensorflow as tf
 import keras_maskrcnn as km
 
 OBJECTS = 8
-OURS, RECOMPUTED = "ours", "ours, backbone recomputed"
+OURS = "ours"
+RECOMPUTED = {"ours, stem and res2 recomputed": 2, "ours, backbone recomputed": 5}
+"""Stages."""
 
 
 def main() -> None:
@@ -34,7 +36,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
-        "--only", choices=("torchvision", OURS, RECOMPUTED), help="run one side and print its peak memory"
+        "--only", choices=("torchvision", OURS, *RECOMPUTED), help="run one side and print its peak memory"
     )
     options = parser.parse_args()
     if options.only is not None:
@@ -47,7 +49,8 @@ def main() -> None:
     if theirs is not None:
         runs["torchvision"] = torchvision_step(theirs, examples)
     runs[OURS] = our_step(model, examples)
-    runs[RECOMPUTED] = our_step(our_model(options.size, recompute_backbone=True)[0], examples)
+    for name, stages in RECOMPUTED.items():
+        runs[name] = our_step(our_model(options.size, recomputed_stages=stages)[0], examples)
     print_agreement(model, theirs, examples)
     seconds = peers.in_turns(runs, options.rounds)
     print(f"{peers.machine()}; {options.batch} x {options.size} x {options.size}")
@@ -197,7 +200,7 @@ def print_peak(options):
     if options.only == "torchvision":
         step = torchvision_step(torchvision_model(None, options.size), examples)
     else:
-        model = our_model(options.size, recompute_backbone=options.only == RECOMPUTED)[0]
+        model = our_model(options.size, recomputed_stages=RECOMPUTED.get(options.only, 0))[0]
         step = our_step(model, examples)
     give_back()
     for _ in range(3):

@@ -49,7 +49,7 @@ def auto_batch_size(
         raise ValueError(
             f"--batch-size auto: a step of {counted(max(chosen, 1), 'image')} takes about "
             f"{_gib(memory.of(max(chosen, 1)))}, and {bounds}; smaller min_size, max_size and box_batch_size, and "
-            "recompute_backbone=true (--set) take less"
+            "recomputed_stages=5 (--set) take less"
         )
     limit = ""
     if chosen < fitting:

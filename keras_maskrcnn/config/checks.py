@@ -64,11 +64,12 @@ def _check_images(config: Any) -> None:
 
 
 def _check_architecture(config: Any) -> None:
-    if config.recompute_backbone and config.norm in ("batch_norm", "sync_batch_norm"):
-        raise ValueError(
-            f'Config.recompute_backbone=True does not go with norm="{config.norm}": its statistics would be updated '
-            "twice"
-        )
+    for name in ("norm", "fpn_norm"):
+        if config.recomputed_stages and getattr(config, name) in ("batch_norm", "sync_batch_norm"):
+            raise ValueError(
+                f'Config.recomputed_stages does not go with {name}="{getattr(config, name)}": its statistics would be '
+                "updated twice"
+            )
     if config.groups > 1 and config.depth < 50:
         raise ValueError(f"Config.groups needs bottlenecks, so depth 50 or more; got depth {config.depth}")
     if config.architecture == "c4" and (config.keypoint_names or config.mask_head == "mlp"):

@@ -118,8 +118,9 @@ class Config(JsonValues):
     """Where the stem's pooling is padded: "symmetric" (torch) or at the "end" (Keras' "same", Matterport)."""
     frozen_stages: int = ranged(2, 0, 5)
     """Stages that are not trained, counted from the stem: 0 none, 1 the stem, 2 stem and res2, ... 5 all."""
-    recompute_backbone: bool = False
-    """Whether training recomputes each residual block for the gradient: less memory, more time, the same numbers."""
+    recomputed_stages: int = ranged(0, 0, 5)
+    """Stages, counted as in frozen_stages, that training computes again for the gradient instead of keeping what they
+    computed, and with 5 the pyramid: less memory, more time, the same numbers."""
     losses_over: Literal["batch", "replica"] = "batch"
     """What losses are averaged over where replicas share a batch: all of it, or each one's images (Detectron2)."""
     fpn_channels: int = ranged(256, 1, network=True)

@@ -13,8 +13,11 @@ RENAMED = {
     "turn_probability": "rotate90_probability",
     "rotation_degrees": "max_rotation_degrees",
     "min_object_share": "min_visible_fraction",
+    "recompute_backbone": "recomputed_stages",
 }
 """Fields by their names in version 0.1.0, whose .keras files and run folders hold them."""
+STAGES = 5
+"""Those that `recompute_backbone` turned on."""
 
 
 def checked_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,6 +39,8 @@ def checked_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(
                 f"Config has no field {name!r}" + (f"; nearest: {', '.join(near)}" if near else "")
             )
+        if given == "recompute_backbone" and isinstance(value, bool):
+            value = STAGES * value
         checked[name] = frozen(value)
         check_value(fields[name], checked[name])
     return checked

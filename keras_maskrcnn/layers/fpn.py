@@ -15,10 +15,24 @@ class FPN(Composite):
     """The top-down network: {"C2", ..., "C5"} -> {"P2", ..., "P6"}, each `[B, H / stride, W / stride, channels]`.
 
     Strides are 4, 8, 16, 32 and 64. P6, every second pixel of P5, is for the proposals only (section 4.1).
+
+    Args:
+        channels: of each level.
+        norm: of the convolutions.
+        epsilon: of the normalisation.
+        recomputed: whether what is inside is computed again for the gradient instead of kept.
     """
 
-    def __init__(self, channels: int = 256, norm: str = "none", epsilon: float = 1e-5, **kwargs):
+    def __init__(
+        self,
+        channels: int = 256,
+        norm: str = "none",
+        epsilon: float = 1e-5,
+        recomputed: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        self.recomputed = recomputed
         conv = functools.partial(
             ConvNorm, norm=norm, epsilon=epsilon, relu=False, initializer="lecun_uniform"
         )
@@ -35,16 +49,25 @@ class FPN(Composite):
     def call(
         self, features: dict[str, keras.KerasTensor], training: bool = False
     ) -> dict[str, keras.KerasTensor]:
-        inner: keras.KerasTensor | None = None
-        pyramid = {}
-        for level in range(5, 1, -1):
-            x = features[f"C{level}"]
-            above = None if inner is None else _upsample_to(inner, x)
-            inner = self.laterals[level - 2](x, above, training=training)
-            pyramid[f"P{level}"] = self.outputs[level - 2](inner, training=training)
+        run = functools.partial(self._levels, training=training)
+        if self.recomputed and training:
+            run = keras.remat(run)
+        maps = run(*(features[f"C{level}"] for level in range(2, 6)))
+        pyramid = {f"P{level}": one for level, one in enumerate(maps, start=2)}
         # A pool, as in the originals: OpenVINO mistakes the size before a slice with strides for that behind it.
         pyramid["P6"] = ops.max_pool(pyramid["P5"], 1, 2, padding="valid", data_format=CHANNELS)
-        return dict(sorted(pyramid.items()))
+        return pyramid
+
+    def _levels(self, *features: keras.KerasTensor, training: bool) -> tuple[keras.KerasTensor, ...]:
+        """Return P2 to P5 of C2 to C5."""
+        inner: keras.KerasTensor | None = None
+        maps = []
+        for x, lateral, output in zip(
+            reversed(features), reversed(self.laterals), reversed(self.outputs), strict=True
+        ):
+            inner = lateral(x, None if inner is None else _upsample_to(inner, x), training=training)
+            maps.append(output(inner, training=training))
+        return tuple(reversed(maps))
 
 
 def _upsample_to(coarse: keras.KerasTensor, fine: keras.KerasTensor) -> keras.KerasTensor:

@@ -10,6 +10,7 @@ from keras import ops
 from keras_maskrcnn.layers.composite import Composite, Shape, build_flat, build_in_turn
 from keras_maskrcnn.layers.convolution import ConvNorm, make_norm
 from keras_maskrcnn.ops.convolution import CHANNELS
+from keras_maskrcnn.ops.product import product
 
 # He et al.: classifiers of 81 and 320 outputs start near zero, boxes nearer
 CLASS_STD = 0.01
@@ -96,12 +97,18 @@ class BoxHead(Composite):
             x = conv(x, training=training)
         x = self.flatten(x)
         for number, fc in enumerate(self.fcs):
-            x = fc(x)
+            x = _trained(fc, x) if training else fc(x)
             if self.fc_norms:
                 norm: Any = self.fc_norms[number]
                 x = norm(x, training=training)
             x = ops.relu(x)
         return self.logits(x), ops.reshape(self.deltas(x), (-1, self.num_boxes, 4))
+
+
+def _trained(fc: keras.layers.Dense, x: keras.KerasTensor) -> keras.KerasTensor:
+    """What a fully connected layer returns, with a gradient that needs less memory."""
+    x = ops.cast(x, fc.compute_dtype)
+    return tf.nn.bias_add(product(x, ops.cast(fc.kernel, x.dtype)), ops.cast(fc.bias, x.dtype))
 
 
 class MaskHead(Composite):

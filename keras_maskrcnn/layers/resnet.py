@@ -2,6 +2,8 @@
 
 import functools
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 from keras import ops
@@ -17,6 +19,8 @@ BLOCKS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
+TOGETHER = 6
+"""Blocks of a stage that are recomputed at a time: a ResNet-50's longest stage at once, a third of a ResNet-101's."""
 
 
 class BasicBlock(Composite):
@@ -122,7 +126,8 @@ class ResNet(Composite):
         last_stage: 5, or 4 for a network without res5.
         dilated: keeps res5 at stride 16, by dilation.
         pool_padding: "symmetric", as torch pads the stem's pooling, or "end", as Keras' "same" does.
-        recompute: whether blocks are computed again for the gradient instead of kept (Chen et al. 2016).
+        recomputed_stages: how many of stem, res2, ..., res5 are computed again for the gradient instead of kept, as
+            many blocks at a time as `TOGETHER` (Chen et al. 2016).
     """
 
     def __init__(
@@ -139,12 +144,14 @@ class ResNet(Composite):
         last_stage: int = 5,
         dilated: bool = False,
         pool_padding: str = "symmetric",
-        recompute: bool = False,
+        recomputed_stages: int = 0,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.norm, self.pool_padding, self.recompute = norm, pool_padding, recompute
-        self.stem = ConvNorm(stem_channels, 7, 2, norm=norm, epsilon=epsilon, bias=bias, name="stem")
+        self.norm, self.pool_padding, self.recomputed_stages = norm, pool_padding, recomputed_stages
+        self.stem = ConvNorm(
+            stem_channels, 7, 2, norm=norm, epsilon=epsilon, relu=False, bias=bias, name="stem"
+        )
         stage = functools.partial(
             residual_stage,
             depth=depth,
@@ -178,22 +185,35 @@ class ResNet(Composite):
     def stem_features(self, images: keras.KerasTensor, training: bool = False) -> keras.KerasTensor:
         """Return what res2 is given, `[B, H/4, W/4, stem_channels]`."""
         x = self.stem(images, training=training)
-        # zeros pad as well as minus infinity would: x is not negative after ReLU
+        # The largest after ReLU is the ReLU of the largest, of which there are a quarter as many to compute and to keep
+        # for the gradient; and zeros pad as well as minus infinity would.
         first = 1 if self.pool_padding == "symmetric" else 0
         x = ops.pad(x, [[0, 0], [first, 1], [first, 1], [0, 0]])
-        return ops.max_pool(x, 3, 2, padding="valid", data_format=CHANNELS)
+        return ops.relu(ops.max_pool(x, 3, 2, padding="valid", data_format=CHANNELS))
 
     def call(self, images: keras.KerasTensor, training: bool = False) -> dict[str, keras.KerasTensor]:
-        x = self.stem_features(images, training=training)
+        recomputed = self.recomputed_stages if training else 0
+        x = _run([self.stem_features], images, training, recomputed > 0 and self.stem.trainable)
         features = {}
-        for level, stage in enumerate(self.stages, start=2):
-            for block in stage:
-                run = functools.partial(block, training=training)
-                if self.recompute and training and block.trainable:
-                    run = keras.remat(run)
-                x = run(x)
-            features[f"C{level}"] = x
+        for number, stage in enumerate(self.stages, start=1):
+            again = recomputed > number and stage[0].trainable
+            for first in range(0, len(stage), TOGETHER):
+                x = _run(stage[first : first + TOGETHER], x, training, again)
+            features[f"C{number + 1}"] = x
         return features
+
+
+def _run(
+    parts: Sequence[Callable[..., Any]], x: keras.KerasTensor, training: bool, recomputed: bool
+) -> keras.KerasTensor:
+    """Run parts one after the other; recomputed ones keep nothing for the gradient but what they were given."""
+
+    def run(x: keras.KerasTensor) -> keras.KerasTensor:
+        for part in parts:
+            x = part(x, training=training)
+        return x
+
+    return keras.remat(run)(x) if recomputed else run(x)
 
 
 class Res5(Composite):

@@ -148,7 +148,8 @@ def memory_advice(config: Config, optimizer: keras.optimizers.Optimizer) -> str:
         f"- a smaller batch_size of make_dataset, down to 1; the optimizer {accumulation} gradients over batches "
         "(gradient_accumulation_steps)",
         f"- smaller images: {sizes}",
-        "- a backbone that is computed twice instead of kept: Config.recompute_backbone=True",
+        "- a backbone that is computed twice instead of kept: Config.recomputed_stages "
+        f"({config.recomputed_stages}, up to 5; the first 2 have the largest maps)",
         f"- fewer sampled proposals: Config.box_batch_size ({config.box_batch_size}), post_nms_top_k_train "
         f"({config.post_nms_top_k_train})",
         f"- fewer trained layers: Config.frozen_stages ({config.frozen_stages}, up to 5), a smaller depth "

@@ -38,7 +38,7 @@ def make_backbone(config: Config) -> ResNet:
         last_stage=4 if config.architecture == "c4" else 5,
         dilated=config.architecture == "dc5",
         pool_padding=config.pool_padding,
-        recompute=config.recompute_backbone,
+        recomputed_stages=config.recomputed_stages,
         name="backbone",
     )
 
@@ -66,10 +66,8 @@ def check_backbone(backbone: Any, config: Config) -> None:
     """
     if not isinstance(backbone, keras.layers.Layer):
         raise ValueError(f"backbone must be a Keras model or layer; got a {type(backbone).__name__}")
-    if config.recompute_backbone:
-        raise ValueError(
-            "Config.recompute_backbone is for the ResNets of this package, not a custom backbone"
-        )
+    if config.recomputed_stages:
+        raise ValueError("Config.recomputed_stages is for the ResNets of this package, not a custom backbone")
     side = 4 * 32
     shapes = _output_shapes(backbone, (1, side, side, config.channels))
     for level in LEVELS[config.architecture]:

@@ -12,6 +12,7 @@ from keras_maskrcnn.layers.heads import BoxHead
 from keras_maskrcnn.layers.resnet import Res5, ResNet
 from keras_maskrcnn.layers.rpn import RPNHead
 from keras_maskrcnn.network.backbone import (
+    ALL_STAGES,
     LEVELS,
     check_backbone,
     freeze_backbone,
@@ -115,7 +116,13 @@ def feature_channels(config: Config) -> int:
 def _fpn(config: Config) -> FPN | None:
     if config.architecture != "fpn":
         return None
-    return FPN(channels=config.fpn_channels, norm=config.fpn_norm, epsilon=config.norm_epsilon, name="fpn")
+    return FPN(
+        channels=config.fpn_channels,
+        norm=config.fpn_norm,
+        epsilon=config.norm_epsilon,
+        recomputed=config.recomputed_stages == ALL_STAGES,
+        name="fpn",
+    )
 
 
 def _rpn_head(config: Config, backbone: keras.layers.Layer) -> RPNHead:

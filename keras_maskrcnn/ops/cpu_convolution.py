@@ -85,9 +85,14 @@ def _image_gradient(
         return _run(library, inputs, relu=False, turned=True, stride=1)
     around = kernel.shape[0] // 2
     shape = tf.shape(images)
+    if _is_there(scale):
+        with tf.control_dependencies(
+            [above]
+        ):  # or it would be made before the forward pass, and wait for its end
+            kernel = kernel * scale
     padded = tf.raw_ops.Conv2DBackpropInput(
         input_sizes=shape + [0, 2 * around, 2 * around, 0],
-        filter=kernel * scale if _is_there(scale) else kernel,
+        filter=kernel,
         out_backprop=above,
         strides=[1, stride, stride, 1],
         padding="VALID",

@@ -12,6 +12,8 @@ def test_not_every_field_need_be_there():
 
 def test_names_of_version_0_1_0_are_todays():
     assert checked_values(Config, {"flip_probability": 0.25}) == {"horizontal_flip_probability": 0.25}
+    assert checked_values(Config, {"recompute_backbone": True}) == {"recomputed_stages": 5}
+    assert checked_values(Config, {"recompute_backbone": False}) == {"recomputed_stages": 0}
     assert set(RENAMED.values()) <= {*Config.__dataclass_fields__}
     assert not set(RENAMED) & {*Config.__dataclass_fields__}
 

@@ -68,7 +68,7 @@ def test_what_is_not_there_and_what_is_not_trained_takes_less(of_one):
 
 
 def test_what_is_computed_again_is_not_kept(of_one):
-    assert training_memory(tiny(recompute_backbone=True), 1, records((64, 64))) < of_one
+    assert training_memory(tiny(recomputed_stages=5), 1, records((64, 64))) < of_one
 
 
 def test_a_batch_is_as_high_as_its_highest_image_and_as_wide_as_its_widest():

@@ -197,11 +197,37 @@ def test_variance_of_zero_with_an_epsilon_of_zero_stays_finite():
     assert np.isfinite(layer(X)).all()
 
 
-@pytest.mark.parametrize("frozen_stages", [0, 2])
-def test_recomputed_blocks_give_the_same_features_and_gradients(frozen_stages):
+def test_a_recomputed_pyramid_has_the_same_maps_and_gradients():
+    features = {
+        f"C{level}": tf.random.stateless_normal((1, 128 >> level, 128 >> level, 16), (level, 0))
+        for level in range(2, 6)
+    }
+    kept, again = FPN(16), FPN(16, recomputed=True)
+    kept(features), again(features)
+    again.set_weights(kept.get_weights())
+
+    @tf.function
+    def run(pyramid, features):
+        maps = pyramid(features, training=True)
+        total = tf.add_n([tf.reduce_sum(x**2) for x in maps.values()])
+        sources = [v.value for v in pyramid.trainable_variables] + list(features.values())
+        return maps, tf.gradients(total, sources)
+
+    (maps, gradients), (same_maps, same_gradients) = run(kept, features), run(again, features)
+    assert list(maps) == list(same_maps) == ["P2", "P3", "P4", "P5", "P6"]
+    for level, value in maps.items():
+        np.testing.assert_allclose(same_maps[level], value, rtol=1e-6)
+    for ours, theirs in zip(same_gradients, gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+@pytest.mark.parametrize(("frozen_stages", "recomputed_stages"), [(0, 1), (0, 2), (0, 5), (2, 5), (1, 2)])
+def test_recomputed_stages_give_the_same_features_and_gradients(frozen_stages, recomputed_stages):
     images = tf.random.stateless_normal((1, 64, 64, 3), (0, 0))
     kept = ResNet(18, norm="frozen_batch_norm", frozen_stages=frozen_stages)
-    again = ResNet(18, norm="frozen_batch_norm", frozen_stages=frozen_stages, recompute=True)
+    again = ResNet(
+        18, norm="frozen_batch_norm", frozen_stages=frozen_stages, recomputed_stages=recomputed_stages
+    )
     kept(images), again(images)
     again.set_weights(kept.get_weights())
 

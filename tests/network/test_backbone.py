@@ -134,8 +134,8 @@ def test_what_does_not_fit_is_refused_with_the_reason(make, reason):
 
 
 def test_recomputing_is_for_the_resnets():
-    with pytest.raises(ValueError, match="recompute_backbone is for the ResNets"):
-        MaskRCNN(tiny(recompute_backbone=True), backbone=stages())
+    with pytest.raises(ValueError, match="recomputed_stages is for the ResNets"):
+        MaskRCNN(tiny(recomputed_stages=5), backbone=stages())
 
 
 def test_no_source_has_names_for_it():
