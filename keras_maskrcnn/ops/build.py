@@ -21,10 +21,10 @@ SOURCES = tuple(
     for name in (
         "roi_align.cc",
         "roi_align_grad.cc",
-        "convolution.cc",
         "winograd.cc",
         "direct.cc",
         "group_norm.cc",
+        "product.cc",
     )
 )
 HEADERS = tuple(

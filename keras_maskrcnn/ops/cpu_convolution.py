@@ -11,6 +11,8 @@ import tensorflow as tf
 
 LANES = 16
 """Channels come in multiples of this."""
+WINOGRAD, DIRECT = "MaskrcnnConvolve3x3", "MaskrcnnConvolveDirect"
+"""The operations that convolve."""
 
 
 def convolve(
@@ -41,22 +43,24 @@ def convolve(
     nothing = tf.zeros([0])
     extras = [nothing if values is None else values for values in (scale, bias)]
     extras.append(tf.zeros([0], images.dtype) if residual is None else residual)
-    # The gradient is that of the operation which joins the result to what it was made of.
-    inputs = tuple(tf.stop_gradient(values) for values in (images, kernel, *extras))
-    convolved = _run(library, inputs, relu, turned=False, stride=stride)
-    return library.maskrcnn_convolution(images, kernel, *extras, convolved, relu=relu, stride=stride)
+    return _run(library, (images, kernel, *extras), relu, turned=False, stride=stride)
 
 
-def gradient(library: Any, convolution: tf.Operation, above: tf.Tensor) -> list[tf.Tensor | None]:
-    """Return the gradients of `convolve` to its tensors and, with which nothing was done, the result.
+def gradient(library: Any, convolution: tf.Operation, above: tf.Tensor) -> list[tf.Tensor]:
+    """Return the gradients of `convolve` to its tensors: images, kernel, scale, bias and residual.
 
     Args:
         library: what TensorFlow made of the compiled operations.
-        convolution: the operation that joins images, kernel, scale, bias, residual and result.
+        convolution: the operation that made the result of them.
         above: [B, H', W', O], the gradient to the result.
+
+    Raises:
+        LookupError: the operation is itself part of a gradient.
     """
-    images, kernel, scale, bias, residual, _ = convolution.inputs
-    stride = convolution.get_attr("stride")
+    if convolution.get_attr("turned"):
+        raise LookupError("a gradient of a convolution's gradient is not computed by the compiled operations")
+    images, kernel, scale, bias, residual = convolution.inputs
+    stride = convolution.get_attr("stride") if convolution.type == DIRECT else 1
     if convolution.get_attr("relu"):
         above = tf.raw_ops.ReluGrad(gradients=above, features=convolution.outputs[0])
     of_scaled = _kernel_gradient(library, images, above, kernel.shape[0], stride)
@@ -67,7 +71,7 @@ def gradient(library: Any, convolution: tf.Operation, above: tf.Tensor) -> list[
     if _is_there(bias):
         of_bias = tf.cast(tf.raw_ops.BiasAddGrad(out_backprop=above), tf.float32)
     of_images = _image_gradient(library, images, kernel, scale, above, stride)
-    return [of_images, of_kernel, of_scale, of_bias, above if _is_there(residual) else residual, None]
+    return [of_images, of_kernel, of_scale, of_bias, above if _is_there(residual) else residual]
 
 
 def _run(library: Any, inputs: tuple[tf.Tensor, ...], relu: bool, turned: bool, stride: int) -> tf.Tensor:

@@ -167,8 +167,10 @@ def _load(path: Path) -> Any:
         return None
     for name, gradient in (
         ("MaskrcnnRoiAlign", _roi_align_gradient),
-        ("MaskrcnnConvolution", cpu_convolution.gradient),
+        (cpu_convolution.WINOGRAD, cpu_convolution.gradient),
+        (cpu_convolution.DIRECT, cpu_convolution.gradient),
         ("MaskrcnnGroupNorm", _group_norm_gradient),
+        ("MaskrcnnProduct", _product_gradient),
     ):
         with suppress(KeyError):  # a module that is reloaded finds it in TensorFlow's register already
             tf.RegisterGradient(name)(functools.partial(gradient, library))
@@ -181,6 +183,14 @@ def _group_norm_gradient(
     x, gamma, _ = op.inputs
     _, mean, inverse = op.outputs
     return library.maskrcnn_group_norm_grad(above, x, gamma, mean, inverse, groups=op.get_attr("groups"))
+
+
+def _product_gradient(_: Any, op: tf.Operation, above: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, None]:
+    inputs, kernel, _ = op.inputs
+    of_kernel = tf.matmul(inputs, above, transpose_a=True)
+    with tf.control_dependencies([of_kernel]):  # after which the inputs are not needed any more
+        above = tf.identity(above)
+    return tf.matmul(above, kernel, transpose_b=True), of_kernel, None
 
 
 def _load_kernels(path: Path) -> Any:

@@ -1,22 +1,19 @@
 """A matrix product whose gradients are computed one after the other, so that less memory is needed at a time."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
+from keras_maskrcnn.ops.library import library
 
-@tf.custom_gradient
-def product(inputs: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tuple[tf.Tensor, ...]]]:
+
+@tf.autograph.experimental.do_not_convert
+def product(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """Return `inputs [N, I]` times `kernel [I, O]`, `[N, O]`.
 
-    Its gradient to the kernel comes first, after which the inputs are needed no more, and then the one to the inputs,
-    which has their size: of 1000 RoIs that is 49 MiB.
+    On a CPU, by a compiled operation, its gradient to the kernel comes first, after which the inputs are needed no
+    more, and then the one to the inputs, which has their size: 49 MiB of a thousand RoIs.
     """
-
-    def gradient(above: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        of_kernel = tf.matmul(inputs, above, transpose_a=True)
-        with tf.control_dependencies([of_kernel]):
-            above = tf.identity(above)
-        return tf.matmul(above, kernel, transpose_b=True), of_kernel
-
-    return tf.matmul(inputs, kernel), gradient
+    compiled = None if tf.config.list_physical_devices("GPU") else library()
+    if compiled is None:
+        return tf.matmul(inputs, kernel)
+    computed = tf.matmul(tf.stop_gradient(inputs), tf.stop_gradient(kernel))
+    return compiled.maskrcnn_product(inputs, kernel, computed)

@@ -189,6 +189,19 @@ def test_a_graph_knows_the_shape_and_runs_for_any_size():
         assert gradient.shape == shape
 
 
+@pytest.mark.parametrize("side", [1, 3])
+def test_a_gradient_of_its_gradient_is_refused(side):
+    images, kernel, _ = (tf.constant(x, tf.float32) for x in case(1, 9, 9, 16, 16, side))
+    with tf.GradientTape() as outer:
+        outer.watch(images)
+        with tf.GradientTape() as inner:
+            inner.watch(images)
+            total = tf.reduce_sum(convolve(images, kernel) ** 2)
+        slope = inner.gradient(total, images)
+    with pytest.raises(LookupError, match="gradient of a convolution's gradient"):
+        outer.gradient(slope, images)
+
+
 def test_a_graph_that_nobody_needs_is_let_go():
     """`tf.custom_gradient` would keep each one for ever."""
 
