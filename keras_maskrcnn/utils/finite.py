@@ -7,6 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+TRACED_FROM = 100
+"""The call of a `WeightCheck` that is the first worth tracing, which takes a hundred times what it saves of one."""
+
 
 class WeightsError(ValueError):
     """Weights are NaN or Inf; the message names them."""
@@ -49,11 +52,12 @@ class WeightCheck:
         self._weights = _floats(weights)
         self._traced = tf.function(self._first_numbers, autograph=False)
         self._checked: np.ndarray | None = None
+        self._calls = 0
 
     def __call__(self) -> None:
         """Raise a `WeightsError` if the weights hold NaN or Inf."""
-        # Tracing takes longer than what it saves of the first call, and that of many a process is the only one.
-        numbers = (self._first_numbers if self._checked is None else self._traced)().numpy()
+        self._calls += 1
+        numbers = (self._first_numbers if self._calls < TRACED_FROM else self._traced)().numpy()
         if self._checked is None or not np.array_equal(numbers, self._checked):
             check_finite(self._weights, "model")
             self._checked = numbers

@@ -33,7 +33,9 @@ def test_integers_are_what_they_are():
     WeightCheck([whole, *weights()])()
 
 
-def test_weights_are_looked_at_once_for_each_set_of_them(monkeypatch):
+@pytest.mark.parametrize("traced_from", [1, 2, 100])
+def test_weights_are_looked_at_once_for_each_set_of_them(monkeypatch, traced_from):
+    monkeypatch.setattr(finite, "TRACED_FROM", traced_from)
     looked = []
     monkeypatch.setattr(finite, "check_finite", lambda weights, where: looked.append(where))
     one, other = weights()
