@@ -30,6 +30,7 @@ PROGRAMS = {
     "loading": ["--rounds", "1"],
     "scoring": ["--rounds", "1"],
     "augmented_input": ["--rounds", "2"],
+    "dataset_checks": ["--rounds", "2"],
 }
 """Those that make their own data, and how they are called here."""
 PACKAGES = (

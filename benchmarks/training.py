@@ -7,8 +7,6 @@ and objects; steps in turns in one process. Peak memory is that of a process of 
 """
 
 import argparse
-import ctypes
-import gc
 import os
 import subprocess
 import sys
@@ -21,6 +19,7 @@ import peers
 import tensorflow as tf
 
 import keras_maskrcnn as km
+from keras_maskrcnn.utils.heap import give_back
 
 OBJECTS = 8
 OURS = "ours"
@@ -202,18 +201,10 @@ def print_peak(options):
     else:
         model = our_model(options.size, recomputed_stages=RECOMPUTED.get(options.only, 0))[0]
         step = our_step(model, examples)
-    give_back()
+    give_back()  # what making the weights left
     for _ in range(3):
         step()
     print(f"peak memory {peers.memory('VmHWM') - before:.2f} GiB beyond the imports")
-
-
-def give_back():
-    """Give the system what making the weights left in the heap of the C library, where that can be asked for."""
-    gc.collect()
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)
 
 
 def peak_of(name, options):

@@ -16,6 +16,7 @@ from keras_maskrcnn.models.saving import WholeFiles
 from keras_maskrcnn.network.network import Network
 from keras_maskrcnn.training.workers import callbacks_of_worker
 from keras_maskrcnn.utils.finite import check_finite, not_finite
+from keras_maskrcnn.utils.heap import gives_back_once
 from keras_maskrcnn.utils.keras_internals import check_compiled, clip_after_sum, set_first_epoch, strategy_of
 from keras_maskrcnn.utils.replicas import has_replicas, has_workers, is_chief, mean_of_replicas
 
@@ -24,6 +25,8 @@ class TrainedModel(WholeFiles):
     """A model whose losses are the layers of a `Network`, and whose batches hold their own ground truth."""
 
     network: Network
+    train_function: Any
+    """Of Keras."""
     _recipe: Recipe
 
     @property
@@ -129,6 +132,13 @@ class TrainedModel(WholeFiles):
         """
         check_dataset_argument("evaluate", x, args, kwargs, self.config)
         return super().evaluate(self._distributed(x), *args, **kwargs)
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Make what takes Keras' steps, of which the first leaves the memory that tracing needed."""
+        before = self.train_function
+        super().make_train_function(force)
+        if self.train_function is not before:
+            self.train_function = gives_back_once(self.train_function)
 
     def train_step(self, data: Any) -> Any:
         """Train on one batch, as Keras does."""
