@@ -74,10 +74,10 @@ def write_yolo(
     top, met = Path(target), Counter[str]()
     images = top / "images" if image_folder is None else Path(image_folder)
     images.mkdir(parents=True, exist_ok=True)
-    places = _copied(records, images) if image_folder is None else _found(records, images)
+    places = _copied(records, images) if image_folder is None else list(_found(records, images))
     inside = images.resolve().is_relative_to((top / "images").resolve())
     labels = top / "labels" / (images.resolve().relative_to((top / "images").resolve()) if inside else "")
-    for place, (record, _) in zip(places, checked_records(records, class_names, scores), strict=True):
+    for (record, _), place in zip(checked_records(records, class_names, scores), places, strict=True):
         file = (labels / place).with_suffix(".txt")
         file.parent.mkdir(parents=True, exist_ok=True)
         with error_prefix(record.name):

@@ -39,6 +39,18 @@ def test_what_is_written_is_read_back_as_the_same_masks(tmp_path, name, format):
         np.testing.assert_array_equal(masks_of(copy), masks_of(record))
 
 
+@pytest.mark.parametrize("format", WRITABLE)
+def test_a_wrong_last_record_leaves_no_file(tmp_path, format):
+    records, names = load_dataset(*WRITERS["coco"](tmp_path / "given"))
+    records = sorted(records, key=lambda record: len(record.boxes))
+    records[-1].class_ids[0] = len(names) + 1
+    row = next(row for row in FORMATS if row.name == format)
+    (tmp_path / "written").mkdir()
+    with pytest.raises(ValueError, match=records[-1].name):
+        write_dataset(tmp_path / "written" / row.file_name, records, names, format)
+    assert [path for path in (tmp_path / "written").rglob("*") if path.is_file()] == []
+
+
 def test_a_format_that_is_only_read_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"can be written, coco, .*labelme.*yolo.*; got 'voc'"):
         write_dataset(tmp_path, [], [], "voc")
