@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from keras_maskrcnn.data.records import Record
 
 # Measured as what a process holds at most beyond the imported TensorFlow, on a CPU: see benchmarks/training_memory.py.
-GRAPH = 0.36 * 2**30
+GRAPH = 0.4 * 2**30
 """Bytes of the graph itself and of what TensorFlow makes for it."""
-COPIES_OF_WEIGHTS = 4
-"""Values, momenta, gradients, and what is made of them on the way."""
-DENSE_FACTOR, HEADS_FACTOR = 1.35, 1.8
+COPIES_OF_WEIGHTS = 3
+"""Values, momenta and gradients."""
+DENSE_FACTOR, HEADS_FACTOR = 1.35, 1.1
 """Peak over what the backward pass needs: gradients and the operations' own buffers are there besides."""
 CROPS_OF_MASKS = 4
 """Batches of mask crops that are there at a time: in the step, two prefetched, and one that is being made."""
