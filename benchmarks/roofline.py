@@ -5,9 +5,10 @@
 ResNet-50-FPN with random weights and one image with 100 detections; each part is a function of its own, on what the
 parts before it made. GFLOP are two for each multiplication of the direct sums; "least" counts 3x3 convolutions of
 stride 1 at a quarter, as Winograd's F(4x4) does them. Bytes are what convolutions, products and poolings read and
-write, each once. The limit is the longer of the least GFLOP at the machine's own float32 matrix product and the bytes
-at its copying rate; a share of 100% is a part at its limit, and more is possible in bfloat16 alone. Parts that only
-sort and compare have none.
+write, each once. NMS, in proposals and selection, is counted as if each box were compared with all others of its level
+or class, 12 operations each, and reads and writes its inputs and results; pasting writes whole masks. The limit is the
+longer of the least GFLOP at the machine's own float32 matrix product and the bytes at its copying rate; a share of 100%
+is a part at its limit, and more is possible in bfloat16 alone.
 """
 
 import argparse
@@ -35,11 +36,8 @@ MOVING = ("MaskrcnnRoiAlign", "MaxPool")
 """Operations that are counted for their bytes alone."""
 
 
-class Part(NamedTuple):
-    """A part of the model as a function without arguments, and the graph of what TensorFlow runs of it, if it does."""
-
-    run: Callable[[], Any]
-    graph: Any
+COMPARISON = 12
+"""Operations of an IoU: four corners chosen, two sides, their product, the union, and whether it is too much."""
 
 
 class Cost(NamedTuple):
@@ -48,6 +46,13 @@ class Cost(NamedTuple):
     direct: float = 0.0
     least: float = 0.0
     moved: float = 0.0
+
+
+class Part(NamedTuple):
+    """A part of the model as a function without arguments, and what it needs."""
+
+    run: Callable[[], Any]
+    cost: Cost
 
 
 def main() -> None:
@@ -63,7 +68,7 @@ def main() -> None:
     image = peers.made_image(height, width)
     model, _ = peers.our_model()
     parts = make_parts(model, image)
-    costs = {name: Cost() if part.graph is None else cost_of(part.graph) for name, part in parts.items()}
+    costs = {name: part.cost for name, part in parts.items()}
     runs = {name: part.run for name, part in parts.items()} | {"whole": lambda: model.detect(image)}
     rate, copying = peers.matrix_rate(), copying_rate()
     seconds = peers.in_turns(runs, options.rounds)
@@ -89,6 +94,8 @@ def make_parts(model: Any, image: np.ndarray) -> dict[str, Part]:
     parts["RPN head"] = traced(network.rpn_head, dense.features)
     predicted = dense.logits, dense.deltas, dense.anchors, dense.limits
     parts["proposals"] = traced(proposal_layer(config, training=False), *predicted)
+    levels = [min(config.pre_nms_top_k, np.prod(x.shape[1:])) for x in tf.nest.flatten(dense.logits)]
+    parts["proposals"] = comparing(parts["proposals"], levels, predicted)
     proposals = tf.reshape(stages["proposals"], [-1, 4])
     of_image = tf.zeros([len(proposals)], tf.int32)
     box_align = roi_align_layer(config, config.box_pool_size, "box")
@@ -96,6 +103,10 @@ def make_parts(model: Any, image: np.ndarray) -> dict[str, Part]:
     parts["box head"] = traced(network.box_heads[-1], box["pooled"])
     chosen = box["probabilities"], box["deltas"], box["boxes"], stages["valid"], dense.windows
     parts["selection"] = traced(postprocess_layer(config), *chosen)
+    found = box["probabilities"].numpy() > config.score_threshold  # [..., K + 1]
+    parts["selection"] = comparing(
+        parts["selection"], found.reshape(-1, found.shape[-1]).sum(axis=0)[1:], chosen
+    )
     mask_align = roi_align_layer(config, config.mask_pool_size, "mask")
     parts["mask RoIAlign"] = traced(mask_align, dense.features, rois["boxes"], rois["image_indices"])
     head = network.roi_heads[0]
@@ -106,7 +117,10 @@ def make_parts(model: Any, image: np.ndarray) -> dict[str, Part]:
     )
     rows = {name: value[0].numpy() for name, value in stages["outputs"].items()}
     size = tuple(inputs["sizes"][0].numpy().tolist())
-    parts["pasting"] = Part(lambda: make_detections(rows, image.shape[:2], size, config.class_names), None)
+    written = len(rows["masks"]) * np.prod(image.shape[:2]) / 1e9
+    parts["pasting"] = Part(
+        lambda: make_detections(rows, image.shape[:2], size, config.class_names), Cost(moved=written)
+    )
     return parts
 
 
@@ -124,7 +138,16 @@ def chained(blocks: list[Any]) -> Callable[[Any], Any]:
 def traced(function: Callable[..., Any], *values: Any) -> Part:
     """A function of these values, whose shapes its graph knows."""
     graph = tf.function(lambda *given: function(*given))
-    return Part(lambda: graph(*values), graph.get_concrete_function(*values).graph)
+    return Part(lambda: graph(*values), cost_of(graph.get_concrete_function(*values).graph))
+
+
+def comparing(part: Part, counts: Any, inputs: Any) -> Part:
+    """A part that compares boxes, so many of each level or class, and reads inputs and writes results."""
+    counts = np.asarray(counts, np.float64)
+    flops = COMPARISON * (counts * (counts - 1) / 2).sum() / 1e9
+    tensors = tf.nest.flatten([inputs, part.run()])
+    moved = sum(np.prod(tensor.shape.as_list()) * tensor.dtype.size for tensor in tensors) / 1e9
+    return Part(part.run, Cost(flops, flops, moved))
 
 
 def cost_of(graph: Any) -> Cost:
@@ -161,8 +184,8 @@ def print_table(seconds: dict[str, float], costs: dict[str, Cost], rate: float, 
     limits = {name: 1e3 * max(cost.least / rate, cost.moved / copying) for name, cost in costs.items()}
     for name, taken in seconds.items():
         cost, limit = costs[name], limits[name]
-        share = f"{limit:.1f} | {limit / taken / 10:.0f}%" if limit else " | "
-        numbers = f"{cost.direct:.1f} | {cost.least:.1f} | {cost.moved:.2f} | {1e3 * taken:.1f}"
+        share = f"{limit:.1f} | {limit / taken / 10:.0f}%"
+        numbers = f"{cost.direct:.2f} | {cost.least:.2f} | {cost.moved:.2f} | {1e3 * taken:.1f}"
         print(f"| {name} | {numbers} | {100 * taken / whole:.0f}% | {share} |")
     total = Cost(*(sum(values) for values in zip(*costs.values(), strict=True)))
     numbers = (
