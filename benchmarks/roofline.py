@@ -34,8 +34,6 @@ WINOGRAD = "MaskrcnnConvolve3x3"
 MULTIPLYING = ("Conv2D", "MatMul", "BatchMatMulV2", WINOGRAD, "MaskrcnnConvolveDirect")
 MOVING = ("MaskrcnnRoiAlign", "MaxPool")
 """Operations that are counted for their bytes alone."""
-
-
 COMPARISON = 12
 """Operations of an IoU: four corners chosen, two sides, their product, the union, and whether it is too much."""
 
@@ -93,20 +91,16 @@ def make_parts(model: Any, image: np.ndarray) -> dict[str, Part]:
     parts["FPN"] = traced(network.fpn, features)
     parts["RPN head"] = traced(network.rpn_head, dense.features)
     predicted = dense.logits, dense.deltas, dense.anchors, dense.limits
-    parts["proposals"] = traced(proposal_layer(config, training=False), *predicted)
     levels = [min(config.pre_nms_top_k, np.prod(x.shape[1:])) for x in tf.nest.flatten(dense.logits)]
-    parts["proposals"] = comparing(parts["proposals"], levels, predicted)
+    parts["proposals"] = comparing(levels, proposal_layer(config, training=False), *predicted)
     proposals = tf.reshape(stages["proposals"], [-1, 4])
     of_image = tf.zeros([len(proposals)], tf.int32)
     box_align = roi_align_layer(config, config.box_pool_size, "box")
     parts["box RoIAlign"] = traced(box_align, dense.features, proposals, of_image)
     parts["box head"] = traced(network.box_heads[-1], box["pooled"])
     chosen = box["probabilities"], box["deltas"], box["boxes"], stages["valid"], dense.windows
-    parts["selection"] = traced(postprocess_layer(config), *chosen)
-    found = box["probabilities"].numpy() > config.score_threshold  # [..., K + 1]
-    parts["selection"] = comparing(
-        parts["selection"], found.reshape(-1, found.shape[-1]).sum(axis=0)[1:], chosen
-    )
+    found = np.reshape(box["probabilities"] > config.score_threshold, (-1, config.num_classes + 1))
+    parts["selection"] = comparing(found.sum(axis=0)[1:], postprocess_layer(config), *chosen)
     mask_align = roi_align_layer(config, config.mask_pool_size, "mask")
     parts["mask RoIAlign"] = traced(mask_align, dense.features, rois["boxes"], rois["image_indices"])
     head = network.roi_heads[0]
@@ -141,11 +135,11 @@ def traced(function: Callable[..., Any], *values: Any) -> Part:
     return Part(lambda: graph(*values), cost_of(graph.get_concrete_function(*values).graph))
 
 
-def comparing(part: Part, counts: Any, inputs: Any) -> Part:
-    """A part that compares boxes, so many of each level or class, and reads inputs and writes results."""
-    counts = np.asarray(counts, np.float64)
+def comparing(counts: Any, function: Callable[..., Any], *values: Any) -> Part:
+    """A function of these values that compares boxes, so many of each level or class."""
+    part, counts = traced(function, *values), np.asarray(counts, np.float64)
     flops = COMPARISON * (counts * (counts - 1) / 2).sum() / 1e9
-    tensors = tf.nest.flatten([inputs, part.run()])
+    tensors = tf.nest.flatten([values, part.run()])
     moved = sum(np.prod(tensor.shape.as_list()) * tensor.dtype.size for tensor in tensors) / 1e9
     return Part(part.run, Cost(flops, flops, moved))
 

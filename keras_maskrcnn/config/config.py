@@ -5,7 +5,7 @@ from typing import Literal
 
 from keras_maskrcnn.config.checks import check
 from keras_maskrcnn.config.fields import as_declared, check_value, documented, frozen, ranged, structural
-from keras_maskrcnn.config.values import JsonValues
+from keras_maskrcnn.config.values import ALL_STAGES, JsonValues
 
 Norm = Literal["frozen_batch_norm", "batch_norm", "sync_batch_norm", "group_norm", "none"]
 
@@ -116,9 +116,9 @@ class Config(JsonValues):
     """Whether convolutions keep a bias before their normalisation (Matterport)."""
     pool_padding: Literal["symmetric", "end"] = "symmetric"
     """Where the stem's pooling is padded: "symmetric" (torch) or at the "end" (Keras' "same", Matterport)."""
-    frozen_stages: int = ranged(2, 0, 5)
+    frozen_stages: int = ranged(2, 0, ALL_STAGES)
     """Stages that are not trained, counted from the stem: 0 none, 1 the stem, 2 stem and res2, ... 5 all."""
-    recomputed_stages: int = ranged(0, 0, 5)
+    recomputed_stages: int = ranged(0, 0, ALL_STAGES)
     """Stages, counted as in frozen_stages, that training computes again for the gradient instead of keeping what they
     computed, and with 5 the pyramid: less memory, more time, the same numbers."""
     losses_over: Literal["batch", "replica"] = "batch"

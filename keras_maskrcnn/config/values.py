@@ -16,8 +16,8 @@ RENAMED = {
     "recompute_backbone": "recomputed_stages",
 }
 """Fields by their names in version 0.1.0, whose .keras files and run folders hold them."""
-STAGES = 5
-"""Those that `recompute_backbone` turned on."""
+ALL_STAGES = 5
+"""Stages of a ResNet: stem, res2, ..., res5."""
 
 
 def checked_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,8 +39,8 @@ def checked_values(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(
                 f"Config has no field {name!r}" + (f"; nearest: {', '.join(near)}" if near else "")
             )
-        if given == "recompute_backbone" and isinstance(value, bool):
-            value = STAGES * value
+        if given == "recompute_backbone" and isinstance(value, bool):  # of all stages, or of none
+            value = ALL_STAGES * value
         checked[name] = frozen(value)
         check_value(fields[name], checked[name])
     return checked

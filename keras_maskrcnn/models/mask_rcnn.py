@@ -10,6 +10,7 @@ from typing import Any, Literal
 import keras
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.values import ALL_STAGES
 from keras_maskrcnn.detections.batching import Run, check_call, detect_in, make_tiles
 from keras_maskrcnn.detections.detections import Detections
 from keras_maskrcnn.detections.views import Augment, check_views, make_views
@@ -21,7 +22,7 @@ from keras_maskrcnn.models.quantized import check_quantization, quantize_layers,
 from keras_maskrcnn.models.recipe import Recipe
 from keras_maskrcnn.models.stages import Stages, Tensors, dtype_policy
 from keras_maskrcnn.models.trained_model import TrainedModel
-from keras_maskrcnn.network.backbone import ALL_STAGES, freeze_backbone
+from keras_maskrcnn.network.backbone import freeze_backbone
 from keras_maskrcnn.network.build import build_network
 from keras_maskrcnn.network.network import make_network
 from keras_maskrcnn.network.training_graph import (

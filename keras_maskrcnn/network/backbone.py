@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.values import ALL_STAGES
 from keras_maskrcnn.layers.resnet import Res5, ResNet
 
 STRIDES = {"C2": 4, "C3": 8, "C4": 16, "C5": 32}
@@ -13,7 +14,6 @@ LEVELS = {"fpn": tuple(STRIDES), "c4": ("C4",), "dc5": ("C5",)}
 """The levels that each architecture takes of its backbone."""
 SINGLE_STRIDE = 16
 """Of the one level without an FPN: a C4, or a C5 whose last stage is dilated."""
-ALL_STAGES = 5
 
 
 def resnet_arguments(config: Config) -> dict[str, Any]:

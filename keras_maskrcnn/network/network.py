@@ -6,13 +6,13 @@ from typing import Any
 import keras
 
 from keras_maskrcnn.config.config import Config
+from keras_maskrcnn.config.values import ALL_STAGES
 from keras_maskrcnn.layers import losses
 from keras_maskrcnn.layers.fpn import FPN
 from keras_maskrcnn.layers.heads import BoxHead
 from keras_maskrcnn.layers.resnet import Res5, ResNet
 from keras_maskrcnn.layers.rpn import RPNHead
 from keras_maskrcnn.network.backbone import (
-    ALL_STAGES,
     LEVELS,
     check_backbone,
     freeze_backbone,

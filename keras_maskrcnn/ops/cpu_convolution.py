@@ -90,9 +90,8 @@ def _image_gradient(
     around = kernel.shape[0] // 2
     shape = tf.shape(images)
     if _is_there(scale):
-        with tf.control_dependencies(
-            [above]
-        ):  # or it would be made before the forward pass, and wait for its end
+        # Else it would be made before the forward pass, and wait until the end of the backward one.
+        with tf.control_dependencies([above]):
             kernel = kernel * scale
     padded = tf.raw_ops.Conv2DBackpropInput(
         input_sizes=shape + [0, 2 * around, 2 * around, 0],

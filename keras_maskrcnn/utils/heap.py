@@ -3,13 +3,16 @@
 import ctypes
 import functools
 import gc
+import sys
 from collections.abc import Callable
 from typing import Any
 
 
 def give_back() -> None:
-    """Give the system the memory that nothing needs, where the C library can be asked to (glibc)."""
+    """Let go what only refers to itself and, where the C library is glibc, give the system the pages that are free."""
     gc.collect()
+    if sys.platform != "linux":  # elsewhere None names no library, or one without this function
+        return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
@@ -17,7 +20,6 @@ def give_back() -> None:
 
 def gives_back_once(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that gives back what its first call leaves, as TensorFlow's tracing leaves a tenth of a GiB."""
-
     first = True
 
     @functools.wraps(function)

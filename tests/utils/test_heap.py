@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import sys
 import weakref
 
 import pytest
@@ -28,9 +29,30 @@ def test_what_nothing_needs_is_let_go():
         gc.enable()
 
 
-def test_a_c_library_that_cannot_be_asked_is_left_alone(monkeypatch):
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+class Glibc:
+    """A C library that notes what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def malloc_trim(self, pad):
+        self.asked.append(pad)
+
+
+@pytest.mark.parametrize("platform, asked", [("linux", [0]), ("darwin", []), ("win32", [])])
+def test_glibc_is_asked_for_its_free_pages(monkeypatch, platform, asked):
+    library = Glibc()
+    monkeypatch.setattr(sys, "platform", platform)
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
     give_back()
+    assert library.asked == asked
+
+
+def test_of_another_c_library_python_alone_gives_back(monkeypatch):
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())  # musl has no malloc_trim
+    let_go = weakref.ref(Knot())
+    give_back()
+    assert let_go() is None
 
 
 def test_only_the_first_call_of_a_function_gives_back(monkeypatch):
